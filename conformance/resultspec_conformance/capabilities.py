@@ -1,0 +1,81 @@
+"""What a subject says of itself: the capabilities document, read once into a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from resultspec import SPEC_VERSION
+from resultspec.schemas import complaint
+
+DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
+    {"storage": "store", "consistency": "strong", "late_unready": "latest"}
+)
+
+
+class CapabilitiesError(ValueError):
+    """A capabilities document that is not valid."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The capabilities document of a subject; the schema ``capabilities`` describes each member."""
+
+    classes: tuple[str, ...]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    sharing: str = "host"
+    serializers: tuple[str, ...] = ("json",)
+    values: str = "json"
+    features: frozenset[str] = frozenset()
+    store: str | None = None
+    prefix: str = ""
+    wake_up: float = 1.0
+    payload_limit: int = 128 * 1024 * 1024
+    time_resolution: float = 0.001
+    implementation: Mapping[str, Any] = field(default_factory=lambda: {"name": "unnamed"})
+    spec: str = SPEC_VERSION
+
+    def choice(self, name: str) -> str:
+        """Return a declared choice, or its default."""
+        return self.choices.get(name, DEFAULT_CHOICES[name])
+
+    @property
+    def provided(self) -> frozenset[str]:
+        """The names that a requirement's ``applies`` may ask for: the features, and what follows from the rest."""
+        derived = set(self.features)
+        if "pickle" in self.serializers:
+            derived.add("pickle")
+        if self.values == "tagged":
+            derived |= {"tagged", "opaque"}
+        return frozenset(derived)
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Capabilities":
+        """Read a document. Raises CapabilitiesError that names the member at fault."""
+        found = complaint(document, "capabilities")
+        if found is not None:
+            raise CapabilitiesError(f"the capabilities document is not valid: {found}")
+        known = dict(document)
+        for name in ("classes", "serializers"):
+            if name in known:
+                known[name] = tuple(known[name])
+        if "features" in known:
+            known["features"] = frozenset(known["features"])
+        return cls(**known)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document, without the store's URL, which may hold a password."""
+        return {
+            "spec": self.spec,
+            "implementation": dict(self.implementation),
+            "classes": list(self.classes),
+            "choices": {**DEFAULT_CHOICES, **self.choices},
+            "sharing": self.sharing,
+            "serializers": list(self.serializers),
+            "values": self.values,
+            "features": sorted(self.features),
+            "prefix": self.prefix,
+            "wake_up": self.wake_up,
+            "payload_limit": self.payload_limit,
+            "time_resolution": self.time_resolution,
+        }

@@ -1,0 +1,133 @@
+"""What a check talks to: a client whose every call is recorded, timed and watched."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from resultspec_conformance.operation import History, Operation, Outcome
+from resultspec_conformance.subject import ClientOptions, Connection
+from resultspec_conformance.values import Value
+
+
+class InFlight:
+    """The calls that have not returned yet, each with the moment at which it counts as hung.
+
+    One for each process that runs checks; a watchdog thread asks :meth:`overdue`.
+    """
+
+    def __init__(self, call_timeout: float = 10.0) -> None:
+        self.call_timeout = call_timeout
+        self.seconds = 0.0
+        self.calls = 0
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[float, Operation, History]] = {}
+
+    def enter(self, operation: Operation, history: History, extra: float) -> float:
+        """Note that a call begins which may take ``extra`` seconds more than others; return the time."""
+        now = time.monotonic()
+        with self._lock:
+            self._running[id(operation)] = (now + self.call_timeout + extra, operation, history)
+        return now
+
+    def leave(self, operation: Operation, began: float) -> None:
+        """Note that a call has returned."""
+        with self._lock:
+            self._running.pop(id(operation), None)
+            self.seconds += time.monotonic() - began
+            self.calls += 1
+
+    def overdue(self) -> tuple[Operation, History] | None:
+        """Return the first call that has run out of its time, or None."""
+        now = time.monotonic()
+        with self._lock:
+            for deadline, operation, history in self._running.values():
+                if now > deadline:
+                    return operation, history
+        return None
+
+
+class UnexpectedOutcome(Exception):  # noqa: N818 - it becomes a violation, once a requirement is found for it
+    """An operation that had to end ``ok`` and did not."""
+
+    def __init__(self, operation: Operation, outcome: Outcome) -> None:
+        super().__init__(f"{operation.op} ended {outcome.kind}: {outcome.message}")
+        self.operation = operation
+        self.outcome = outcome
+
+
+def _patience(args: Mapping[str, Value]) -> float:
+    """How many seconds a call may take by its own timeout, as far as that is a sensible number."""
+    timeout = args.get("timeout")
+    if isinstance(timeout, (int, float)) and 0 < timeout < 60:
+        return float(timeout)
+    return 0.0
+
+
+class Client:
+    """A recorded client. ``attempt`` returns the outcome; the other methods insist on ``ok`` and return its value."""
+
+    def __init__(
+        self, name: str, connection: Connection, options: ClientOptions, history: History, in_flight: InFlight
+    ) -> None:
+        self.name = name
+        self.connection = connection
+        self.options = options
+        self._history = history
+        self._in_flight = in_flight
+
+    def attempt(self, op: str, /, **args: Value) -> Outcome:
+        """Perform an operation and return how it ended."""
+        return self._perform(op, args)[1]
+
+    def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
+        operation = self._history.begin(self.name, op, args)
+        began = self._in_flight.enter(operation, self._history, _patience(args))
+        try:
+            outcome = self.connection.call(op, args)
+        finally:
+            self._in_flight.leave(operation, began)
+        self._history.finish(operation, outcome)
+        return operation, outcome
+
+    def call(self, op: str, /, **args: Value) -> Value:
+        """Perform an operation that has to end ``ok`` and return its value. Raises UnexpectedOutcome."""
+        operation, outcome = self._perform(op, args)
+        if outcome.kind != "ok":
+            raise UnexpectedOutcome(operation, outcome)
+        return outcome.value
+
+    def store(
+        self,
+        task_id: Value,
+        result: Value = None,
+        state: Value = "SUCCESS",
+        *,
+        traceback: Value = None,
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``store_result`` that has to be accepted or lost silently; arguments that are None are not passed."""
+        optional = {"traceback": traceback, "request": request}
+        given = {name: value for name, value in optional.items() if value is not None}
+        self.call("store_result", task_id=task_id, result=result, state=state, **given)
+
+    def meta(self, task_id: Value) -> dict[str, Value]:
+        """``get_task_meta``."""
+        found: dict[str, Value] = self.call("get_task_meta", task_id=task_id)
+        return found
+
+    def state(self, task_id: Value) -> Value:
+        """``get_state``."""
+        return self.call("get_state", task_id=task_id)
+
+    def result(self, task_id: Value) -> Value:
+        """``get_result``."""
+        return self.call("get_result", task_id=task_id)
+
+    def forget(self, task_id: Value) -> None:
+        """``forget``."""
+        self.call("forget", task_id=task_id)
+
+    def wait(self, task_id: Value, timeout: Value = 5.0, **options: Value) -> Value:
+        """``wait_for``; the value is ``{"returned": …}`` or ``{"raised": …}``."""
+        return self.call("wait_for", task_id=task_id, timeout=timeout, **options)

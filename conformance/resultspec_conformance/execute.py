@@ -1,0 +1,224 @@
+"""Executing one check against an open subject: its examples, the smallest failing one, and what is to be told of it."""
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Flaky, HypothesisException
+from hypothesis.strategies import fixed_dictionaries
+
+from resultspec_conformance.checks import Check, Example
+from resultspec_conformance.client import UnexpectedOutcome
+from resultspec_conformance.context import Context, Session, Unobserved, Violation
+from resultspec_conformance.operation import History
+from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.values import decode, encode, show
+
+Status = Literal["passed", "violated", "hung", "died", "unobserved", "error"]
+
+SHRINK_SECONDS = 4.0
+"""How long a failing example is made smaller. What is found by then is small enough to read."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest example that failed: the sentence that it breaks, and everything needed to understand and repeat it.
+
+    ``example`` and ``history`` are JSON in the tagged encoding; ``stored`` maps a task id to the bytes that the probe
+    found, shown as text.
+    """
+
+    requirement: str
+    got: str
+    allowed: str
+    example: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    stored: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What became of one check. ``message`` says why where the status is neither passed nor violated."""
+
+    name: str
+    status: Status
+    seconds: float = 0.0
+    backend_seconds: float = 0.0
+    calls: int = 0
+    examples: int = 0
+    exercised: tuple[str, ...] = ()
+    message: str = ""
+    failure: Failure | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON, by the schema ``report``."""
+        found = asdict(self)
+        found["exercised"] = list(self.exercised)
+        for name in ("seconds", "backend_seconds"):
+            found[name] = round(found[name], 4)
+        return found
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "CheckResult":
+        """Return the result that :meth:`to_json` described."""
+        failure = data["failure"]
+        return cls(
+            **{
+                **data,
+                "exercised": tuple(data["exercised"]),
+                "failure": None if failure is None else Failure(**failure),
+            }
+        )
+
+
+def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
+    """Return what the probe finds under the task ids of a history, as text, for the first ``limit`` of them."""
+    probe = ctx.session.subject.probe
+    if probe is None:
+        return {}
+    ids = dict.fromkeys(str(operation.args["task_id"]) for operation in ctx.history if "task_id" in operation.args)
+    found = {}
+    for task_id in list(ids)[:limit]:
+        try:
+            payload = probe.read(task_id)
+        except Exception as error:  # noqa: BLE001 - a report is better without these bytes than not at all
+            found[task_id] = f"(cannot be read: {type(error).__name__})"
+        else:
+            found[task_id] = "(nothing)" if payload is None else show(payload, 600)
+    return found
+
+
+def failure_of(
+    requirement: str, got: str, allowed: str, example: Example, history: History, stored: Mapping[str, str]
+) -> Failure:
+    """Put a failure together."""
+    encoded = {name: encode(value) for name, value in example.items()}
+    return Failure(requirement, got, allowed, encoded, history.to_json(), stored)
+
+
+@dataclass
+class _Run:
+    """The examples of one check, counted, and the failure that is known by now."""
+
+    check: Check
+    session: Session
+    examples: int = 0
+    exercised: set[str] = field(default_factory=set)
+    unobserved: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+    first_failure_at: float = 0.0
+
+    def try_example(self, example: Example) -> None:
+        """Run the check on one example. Raises Violation."""
+        if self._out_of_time(example):
+            return
+        self.examples += 1
+        ctx = Context(self.session, self.check.principal)
+        try:
+            self._judge(ctx, example)
+        finally:
+            ctx.close()
+            self.exercised |= ctx.exercised
+
+    def _out_of_time(self, example: Example) -> bool:
+        """Whether this is one more attempt to make a failing example smaller, and time for that is over."""
+        if self.failure is None or time.monotonic() - self.first_failure_at < SHRINK_SECONDS:
+            return False
+        return {name: encode(value) for name, value in example.items()} != self.failure.example
+
+    def _judge(self, ctx: Context, example: Example) -> None:
+        try:
+            self.check.function(ctx, **example)
+        except Unobserved as reason:
+            self.unobserved.append(str(reason))
+        except Violation as violation:
+            self._record(ctx, example, violation)
+            raise
+        except UnexpectedOutcome as unexpected:
+            ctx.exercised.add(ctx.principal)
+            got = f"{unexpected.operation.op} ended in {ctx.describe(unexpected.outcome)}"
+            violation = Violation(ctx.principal, got, f"{unexpected.operation.op} succeeds")
+            self._record(ctx, example, violation)
+            raise violation from None
+
+    def _record(self, ctx: Context, example: Example, violation: Violation) -> None:
+        if self.failure is None:
+            self.first_failure_at = time.monotonic()
+        self.failure = failure_of(
+            violation.requirement, violation.got, violation.allowed, example, ctx.history, stored_bytes(ctx)
+        )
+
+
+def _explore(run: _Run, seed_number: int, examples: int) -> None:
+    """Let Hypothesis search for a failing example, and make it small."""
+
+    @seed(seed_number)
+    @settings(
+        max_examples=max(1, round(examples * run.check.effort)),
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+        report_multiple_bugs=False,
+    )
+    @given(example=fixed_dictionaries(dict(run.check.given)))
+    def explore(example: dict[str, Any]) -> None:
+        run.try_example(example)
+
+    explore()
+
+
+def _try_all(run: _Run, seed_number: int, examples: int, replay: Mapping[str, Any] | None) -> None:
+    if replay is not None:
+        run.try_example({name: decode(value) for name, value in replay.items()})
+    elif run.check.given:
+        _explore(run, seed_number, examples)
+    else:
+        for example in run.check.cases or ({},):
+            run.try_example(example)
+
+
+def execute(
+    check: Check, session: Session, *, seed_number: int, examples: int, replay: Mapping[str, Any] | None = None
+) -> CheckResult:
+    """Run a check on all its examples, or on a recorded one, and return what became of it."""
+    run = _Run(check, session)
+    began, backend, calls = time.monotonic(), session.in_flight.seconds, session.in_flight.calls
+    message = ""
+    try:
+        _try_all(run, seed_number, examples, replay)
+    except Violation:
+        pass
+    except Flaky:
+        # the failure did happen, and is recorded; that the same example passed later makes it a race, not a mistake
+        pass
+    except SubjectError as error:
+        message = str(error)
+    except (Exception, HypothesisException) as error:  # noqa: BLE001 - an error of the suite must not end the run
+        message = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-6)}"
+    return CheckResult(
+        name=check.name,
+        status=_status(run, message),
+        seconds=time.monotonic() - began,
+        backend_seconds=session.in_flight.seconds - backend,
+        calls=session.in_flight.calls - calls,
+        examples=run.examples,
+        exercised=tuple(sorted(run.exercised)),
+        message=message or "; ".join(sorted(set(run.unobserved))),
+        failure=run.failure,
+    )
+
+
+def _status(run: _Run, message: str) -> Status:
+    if run.failure is not None:
+        return "violated"
+    if message:
+        return "error"
+    if run.unobserved and not run.exercised:
+        return "unobserved"
+    return "passed"

@@ -1,0 +1,181 @@
+"""The parent's side of a worker: starting it, giving it checks, and telling what became of it when it does not answer."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultspec_conformance.checks import Check
+from resultspec_conformance.execute import CheckResult
+from resultspec_conformance.subject import SubjectError, UsageError
+
+OPEN_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class OpenTarget:
+    """What a worker said of the target that it opened. ``round_trip`` is the median in seconds."""
+
+    capabilities: Mapping[str, Any]
+    available: frozenset[str]
+    round_trip: float
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How checks are run: the number of examples, the seed, and the seconds that one call may take."""
+
+    examples: int = 100
+    seed: int = 0
+    call_timeout: float = 10.0
+
+
+class WorkerDied(Exception):  # noqa: N818 - it is a finding about the subject
+    """The worker ended, or did not answer in time. ``hung`` tells which."""
+
+    def __init__(self, message: str, *, hung: bool = False) -> None:
+        super().__init__(message)
+        self.hung = hung
+
+
+@dataclass
+class Worker:
+    """A worker process with a target open in it. It is started anew when it has died."""
+
+    target: str
+    run: str
+    settings: CheckSettings
+    opened: OpenTarget | None = None
+    _process: "subprocess.Popen[str] | None" = None
+    _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+    _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
+
+    def start(self) -> OpenTarget:
+        """Start the process and open the target. Raises SubjectError or UsageError with what the target answered."""
+        self._answers = queue.Queue()
+        self._process = subprocess.Popen(  # noqa: S603 - it is our own module
+            [sys.executable, "-m", "resultspec_conformance.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            start_new_session=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+        )
+        threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
+        threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
+        try:
+            answer = self._ask(
+                {"do": "open", "target": self.target, "run": self.run, "call_timeout": self.settings.call_timeout},
+                OPEN_SECONDS,
+            )
+        except WorkerDied as error:
+            self.stop()
+            raise SubjectError(f"the target could not be opened: {error}") from error
+        if "error" in answer:
+            self.stop()
+            raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])
+        self.opened = OpenTarget(answer["capabilities"], frozenset(answer["available"]), answer["round_trip"])
+        return self.opened
+
+    def run_check(self, check: Check, example: Mapping[str, Any] | None = None) -> CheckResult:
+        """Run a check. A backend that hangs or dies is told in the result's status. Raises SubjectError.
+
+        SubjectError: the store itself is lost, or the target can no longer be opened.
+        """
+        if self._process is None:
+            self.start()
+        command = {
+            "do": "check",
+            "name": check.name,
+            "seed": self.settings.seed,
+            "examples": self.settings.examples,
+            "example": example,
+        }
+        try:
+            answer = self._ask(command, check.deadline + 2 * self.settings.call_timeout)
+        except WorkerDied as death:
+            self.kill()
+            return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
+        if "error" in answer:
+            raise SubjectError(answer["error"])
+        if answer.get("store_lost"):
+            raise SubjectError(f"the store was lost during {check.name}: {answer['store_lost']}")
+        if answer.get("hung"):
+            self.kill()
+        return CheckResult.from_json(answer["result"])
+
+    def stop(self) -> None:
+        """Let the worker clean up and end it."""
+        if self._process is not None and self._process.poll() is None and self.opened is not None:
+            try:
+                self._ask({"do": "close"}, 10.0)
+            except WorkerDied:
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker and whatever it has started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            os.killpg(process.pid, 9)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+
+    # -- the conversation ----------------------------------------------------------------------
+
+    def _ask(self, command: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise WorkerDied("the worker is not running")
+        try:
+            process.stdin.write(json.dumps(command) + "\n")
+            process.stdin.flush()
+            line = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
+        except OSError:
+            line = None
+        if line is None:
+            raise WorkerDied(f"the process of the backend ended {self._how_it_ended(process)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _how_it_ended(self, process: "subprocess.Popen[str]") -> str:
+        code = process.wait(timeout=10)
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        said = "".join(self._stderr).strip().splitlines()
+        return f"{how}; it last said: {said[-1]}" if said else f"{how}, saying nothing"
+
+    @staticmethod
+    def _read_answers(process: "subprocess.Popen[str]", answers: "queue.Queue[str | None]") -> None:
+        try:
+            for line in process.stdout or ():
+                answers.put(line)
+        except ValueError:
+            pass  # closed while we were reading: the worker was ended on purpose
+        answers.put(None)
+
+    def _read_errors(self, process: "subprocess.Popen[str]") -> None:
+        try:
+            for line in process.stderr or ():
+                self._stderr.append(line)
+        except ValueError:
+            pass

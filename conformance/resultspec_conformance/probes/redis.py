@@ -1,0 +1,156 @@
+"""The probe of a Redis: raw keys and channels, through connections of the suite's own."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import psutil
+import redis
+from kombu.utils.url import maybe_sanitize_url
+
+from resultspec_conformance.subject import Notification, SubjectError
+
+TASK_KEY_PREFIX = "celery-task-meta-"
+PROBE_NAME = "resultspec-probe"
+
+
+def unreachable(url: str, error: Exception) -> SubjectError:
+    """Return the error that tells how a Redis could not be reached, without its password."""
+    shown = maybe_sanitize_url(url)
+    if isinstance(error, redis.AuthenticationError) or "auth" in str(error).lower() or "WRONGPASS" in str(error):
+        return SubjectError(f"{shown} refused the user name or password.\nGive them as redis://USER:PASSWORD@HOST:PORT/DB")
+    return SubjectError(
+        f"{shown} cannot be reached: {type(error).__name__}.\n"
+        "Start the server, correct the URL, or write `resultspec check redis` to have one started."
+    )
+
+
+class RedisListener:
+    """A subscription to channels of a Redis."""
+
+    def __init__(self, client: "redis.Redis", channels: Sequence[str]) -> None:
+        self._client = client
+        self._pubsub: Any = client.pubsub()
+        self._pubsub.subscribe(*channels)
+        for _ in channels:
+            confirmed = self._pubsub.get_message(timeout=5.0)
+            if confirmed is None:
+                raise SubjectError("the Redis did not confirm a subscription within 5 seconds")
+
+    def collect(self, count: int, timeout: float) -> list[Notification]:
+        """Return what has come, with the value that was readable when it came."""
+        deadline = time.monotonic() + timeout
+        found: list[Notification] = []
+        while len(found) < count and (left := deadline - time.monotonic()) > 0:
+            message = self._pubsub.get_message(ignore_subscribe_messages=True, timeout=left)
+            if message is not None and message["type"] == "message":
+                channel = message["channel"].decode()
+                found.append(Notification(channel, message["data"], cast("bytes | None", self._client.get(channel))))
+        return found
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._pubsub.close()
+
+
+class RedisProbe:
+    """A wire probe of a Redis database. ``prefix`` is put before the key of a task."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.url = url
+        self.prefix = prefix
+        try:
+            self._client = redis.Redis.from_url(
+                url, client_name=PROBE_NAME, socket_connect_timeout=5.0, socket_timeout=5.0
+            )
+        except ValueError as error:
+            raise SubjectError(f"{maybe_sanitize_url(url)} is no URL of a Redis: {error}") from error
+        self.ping()
+
+    def key(self, task_id: str) -> str:
+        """Return the key of a task."""
+        return f"{self.prefix}{TASK_KEY_PREFIX}{task_id}"
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the stored bytes of a task, or None."""
+        return self.get(self.key(task_id))
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put bytes under a task, without a notification."""
+        self.set(self.key(task_id), payload)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the raw value of a key, or None."""
+        return cast("bytes | None", self._client.get(key.encode("utf-8", "surrogatepass")))
+
+    def set(self, key: str, value: bytes) -> None:
+        """Set the raw value of a key, for an hour at the most."""
+        self._client.set(key, value, ex=3600)
+
+    def delete(self, *keys: str) -> None:
+        """Remove keys."""
+        if keys:
+            self._client.delete(*keys)
+
+    def keys(self) -> frozenset[str]:
+        """Return all keys of the database."""
+        return frozenset(key.decode("utf-8", "replace") for key in self._client.scan_iter(count=1000))
+
+    def publish(self, channel: str, body: bytes) -> None:
+        """Publish a message."""
+        self._client.publish(channel, body)
+
+    def listen(self, channels: Sequence[str]) -> RedisListener:
+        """Subscribe to channels."""
+        return RedisListener(self._client, channels)
+
+    def subscribers(self, channel: str) -> int:
+        """Return how many subscriptions to a channel there are."""
+        counted = cast("list[tuple[bytes, int]]", self._client.pubsub_numsub(channel))
+        return int(counted[0][1])
+
+    def cut_connections(self) -> int:
+        """Kill the connections of this process and its children, but the probe's own; return how many there were.
+
+        The server may be shared: what others have opened is told apart by the ports at this end.
+        """
+        ours = _local_ports()
+        listed = cast("list[dict[str, str]]", self._client.client_list())
+        victims = [
+            entry["id"]
+            for entry in listed
+            if entry["name"] != PROBE_NAME and int(entry["addr"].rpartition(":")[2]) in ours
+        ]
+        return sum(cast(int, self._client.client_kill_filter(_id=victim)) for victim in victims)
+
+    def ping(self) -> None:
+        """Raise SubjectError if the Redis cannot be reached."""
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise unreachable(self.url, error) from error
+
+    def forget_run(self) -> None:
+        """Remove every key that begins with the prefix, if there is one."""
+        if self.prefix:
+            for key in self._client.scan_iter(match=_escaped(self.prefix) + "*", count=1000):
+                self._client.delete(key)
+
+    def close(self) -> None:
+        """Close the probe's connections."""
+        self._client.close()
+
+
+def _local_ports() -> set[int]:
+    """Return the local TCP ports of this process and its children."""
+    this = psutil.Process()
+    return {
+        connection.laddr.port
+        for process in [this, *this.children(recursive=True)]
+        for connection in process.net_connections(kind="tcp")
+        if connection.laddr
+    }
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{character}" if character in "*?[]\\^-" else character for character in text)

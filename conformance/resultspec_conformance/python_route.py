@@ -1,0 +1,251 @@
+"""The route to a backend that is a Python object with the protocol's methods.
+
+The object has the names of Celery's ``BaseBackend``. Two things differ between bindings and are levelled here, so that
+checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and ``wait_for`` returns the value or
+raises the task's exception in the documented API, but returns the meta in every release.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from resultspec import ERRORS, STATES
+from resultspec_conformance import zoo
+from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.operation import Outcome
+from resultspec_conformance.subject import ClientOptions, Probe, SubjectError, UsageError
+from resultspec_conformance.values import ExceptionData, Value, describe_exception, show
+
+_ERROR_NAMES: Mapping[str, str] = {
+    "ConnectionError": "OperationalError",
+    "RedisError": "OperationalError",
+    "OSError": "OperationalError",
+    "OverflowError": "ValueError",
+    "UnsupportedOperation": "NotImplementedError",
+}
+"""Names of errors of client libraries, and the kind of the closed list that they are."""
+
+
+class RecordingApp:
+    """The application that the suite hands to a factory: it has a configuration, and nothing else yet."""
+
+    def __init__(self) -> None:
+        self.conf = SimpleNamespace(
+            result_serializer="json",
+            result_accept_content=None,
+            accept_content=["json"],
+            result_expires=3600,
+            result_cache_max=-1,
+            result_extended=False,
+            result_backend_transport_options={},
+            timezone=None,
+            enable_utc=True,
+        )
+        self.main = "resultspec"
+
+
+def error_kind(error: BaseException) -> str:
+    """Return the kind of the closed list that an exception is, by the names of its class and bases."""
+    for base in type(error).__mro__:
+        name = _ERROR_NAMES.get(base.__name__, base.__name__)
+        if name in ERRORS:
+            return name
+    return "Unknown"
+
+
+class ResultStandIn:
+    """A child of a request, as a backend sees it: an id, and ``as_tuple()``."""
+
+    def __init__(self, as_list: list[Any]) -> None:
+        self._tuple = _tuples(as_list)
+        self.id: str = as_list[0][0]
+
+    def as_tuple(self) -> Any:
+        """Return the result tuple, of tuples and lists as Celery's results have them."""
+        return self._tuple
+
+
+def _tuples(as_list: list[Any]) -> Any:
+    (task_id, parent), members = as_list
+    return (
+        (task_id, _tuples(parent) if parent is not None else None),
+        [_tuples(member) for member in members] if members is not None else None,
+    )
+
+
+class RequestView:
+    """A request as a backend sees it: what it has are attributes, what it lacks reads as None."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        known = dict(request)
+        if "name" in known:
+            known["task"] = known["name"]
+        if known.get("children") is not None:
+            known["children"] = [ResultStandIn(child) for child in known["children"]]
+        self.__dict__.update(known)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return {"children": [], "retries": 0, "errbacks": None}.get(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a member as a mapping would."""
+        return self.__dict__.get(name, default)
+
+
+def to_python(value: Value) -> Any:
+    """Return what a backend is given for a value: an exception becomes an instance."""
+    return zoo.instance(value) if isinstance(value, ExceptionData) else value
+
+
+def from_python(value: Any) -> Value:
+    """Return the value for what a backend gave: an exception becomes data."""
+    return describe_exception(value) if isinstance(value, BaseException) else value
+
+
+def _lists(child: Any) -> Any:
+    if hasattr(child, "as_tuple"):
+        child = child.as_tuple()
+    if not (isinstance(child, (list, tuple)) and len(child) == 2 and isinstance(child[0], (list, tuple))):
+        return child
+    (task_id, parent), members = child
+    return [
+        [task_id, _lists(parent) if parent is not None else None],
+        [_lists(member) for member in members] if members is not None else None,
+    ]
+
+
+def _children(children: Any) -> Any:
+    return [_lists(child) for child in children] if isinstance(children, (list, tuple)) else children
+
+
+class Misshapen(Exception):  # noqa: N818 - it is the report of a wrong answer, not an error of ours
+    """What a method of the backend returned has not the shape of the operation's result."""
+
+
+@dataclass
+class PythonConnection:
+    """A client that is a Python object. ``waits_return_meta``: how its ``wait_for`` ends (see the module)."""
+
+    backend: Any
+    waits_return_meta: bool = False
+
+    def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
+        """Perform an operation by the method that the binding names."""
+        try:
+            return Outcome("ok", getattr(self, f"_{op}")(**args))
+        except Misshapen as error:
+            return Outcome("info", error="Unknown", message=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a backend raises is an outcome
+            return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
+
+    def close(self) -> None:
+        """Close the backend if it can be closed."""
+        close = getattr(self.backend, "close", None)
+        if callable(close):
+            close()
+
+    def _store_result(
+        self, task_id: Value, result: Value, state: Value, traceback: Value = None, request: Value = None
+    ) -> None:
+        view = None if request is None else RequestView(request)
+        self.backend.store_result(task_id, to_python(result), state, traceback=traceback, request=view)
+
+    def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
+        found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
+        if not isinstance(found, Mapping):
+            raise Misshapen(f"get_task_meta returned {show(found)}, which is no map")
+        meta = {**found, "result": from_python(found.get("result"))}
+        if "children" in meta:
+            meta["children"] = _children(meta["children"])
+        return meta
+
+    def _get_state(self, task_id: Value) -> Value:
+        get_state = getattr(self.backend, "get_state", None) or self.backend.get_status
+        return get_state(task_id)
+
+    def _get_result(self, task_id: Value) -> Value:
+        return from_python(self.backend.get_result(task_id))
+
+    def _get_traceback(self, task_id: Value) -> Value:
+        return self.backend.get_traceback(task_id)
+
+    def _get_children(self, task_id: Value) -> Value:
+        return _children(self.backend.get_children(task_id))
+
+    def _forget(self, task_id: Value) -> None:
+        self.backend.forget(task_id)
+
+    def _is_cached(self, task_id: Value) -> Value:
+        return self.backend.is_cached(task_id)
+
+    def _reload_task_result(self, task_id: Value) -> None:
+        self.backend.reload_task_result(task_id)
+
+    def _as_uri(self) -> Value:
+        return self.backend.as_uri()
+
+    def _wait_for(self, task_id: Value, **options: Value) -> Value:
+        try:
+            found = self.backend.wait_for(task_id, **options)
+        except BaseException as error:  # a task may have failed with SystemExit, and that is what is raised
+            if not self._is_outcome_of(task_id, error):
+                raise
+            return {"raised": describe_exception(error)}
+        if not self.waits_return_meta:
+            return {"returned": from_python(found)}
+        ended = "raised" if found["status"] in STATES.sets["PROPAGATE"] else "returned"
+        return {ended: from_python(found["result"])}
+
+    def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
+        """Whether what ``wait_for`` raised is the task's exception and not an error of the wait itself."""
+        try:
+            meta = self.backend.get_task_meta(task_id, cache=False)
+            failed = meta["status"] in STATES.sets["PROPAGATE"]
+        except Exception:  # noqa: BLE001 - an entry that cannot be read has no outcome
+            return False
+        timed_out = getattr(self.backend, "TimeoutError", TimeoutError)
+        return failed and (not isinstance(error, timed_out) or isinstance(meta["result"], timed_out))
+
+
+def show_message(error: BaseException) -> str:
+    """Return the text of an exception, also of one whose ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the text is for a person, and some exceptions have none
+        return "(no text: __str__ raised)"
+
+
+@dataclass
+class PythonSubject:
+    """A backend made by ``factory(app, **options)``, which is given only options that differ from their defaults."""
+
+    factory: Callable[..., Any]
+    capabilities: Capabilities
+    probe: Probe | None = None
+    on_close: Callable[[], None] | None = None
+    waits_return_meta: bool = False
+    in_process: bool = True
+
+    def connect(self, options: ClientOptions) -> PythonConnection:
+        """Make a backend. Raises SubjectError that names what the factory raised."""
+        try:
+            backend = self.factory(RecordingApp(), **options.non_default())
+        except SubjectError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"the factory raised {type(error).__name__}: {show_message(error)}\n"
+                "It is called as factory(app, **options) and has to return a backend; options are "
+                f"{', '.join(options.non_default()) or 'none'} in this call."
+            ) from error
+        return PythonConnection(backend, self.waits_return_meta)
+
+    def close(self) -> None:
+        """Clean up as the adapter said, then close the probe."""
+        if self.on_close is not None:
+            self.on_close()
+        if self.probe is not None:
+            self.probe.close()

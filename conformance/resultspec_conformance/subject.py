@@ -1,0 +1,210 @@
+"""What a backend under test is to the suite: a subject, whichever route leads to it.
+
+A :class:`Subject` opens independent :class:`Connection` s, says its :class:`Capabilities`, and may have a
+:class:`Probe` by which the suite looks at the stored bytes behind the backend's back. An :class:`Adapter`, found in the
+entry-point group ``resultspec.adapters``, turns a target of the command line into a subject.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.operation import Outcome
+from resultspec_conformance.values import Value
+
+
+class SubjectError(Exception):
+    """A subject that cannot be opened or used. The text is one or two lines and names the cure."""
+
+    exit_code = 3
+
+
+class UsageError(SubjectError):
+    """A subject that was asked for in a wrong way."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """How a client is configured.
+
+    ``accept``: content types or serializer names that it may read; None: only its own serializer.
+    ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before* its completion
+    (KEY-2), put behind the prefix of the run; None takes the subject's own.
+    """
+
+    serializer: str = "json"
+    accept: tuple[str, ...] | None = None
+    max_cached_results: int = -1
+    prefix: str | None = None
+
+    def non_default(self) -> dict[str, Value]:
+        """Return the options that differ from their defaults."""
+        default = ClientOptions()
+        return {
+            name: getattr(self, name)
+            for name in ("serializer", "accept", "max_cached_results", "prefix")
+            if getattr(self, name) != getattr(default, name)
+        }
+
+
+class Connection(Protocol):
+    """One client of the backend under test."""
+
+    def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
+        """Perform an operation. Never raises for what the backend does; raises DriverFault for a broken route."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the client holds. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A connection whose backend is a Python object in this process."""
+
+    @property
+    def backend(self) -> object:
+        """The backend itself."""
+        ...
+
+
+class Probe(Protocol):
+    """The suite's own view of the store: the raw bytes of a task's entry."""
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the stored bytes of a task, or None."""
+        ...
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put bytes under a task, without a notification."""
+        ...
+
+    def ping(self) -> None:
+        """Raise SubjectError if the store itself cannot be reached."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A message seen on a channel, with the value that was readable under the key of that name when it came."""
+
+    channel: str
+    body: bytes
+    value_then: bytes | None
+
+
+class Listener(Protocol):
+    """A subscription of the suite's own to a set of channels."""
+
+    def collect(self, count: int, timeout: float) -> Sequence[Notification]:
+        """Return what has come: at least ``count`` messages, or what there is after ``timeout`` seconds."""
+        ...
+
+    def close(self) -> None:
+        """End the subscription."""
+        ...
+
+
+@runtime_checkable
+class WireProbe(Probe, Protocol):
+    """A probe of a key/value store: keys, channels and connections too."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the raw value of a key, or None."""
+        ...
+
+    def set(self, key: str, value: bytes) -> None:
+        """Set the raw value of a key."""
+        ...
+
+    def delete(self, *keys: str) -> None:
+        """Remove keys; absent ones are no error."""
+        ...
+
+    def keys(self) -> frozenset[str]:
+        """Return all keys of the store, of others too."""
+        ...
+
+    def publish(self, channel: str, body: bytes) -> None:
+        """Publish a message."""
+        ...
+
+    def listen(self, channels: Sequence[str]) -> Listener:
+        """Subscribe to channels; returns when the subscription is in force."""
+        ...
+
+    def subscribers(self, channel: str) -> int:
+        """Return how many subscriptions to a channel there are."""
+        ...
+
+    def cut_connections(self) -> int:
+        """Cut all connections of other clients that belong to the subject; return how many there were."""
+        ...
+
+
+class Subject(Protocol):
+    """A backend under test."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the subject says of itself."""
+        ...
+
+    @property
+    def probe(self) -> Probe | None:
+        """The suite's view of the stored bytes, where there is one."""
+        ...
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the backend is a Python object in this process."""
+        ...
+
+    def connect(self, options: ClientOptions) -> Connection:
+        """Open an independent client. Raises SubjectError."""
+        ...
+
+    def close(self) -> None:
+        """Remove all that the run has written, and let go of everything. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of the command line, with the id of the run, which is part of every key and name that is made up.
+
+    ``workers`` tells whether several processes open the same target at once.
+    """
+
+    text: str
+    run: str
+
+    @property
+    def scheme(self) -> str:
+        """What stands before the first colon."""
+        return self.text.partition(":")[0].lower()
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an entry point of the group ``resultspec.adapters`` has to be; the name of the entry point is the scheme.
+
+    ``open`` makes the subject and raises SubjectError. ``extra`` is the distribution extra that brings what the
+    adapter imports. ``server`` is the bare store name for which a throw-away server can be started, or empty.
+    ``example`` is a target to show in help.
+    """
+
+    open: Callable[[Target], Subject]
+    summary: str
+    example: str
+    extra: str = ""
+    server: str = ""
+    schemes: tuple[str, ...] = field(default=())

@@ -1,0 +1,142 @@
+"""From a target of the command line to a subject: which adapter is meant, and what to answer where none is."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
+from resultspec_conformance.probes import probe_for
+from resultspec_conformance.python_route import PythonSubject
+from resultspec_conformance.subject import Adapter, Subject, Target, UsageError
+
+ADAPTERS_GROUP = "resultspec.adapters"
+
+DEFAULT_FACTORY_CLASSES = ("core", "waiting")
+"""What is claimed for a factory that says nothing of itself."""
+
+
+def _load_module(name: str) -> Any:
+    """Import a module by its name, or from a file by its path."""
+    if not name.endswith(".py"):
+        sys.path.insert(0, "")
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove("")
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no file {name}")
+    if path.stem in sys.modules:
+        return sys.modules[path.stem]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    # classes of a module can only be unpickled while it is registered
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_factory(reference: str) -> Any:
+    """Return the object that ``pkg.module:factory`` or ``path/file.py:factory`` names. Raises UsageError."""
+    module_name, _, attribute = reference.rpartition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"python:{reference} names no factory: write python:pkg.module:factory")
+    try:
+        found = _load_module(module_name)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"cannot import {module_name}: {type(error).__name__}: {error}\n"
+            "The module is looked for from the current directory and on PYTHONPATH."
+        ) from error
+    try:
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise UsageError(f"{module_name} has no {attribute}") from None
+    if not callable(found):
+        raise UsageError(f"{reference} is a {type(found).__name__}; a factory is called as factory(app, **options)")
+    return found
+
+
+def open_factory(target: Target) -> Subject:
+    """Open ``python:pkg.module:factory``. Raises UsageError.
+
+    The factory may have the attributes ``capabilities`` (the document, as a map) and ``wait_returns`` ("value" or
+    "meta"). Without the first the classes core and waiting are claimed.
+    """
+    factory = load_factory(target.text.partition(":")[2])
+    document: Mapping[str, Any] | None = getattr(factory, "capabilities", None)
+    try:
+        capabilities = Capabilities.from_json(document) if document else Capabilities(DEFAULT_FACTORY_CLASSES)
+    except CapabilitiesError as error:
+        raise UsageError(f"{target.text}: {error}") from error
+    probe = probe_for(capabilities.store, capabilities.prefix)
+    return PythonSubject(
+        factory, capabilities, probe, waits_return_meta=getattr(factory, "wait_returns", "value") == "meta"
+    )
+
+
+def _open_program(target: Target) -> Subject:
+    from resultspec_conformance.driver_route import open_program
+
+    return open_program(target)
+
+
+def _open_broken(target: Target) -> Subject:
+    from resultspec_conformance.broken import open_broken
+
+    return open_broken(target)
+
+
+BUILT_IN: Mapping[str, Adapter] = {
+    "python": Adapter(
+        open_factory, "a Python object with the protocol's methods", "python:pkg.module:factory"
+    ),
+    "exec": Adapter(
+        _open_program, "a program in any language that speaks the driver protocol", "exec:node driver.mjs"
+    ),
+    "broken": Adapter(
+        _open_broken, "a backend of the suite's own with one seeded defect", "broken:success-overwritten"
+    ),
+}
+
+
+def adapter_entry_points() -> Mapping[str, EntryPoint]:
+    """Return the entry points of adapters that are installed, by scheme."""
+    return {point.name: point for point in entry_points(group=ADAPTERS_GROUP)}
+
+
+def load_adapter(scheme: str) -> Adapter:
+    """Return the adapter of a scheme. Raises UsageError with the known ones, or with the line that installs it."""
+    if scheme in BUILT_IN:
+        return BUILT_IN[scheme]
+    points = adapter_entry_points()
+    if scheme not in points:
+        known = ", ".join(sorted([*points, *BUILT_IN]))
+        raise UsageError(f"no adapter for {scheme!r}; there are {known}.\nSee: resultspec targets")
+    point = points[scheme]
+    try:
+        adapter: Adapter = point.load()
+    except ModuleNotFoundError as error:
+        extra = next(iter(point.extras), "all")
+        raise UsageError(
+            f"testing {scheme} needs the Python package {error.name}, which is not installed.\n"
+            f"Install it with: pip install 'resultspec[{extra}]'"
+        ) from error
+    return adapter
+
+
+def open_target(text: str, run: str) -> Subject:
+    """Open the subject of a target. Raises SubjectError."""
+    target = Target(text, run)
+    if ":" not in text:
+        raise UsageError(f"{text!r} is no target: it has no scheme.\nSee: resultspec targets")
+    return load_adapter(target.scheme).open(target)

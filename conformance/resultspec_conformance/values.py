@@ -1,0 +1,233 @@
+"""Values as the suite handles them, and the tagged encoding in which they cross a process boundary.
+
+Within a process a value is a plain Python object, with two stand-ins: :class:`ExceptionData` for an exception, since
+an operation is data, and :class:`Opaque` for an object that no serializer carries. On the wire and in files a value is
+JSON by the schema ``value``: what JSON lacks is a map with the member ``$type``.
+"""
+
+import base64
+import datetime as dt
+import decimal
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+Value = Any
+"""A Python object of the kinds that :func:`encode` knows."""
+
+SAFE_INTEGER = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class ExceptionData:
+    """An exception as data: qualified type name, module or None, arguments in order, and its cause or None."""
+
+    type: str
+    module: str | None
+    args: tuple[Value, ...] = ()
+    cause: "ExceptionData | None" = None
+
+
+class Opaque:
+    """An object that no serializer carries. ``text`` is its representation; None makes ``repr`` raise."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        if self.text is None:
+            raise RuntimeError("this object has no text representation, on purpose")
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Opaque) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an opaque object cannot be pickled, on purpose")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Opaque":
+        return self
+
+
+class ValueFormatError(ValueError):
+    """A tagged value that is not well formed."""
+
+
+def _tagged(kind: str, value: Any) -> dict[str, Any]:
+    return {"$type": kind, "value": value}
+
+
+def _encode_float(value: float) -> Any:
+    if math.isfinite(value):
+        return value
+    return _tagged("float", "nan" if math.isnan(value) else "inf" if value > 0 else "-inf")
+
+
+def _encode_text(value: str) -> Any:
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        return _tagged("text", [ord(character) for character in value])
+    return str(value)
+
+
+def _encode_map(value: Mapping[Any, Any]) -> Any:
+    if all(type(key) is str and key.isprintable() for key in value) and "$type" not in value:
+        return {key: encode(member) for key, member in value.items()}
+    return _tagged("map", [[encode(key), encode(member)] for key, member in value.items()])
+
+
+def _encode_exception(value: ExceptionData) -> Any:
+    encoded: dict[str, Any] = {
+        "$type": "exception",
+        "type": value.type,
+        "module": value.module,
+        "args": [encode(argument) for argument in value.args],
+    }
+    if value.cause is not None:
+        encoded["cause"] = encode(value.cause)
+    return encoded
+
+
+_ENCODERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (bool, lambda value: value),
+    (int, lambda value: int(value) if abs(value) <= SAFE_INTEGER else _tagged("int", _decimal_digits(value))),
+    (float, _encode_float),
+    (str, _encode_text),
+    ((bytes, bytearray), lambda value: _tagged("bytes", base64.b64encode(value).decode())),
+    (list, lambda value: [encode(item) for item in value]),
+    (tuple, lambda value: _tagged("tuple", [encode(item) for item in value])),
+    (set, lambda value: _tagged("set", sorted((encode(item) for item in value), key=repr))),
+    (frozenset, lambda value: _tagged("frozenset", sorted((encode(item) for item in value), key=repr))),
+    (Mapping, _encode_map),
+    (dt.datetime, lambda value: _tagged("datetime", value.isoformat())),
+    (dt.date, lambda value: _tagged("date", value.isoformat())),
+    (dt.time, lambda value: _tagged("time", value.isoformat())),
+    (dt.timedelta, lambda value: _tagged("timedelta", value.total_seconds())),
+    (uuid.UUID, lambda value: _tagged("uuid", str(value))),
+    (decimal.Decimal, lambda value: _tagged("decimal", str(value))),
+    (ExceptionData, _encode_exception),
+    (Opaque, lambda value: _tagged("opaque", value.text)),
+)
+
+
+def _decimal_digits(value: int) -> str:
+    # int -> str refuses more than sys.get_int_max_str_digits() digits; Decimal has no such limit
+    with decimal.localcontext() as context:
+        context.prec = max(28, value.bit_length())
+        context.Emax = decimal.MAX_EMAX
+        return format(decimal.Decimal(value), "f")
+
+
+def encode(value: Value) -> Any:
+    """Return a value as JSON by the schema ``value``. A foreign object becomes opaque, with its representation."""
+    if value is None:
+        return None
+    for types, encoder in _ENCODERS:
+        if isinstance(value, types):
+            return encoder(value)
+    if isinstance(value, BaseException):
+        return encode(describe_exception(value))
+    return _tagged("opaque", f"{type(value).__qualname__}: {value!r}")
+
+
+def describe_exception(error: BaseException) -> ExceptionData:
+    """Return a Python exception as data, its arguments too."""
+    cause = error.__cause__
+    return ExceptionData(
+        type=type(error).__qualname__,
+        module=type(error).__module__,
+        args=tuple(describe_exception(item) if isinstance(item, BaseException) else item for item in error.args),
+        cause=describe_exception(cause) if cause is not None else None,
+    )
+
+
+def _decode_exception(encoded: Mapping[str, Any]) -> ExceptionData:
+    cause = encoded.get("cause")
+    return ExceptionData(
+        type=encoded["type"],
+        module=encoded.get("module"),
+        args=tuple(decode(argument) for argument in encoded["args"]),
+        cause=decode(cause) if cause is not None else None,
+    )
+
+
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "bytes": lambda value: base64.b64decode(value, validate=True),
+    "int": lambda value: int(decimal.Decimal(value)),
+    "float": float,
+    "text": lambda value: "".join(map(chr, value)),
+    "tuple": lambda value: tuple(decode(item) for item in value),
+    "set": lambda value: {decode(item) for item in value},
+    "frozenset": lambda value: frozenset(decode(item) for item in value),
+    "map": lambda value: {decode(key): decode(member) for key, member in value},
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "timedelta": lambda value: dt.timedelta(seconds=value),
+    "uuid": uuid.UUID,
+    "decimal": decimal.Decimal,
+    "opaque": Opaque,
+}
+
+
+def decode(encoded: Any) -> Value:
+    """Return the value that JSON by the schema ``value`` stands for. Raises ValueFormatError."""
+    if isinstance(encoded, list):
+        return [decode(item) for item in encoded]
+    if not isinstance(encoded, Mapping):
+        return encoded
+    if "$type" not in encoded:
+        return {key: decode(member) for key, member in encoded.items()}
+    kind = encoded["$type"]
+    try:
+        if kind == "exception":
+            return _decode_exception(encoded)
+        return _DECODERS[kind](encoded["value"])
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ValueFormatError(f"not a tagged value of type {kind!r}: {encoded!r:.200}") from error
+
+
+def same(left: Value, right: Value, *, numbers_by_type: bool = False) -> bool:
+    """Whether two values are equal as results are compared.
+
+    True is not 1, text is not bytes, a list is not a tuple, NaN equals NaN, and -0.0 equals 0.0. An integer equals a
+    float of the same value, since a port's language may have one type of number, unless ``numbers_by_type``.
+    """
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+        if left != left or right != right:
+            return left != left and right != right
+        return left == right and (not numbers_by_type or isinstance(left, float) == isinstance(right, float))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(
+            same(left[key], right[key], numbers_by_type=numbers_by_type) for key in left
+        )
+    if isinstance(left, ExceptionData) and isinstance(right, ExceptionData):
+        return left.type == right.type and same(list(left.args), list(right.args))
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(
+            same(a, b, numbers_by_type=numbers_by_type) for a, b in zip(left, right, strict=True)
+        )
+    return bool(left == right)
+
+
+def show(value: Value, limit: int = 300) -> str:
+    """Return a value on one line for a person, cut in the middle where it is longer than ``limit`` characters."""
+    if isinstance(value, ExceptionData):
+        text = f"{value.type}({', '.join(show(argument, limit) for argument in value.args)})"
+    else:
+        try:
+            text = repr(value)
+        except Exception:  # noqa: BLE001 - an object without representation is one of the suite's own values
+            text = f"<{type(value).__name__} without representation>"
+    if len(text) <= limit:
+        return text
+    kept = (limit - 20) // 2
+    return f"{text[:kept]} …({len(text)} characters)… {text[-kept:]}"

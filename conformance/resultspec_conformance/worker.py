@@ -1,0 +1,144 @@
+"""The process that checks run in, so that a backend which hangs or dies is a finding and not the end of the run.
+
+It reads commands as lines of JSON from its standard input and answers each with one line. What the backend prints goes
+to standard error: the stream of answers is kept apart from the beginning.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from resultspec_conformance.checks import all_checks, available
+from resultspec_conformance.client import InFlight
+from resultspec_conformance.context import Session
+from resultspec_conformance.execute import CheckResult, execute, failure_of
+from resultspec_conformance.operation import Outcome
+from resultspec_conformance.subject import SubjectError, WireProbe
+from resultspec_conformance.targets import open_target
+
+HUNG_EXIT = 70
+
+
+@dataclass
+class _Answers:
+    """The stream of answers; the watchdog and the main thread both write to it."""
+
+    stream: IO[str]
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def send(self, answer: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.stream.write(json.dumps(answer) + "\n")
+            self.stream.flush()
+
+
+class _Worker:
+    def __init__(self, answers: _Answers) -> None:
+        self.answers = answers
+        self.in_flight = InFlight()
+        self.session: Session | None = None
+        self.running: str | None = None
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """End the process when a call has not returned in its time: a thread that hangs cannot be ended otherwise."""
+        while True:
+            time.sleep(0.05)
+            overdue, name = self.in_flight.overdue(), self.running
+            if overdue is None or name is None:
+                continue
+            operation, history = overdue
+            waited = time.monotonic() - history.origin - operation.start
+            message = f"{operation.op} by client {operation.client} had not returned after {waited:.1f} s"
+            blamed = all_checks()[name].blame_hang
+            history.finish(operation, Outcome("info", error="Unknown", message="did not return"))
+            failure = failure_of(blamed, message, "the call returns", {}, history, {}) if blamed else None
+            status = "violated" if blamed else "hung"
+            result = CheckResult(
+                name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
+                seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
+            )  # fmt: skip
+            self.answers.send({"result": result.to_json(), "hung": True})
+            os._exit(HUNG_EXIT)
+
+    def open(self, target: str, run: str, call_timeout: float) -> dict[str, Any]:
+        self.in_flight.call_timeout = call_timeout
+        subject = open_target(target, run)
+        self.session = Session(subject, run, self.in_flight)
+        self.session.measure_round_trip()
+        probe = subject.probe
+        names = available(
+            subject.capabilities,
+            probe=probe is not None,
+            wire=isinstance(probe, WireProbe),
+            in_process=subject.in_process,
+        )
+        return {
+            "capabilities": subject.capabilities.to_json(),
+            "available": sorted(names),
+            "round_trip": self.session.rtt,
+        }
+
+    def check(self, name: str, seed: int, examples: int, example: Mapping[str, Any] | None) -> dict[str, Any]:
+        if self.session is None:
+            raise SubjectError("no target is open")
+        self.running = name
+        try:
+            result = execute(all_checks()[name], self.session, seed_number=seed, examples=examples, replay=example)
+        finally:
+            self.running = None
+        answer: dict[str, Any] = {"result": result.to_json()}
+        if result.status in ("violated", "error"):
+            answer["store_lost"] = self._store_lost()
+        return answer
+
+    def _store_lost(self) -> str:
+        """Return why the store behind the subject cannot be reached, or an empty text if it can."""
+        probe = self.session.subject.probe if self.session else None
+        try:
+            if probe is not None:
+                probe.ping()
+        except SubjectError as error:
+            return str(error)
+        return ""
+
+    def close(self) -> dict[str, Any]:
+        if self.session is not None:
+            self.session.close()
+        return {"closed": True}
+
+    def serve(self, commands: IO[str]) -> None:
+        for line in commands:
+            command = json.loads(line)
+            verb = command.pop("do")
+            try:
+                self.answers.send(getattr(self, verb)(**command))
+            except SubjectError as error:
+                self.answers.send({"error": str(error), "exit_code": error.exit_code})
+            except Exception as error:  # noqa: BLE001 - the parent has to be told whatever it is
+                message = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+                self.answers.send({"error": message, "exit_code": 3})
+            if verb == "close":
+                return
+
+
+def main() -> None:
+    """Serve commands until the input ends."""
+    answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    _Worker(answers).serve(sys.stdin)
+    # a daemon thread of the backend must not keep the process, and exit handlers have nothing left to save
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The specification as data, and a typed loader for it.
+
+Everything here is language-neutral data that a port in any language can read as it is:
+
+* ``requirements.toml``: the register of normative sentences (:mod:`resultspec.requirements`);
+* ``states.json``: the states, their sets and every transition (:mod:`resultspec.states`);
+* ``operations.json``: what may be asked of a backend, and how it may fail (:mod:`resultspec.operations`);
+* ``schemas/``: JSON Schemas, draft 2020-12 (:mod:`resultspec.schemas`);
+* ``vectors/``: stored bytes and what a reader must make of them (:mod:`resultspec.vectors`).
+"""
+
+from resultspec.operations import ERRORS, OPERATIONS, PROTOCOL, ErrorKind, OperationSpec
+from resultspec.requirements import REQUIREMENTS, SPEC_VERSION, Requirement
+from resultspec.states import STATES, Action, StateTable
+from resultspec.vectors import Vector, vectors
+
+__all__ = [
+    "ERRORS",
+    "OPERATIONS",
+    "PROTOCOL",
+    "REQUIREMENTS",
+    "SPEC_VERSION",
+    "STATES",
+    "Action",
+    "ErrorKind",
+    "OperationSpec",
+    "Requirement",
+    "StateTable",
+    "Vector",
+    "vectors",
+]

@@ -1,0 +1,83 @@
+"""The register of requirements: every normative sentence, by its id."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from resultspec._data import text
+
+Level = Literal["MUST", "SHOULD", "MAY"]
+Role = Literal["writer", "reader", "waiter", "client"]
+Severity = Literal["loss", "hang", "security", "wrong-answer", "cosmetic"]
+
+SEVERITIES: tuple[Severity, ...] = ("loss", "hang", "security", "wrong-answer", "cosmetic")
+"""What a user suffers when a requirement is broken, the worst first."""
+
+CLASSES: tuple[str, ...] = ("core", "waiting", "atomic", "kv-wire", "disabled")
+"""The conformance classes, each claimed as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One normative sentence and what is known about it.
+
+    ``applies`` names the capability without which the sentence says nothing about a subject, and ``observe``
+    what the suite needs in order to see it; both are empty for most. ``entails`` holds the ids that are
+    necessarily broken too when this one is. ``untestable`` is the reason why no check exists, or empty.
+    """
+
+    id: str
+    chapter: str
+    level: Level
+    role: Role
+    conformance_class: str
+    severity: Severity
+    statement: str
+    intent: str
+    since: str
+    source: str
+    applies: str = ""
+    observe: str = ""
+    entails: tuple[str, ...] = ()
+    untestable: str = ""
+
+    @property
+    def badness(self) -> int:
+        """The rank of the severity: 0 is the worst."""
+        return SEVERITIES.index(self.severity)
+
+
+def _requirement(entry: Mapping[str, Any]) -> Requirement:
+    testable = entry.get("testable", True)
+    return Requirement(
+        id=entry["id"],
+        chapter=entry["chapter"],
+        level=entry["level"],
+        role=entry["role"],
+        conformance_class=entry["class"],
+        severity=entry["severity"],
+        statement=entry["statement"],
+        intent=entry["intent"],
+        since=entry["since"],
+        source=entry["source"],
+        applies=entry.get("applies", ""),
+        observe=entry.get("observe", ""),
+        entails=tuple(entry.get("entails", ())),
+        untestable="" if testable else entry["reason"],
+    )
+
+
+def _load() -> tuple[str, Mapping[str, Requirement]]:
+    register = tomllib.loads(text("requirements.toml"))
+    found = [_requirement(entry) for entry in register["requirement"]]
+    by_id = {requirement.id: requirement for requirement in found}
+    if len(by_id) != len(found):
+        ids = [requirement.id for requirement in found]
+        raise ValueError(f"requirements.toml: ids given twice: {sorted({i for i in ids if ids.count(i) > 1})}")
+    return register["spec_version"], MappingProxyType(by_id)
+
+
+SPEC_VERSION, REQUIREMENTS = _load()
+"""The version of the specification, and its requirements by id, in the order of the chapters."""
