@@ -1,0 +1,40 @@
+"""Backends with one seeded defect each, and correct ones that do things differently: they judge the suite.
+
+``broken:NAME`` on the command line tests one of them.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from typing import Any
+
+from resultspec_conformance.broken.catalogue import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.broken.server import Server, ServerProbe
+from resultspec_conformance.python_route import PythonSubject
+from resultspec_conformance.subject import Subject, Target, UsageError
+
+__all__ = ["CATALOGUE", "VARIATIONS", "Specimen", "open_broken", "open_specimen"]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def open_specimen(specimen: Specimen) -> Subject:
+    """Open a backend of the catalogue, with a server in memory of its own."""
+    server = Server()
+
+    def factory(app: object, **options: Any) -> Any:  # noqa: ARG001 - these backends read no configuration
+        return specimen.backend() if specimen.disabled else specimen.backend(server, **options)
+
+    probe = None if specimen.disabled else ServerProbe(server, specimen.capabilities.prefix)
+    return PythonSubject(factory, specimen.capabilities, probe)
+
+
+def open_broken(target: Target) -> Subject:
+    """Open ``broken:NAME``. Raises UsageError with the nearest names."""
+    name = target.text.partition(":")[2]
+    specimen = {**CATALOGUE, **VARIATIONS}.get(name)
+    if specimen is None:
+        near = difflib.get_close_matches(name, [*CATALOGUE, *VARIATIONS])
+        raise UsageError(f"there is no broken backend {name!r}; did you mean {', '.join(near) or 'success-overwritten'}?")
+    return open_specimen(specimen)

@@ -1,0 +1,95 @@
+"""The catalogue of broken backends, and of correct ones that do things differently: the answer key of the suite."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from resultspec import REQUIREMENTS
+from resultspec_conformance.broken.correct import CorrectDisabled
+from resultspec_conformance.capabilities import Capabilities
+
+Made = TypeVar("Made", bound=type)
+
+EVERYTHING = Capabilities(
+    classes=("core", "waiting", "atomic", "kv-wire"),
+    sharing="thread",
+    serializers=("json", "pickle", "yaml", "msgpack"),
+    values="tagged",
+    features=frozenset({"cache", "connection", "notify", "prefix", "uuid", "surrogates", "base-exceptions"}),
+    wake_up=0.25,
+    payload_limit=2**21,
+    implementation={"name": "resultspec-broken"},
+)
+"""What the small correct backend is capable of."""
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A backend of the catalogue.
+
+    ``violates`` is the requirement that it breaks, empty for one that is correct. ``description`` is the first line of the
+    class's docstring. ``also`` are further requirements that this defect cannot but break.
+    """
+
+    name: str
+    violates: str
+    description: str
+    backend: type
+    also: tuple[str, ...] = ()
+    capabilities: Capabilities = EVERYTHING
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it is a disabled backend."""
+        return issubclass(self.backend, CorrectDisabled)
+
+
+CATALOGUE: dict[str, Specimen] = {}
+"""The broken backends by name."""
+
+VARIATIONS: dict[str, Specimen] = {}
+"""The correct backends by name; ``no-op`` is the small correct backend itself."""
+
+
+class CatalogueError(Exception):
+    """An entry of the catalogue that was written wrongly."""
+
+
+def _add(
+    shelf: dict[str, Specimen], name: str, violates: str, cls: type, also: Sequence[str], changes: Mapping[str, Any]
+) -> None:
+    if name in CATALOGUE or name in VARIATIONS:
+        raise CatalogueError(f"two backends of the catalogue are called {name}")
+    if not cls.__doc__:
+        raise CatalogueError(f"{name} does not say what it does")
+    capabilities = replace(EVERYTHING, **changes)
+    if issubclass(cls, CorrectDisabled):
+        capabilities = Capabilities(classes=("disabled",), implementation=EVERYTHING.implementation)
+    shelf[name] = Specimen(name, violates, cls.__doc__.strip().partition("\n")[0], cls, tuple(also), capabilities)
+
+
+def broken(violates: str, name: str, *, also: Sequence[str] = (), **capabilities: Any) -> Callable[[Made], Made]:
+    """Put a class into the catalogue as a backend that breaks a requirement. Raises CatalogueError.
+
+    ``also``: requirements that this particular defect cannot but break as well, beside those that the register entails.
+    ``capabilities``: what differs from EVERYTHING.
+    """
+    for named in (violates, *also):
+        if named not in REQUIREMENTS:
+            raise CatalogueError(f"{name} violates {named}, which is no requirement")
+
+    def register(cls: Made) -> Made:
+        _add(CATALOGUE, name, violates, cls, also, capabilities)
+        return cls
+
+    return register
+
+
+def variation(name: str, **capabilities: Any) -> Callable[[Made], Made]:
+    """Put a class into the catalogue as a correct backend that does something differently. Raises CatalogueError."""
+
+    def register(cls: Made) -> Made:
+        _add(VARIATIONS, name, "", cls, (), capabilities)
+        return cls
+
+    return register

@@ -1,0 +1,149 @@
+"""The oracle: a sequential model of one store, which interprets the state table of the specification.
+
+A model is pure. What may be in the store for a task is a *set* of writes (None: nothing), because correct stores may
+differ: where a choice is not declared, or where a call's fate is unknown, both outcomes stay possible until a read tells
+them apart. A history is wrong only if the set becomes empty.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultspec import STATES
+from resultspec_conformance.values import ExceptionData, Value, same, show
+
+
+@dataclass(frozen=True)
+class Write:
+    """A store of a task, told from all others by its number; the rest is what a reader must find."""
+
+    number: int
+    state: str = field(compare=False)
+    result: Value = field(compare=False, default=None)
+    traceback: str | None = field(compare=False, default=None)
+    children: tuple[Any, ...] | None = field(compare=False, default=None)
+    group_id: str | None = field(compare=False, default=None)
+    parent_id: str | None = field(compare=False, default=None)
+
+    @classmethod
+    def of(cls, number: int, args: Mapping[str, Value]) -> "Write":
+        """Return the write that the arguments of ``store_result`` describe."""
+        request = args.get("request") or {}
+        children = request.get("children")
+        return cls(
+            number=number,
+            state=args["state"],
+            result=args.get("result"),
+            traceback=args.get("traceback"),
+            children=None if children is None else tuple(children),
+            group_id=request.get("group"),
+            parent_id=request.get("parent_id"),
+        )
+
+    def as_args(self, task_id: str) -> dict[str, Value]:
+        """Return the arguments of ``store_result`` for this write."""
+        args: dict[str, Value] = {"task_id": task_id, "result": self.result, "state": self.state}
+        if self.traceback is not None:
+            args["traceback"] = self.traceback
+        request = {"children": self.children, "group": self.group_id, "parent_id": self.parent_id}
+        given = {name: value for name, value in request.items() if value is not None}
+        if given:
+            args["request"] = {"id": task_id, **given}
+        if "children" in given:
+            args["request"]["children"] = list(given["children"])
+        return args
+
+
+Possible = frozenset[Write | None]
+"""What may be in the store for a task."""
+
+NOTHING: Possible = frozenset({None})
+
+
+def after_store(there: Write | None, arriving: Write, late_unready: str | None) -> Possible:
+    """Return what may be there after a store; ``late_unready`` None: the choice is not declared, either is possible."""
+    choices: Iterable[str] = STATES.choices["late_unready"] if late_unready is None else [late_unready]
+    before = there.state if there is not None else None
+    actions = {STATES.decide(before, arriving.state, late_unready=choice) for choice in choices}
+    return frozenset(arriving if action == "replace" else there for action in actions)
+
+
+def expected_result(write: Write) -> Value:
+    """Return the result that a reader must find for a portable value: lists for tuples, an exception for a value."""
+    if write.state not in STATES.sets["EXCEPTION"] or isinstance(write.result, ExceptionData):
+        return write.result
+    if write.result is None and write.state == "RETRY":
+        return None
+    return ExceptionData("Exception", "builtins", (write.result,))
+
+
+def instant(date_done: Value) -> dt.datetime | None:
+    """Return ``date_done`` as an aware datetime: from text with an offset, or as it is. Raises ValueError."""
+    if date_done is None:
+        return None
+    moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
+    if not isinstance(moment, dt.datetime) or moment.tzinfo is None:
+        raise ValueError(f"{date_done!r} names no instant: it has no offset")
+    return moment
+
+
+def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
+    """Return why a meta is not what a reader must find where ``there`` is stored, or None if it is."""
+    if there is None:
+        return _differences({"status": "PENDING", "result": None}, meta)
+    expected = {
+        "status": there.state,
+        "result": expected_result(there),
+        "traceback": there.traceback,
+        "children": list(there.children) if there.children else None,
+        "group_id": there.group_id,
+        "parent_id": there.parent_id,
+    }
+    return _differences(expected, {**meta, "children": meta.get("children") or None})
+
+
+def _differences(expected: Mapping[str, Value], meta: Mapping[str, Value]) -> str | None:
+    wrong = [name for name, value in expected.items() if not same(meta.get(name), value)]
+    if not wrong:
+        return None
+    return ", ".join(f"{name} is {show(meta.get(name))} and not {show(expected[name])}" for name in wrong)
+
+
+@dataclass
+class Model:
+    """The store as far as it is known from a sequence of operations; every method changes the knowledge only."""
+
+    late_unready: str | None
+    entries: dict[str, Possible] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
+
+    def possible(self, task_id: str) -> Possible:
+        """Return what may be there."""
+        return self.entries.get(task_id, NOTHING)
+
+    def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
+        """A store has returned; or, not ``certain``, its fate is unknown."""
+        before = self.possible(task_id)
+        states = {there.state if there is not None else None for there in before}
+        self.rules[task_id] = min(STATES.requirement(state, arriving.state) for state in states)
+        after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
+        self.entries[task_id] = after if certain else before | after
+
+    def forget(self, task_id: str) -> None:
+        """The task was forgotten."""
+        self.rules[task_id] = "READ-4"
+        self.entries[task_id] = NOTHING
+
+    def read(self, task_id: str, meta: Mapping[str, Value]) -> str | None:
+        """A read returned a meta: narrow what may be there; return why no possibility explains it, or None."""
+        complaints = {there: complaint(there, meta) for there in self.possible(task_id)}
+        explained = frozenset(there for there, wrong in complaints.items() if wrong is None)
+        if not explained:
+            return next(iter(complaints.values()))
+        self.entries[task_id] = explained
+        return None
+
+    def rule(self, task_id: str) -> str:
+        """Return the id of the requirement that decided the last change of a task; META-2 if there was none."""
+        return self.rules.get(task_id, "META-2")
