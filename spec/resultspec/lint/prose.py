@@ -17,6 +17,8 @@ DEFINITION = ("README.md", "Key words")
 _ID = re.compile(r"\b([A-Z]{2,})-([0-9]+)\b")
 _NOT_AN_ID = frozenset({"UTF", "RFC", "ISO", "CVE"})
 _EXTERNAL = re.compile(r"^[a-z]+://")
+_LIST_MARKER = re.compile(r"^\s*([0-9]+\.|[-*]) ")
+_LINKED = re.compile(r"\[[^\]]*\]\(")
 _TWO_SENTENCES = re.compile(r"[^\s.][.!?]['\")*`]* +[A-Z`*\"(]")
 _ABBREVIATION = re.compile(r"\b(e\.g|i\.e|cf|vs|No)\. ")
 
@@ -148,7 +150,8 @@ def one_sentence_a_line(tree: Tree) -> Iterator[Finding]:
         for number, line in chapter.prose():
             if line.startswith("*Intent:*"):
                 continue
-            if _TWO_SENTENCES.search(_ABBREVIATION.sub("", line)):
+            plain = _ABBREVIATION.sub("", _LINKED.sub("(", _LIST_MARKER.sub("", line)))
+            if _TWO_SENTENCES.search(plain):
                 yield Finding(name, number, "two sentences on one line")
 
 

@@ -103,7 +103,7 @@ class Tree:
             (URN + name, Resource.from_contents(content, default_specification=DRAFT202012))
             for name, content in self.schemas.items()
         )
-        return Registry().with_resources(resources)
+        return Registry().with_resources(resources).crawl()
 
     @property
     def capabilities(self) -> frozenset[str]:
