@@ -1,0 +1,148 @@
+"""Results in the memory of this process: safe in threads, gone with the process.
+
+``memory://name`` is one store per name, shared by all backends of the process that have this URL;
+``memory://`` is a store of the backend's own. A forked child begins with empty stores.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from resultspec_reference.app import AppProtocol
+from resultspec_reference.keyvalue import KeyValueStoreBackend
+from resultspec_reference.per_process import PerProcess
+from resultspec_reference.store import MayReplace
+
+
+class Change:
+    """The subscription of one waiter to one key."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def notify(self) -> None:
+        """End the rest of the waiter."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the key has changed since the last call, or after the seconds."""
+        self._event.wait(seconds)
+        self._event.clear()
+
+
+class MemoryStore:
+    """Bytes under keys, and who waits for a change of which."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[bytes, bytes] = {}
+        self._changes: dict[bytes, list[Change]] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the bytes under a key, or None."""
+        return self._values.get(key)
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Put bytes under a key and notify who waits for it."""
+        with self._lock:
+            self._set(key, value)
+
+    def replace(self, key: bytes, expected: bytes | None, value: bytes) -> bool:
+        """Put bytes under a key if ``expected`` is still what is there; return whether it was."""
+        with self._lock:
+            if self._values.get(key) != expected:
+                return False
+            self._set(key, value)
+            return True
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key, which may be absent."""
+        with self._lock:
+            self._values.pop(key, None)
+
+    @contextmanager
+    def subscribe(self, key: bytes) -> Iterator[Change]:
+        """Watch a key."""
+        change = Change()
+        with self._lock:
+            self._changes.setdefault(key, []).append(change)
+        try:
+            yield change
+        finally:
+            with self._lock:
+                self._changes[key].remove(change)
+                if not self._changes[key]:
+                    del self._changes[key]
+
+    def watched(self) -> list[bytes]:
+        """Return the keys that somebody waits for."""
+        with self._lock:
+            return list(self._changes)
+
+    def _set(self, key: bytes, value: bytes) -> None:
+        self._values[key] = value
+        for change in self._changes.get(key, ()):
+            change.notify()
+
+
+class _NamedStores:
+    def __init__(self) -> None:
+        self._stores: dict[str, MemoryStore] = {}
+
+    def get(self, name: str) -> MemoryStore:
+        return self._stores.setdefault(name, MemoryStore())
+
+
+_NAMED: Final = PerProcess(_NamedStores)
+
+
+def store_name(url: str | None) -> str:
+    """Return the name in a ``memory://`` URL, empty if it has none."""
+    return (url or "").partition("://")[2].strip("/")
+
+
+class MemoryBackend(KeyValueStoreBackend):
+    """A result backend in memory; see the module for what its URL means."""
+
+    reread_interval = 1.0
+    persistent = False
+
+    def __init__(self, app: AppProtocol, url: str = "memory://", **options: Any) -> None:
+        super().__init__(app, url=url, **options)
+        name = store_name(url)
+        self._stores = PerProcess((lambda: _NAMED.get().get(name)) if name else MemoryStore)
+
+    @property
+    def store(self) -> MemoryStore:
+        """The store of this process."""
+        return self._stores.get()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the bytes under a key, or None."""
+        return self.store.get(key)
+
+    def mget(self, keys: Iterable[bytes]) -> Sequence[bytes | None]:
+        """Return the bytes under each of the keys, in their order."""
+        return [self.store.get(key) for key in keys]
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Put bytes under a key and notify who waits for it."""
+        self.store.set(key, value)
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key, which may be absent."""
+        self.store.delete(key)
+
+    def store_if(self, key: bytes, value: bytes, may_replace: MayReplace) -> bool:
+        """Put bytes under a key if they may replace what is there; atomic, by compare and set."""
+        while True:
+            there = self.store.get(key)
+            if not may_replace(there):
+                return False
+            if self.store.replace(key, there, value):
+                return True
+
+    def subscribe(self, key: bytes) -> Any:
+        """Watch a key."""
+        return self.store.subscribe(key)

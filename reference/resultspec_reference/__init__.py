@@ -1,0 +1,26 @@
+"""The smallest complete implementation of the specification.
+
+Three classes have the names, signatures and meanings of Celery's API reference: `BaseBackend`,
+`KeyValueStoreBackend` and `DisabledBackend`. The theory that they stand on is pure, and written to be read
+by someone who ports it:
+
+* `resultspec_reference.states`: what a store does when an entry arrives;
+* `resultspec_reference.waiting`: how to wait for a task.
+
+Nothing here imports Celery; kombu has the serializers.
+"""
+
+from resultspec_reference.app import App, AppProtocol, current_app, set_current_app
+from resultspec_reference.base import BaseBackend
+from resultspec_reference.disabled import DisabledBackend
+from resultspec_reference.keyvalue import KeyValueStoreBackend
+
+__all__ = [
+    "App",
+    "AppProtocol",
+    "BaseBackend",
+    "DisabledBackend",
+    "KeyValueStoreBackend",
+    "current_app",
+    "set_current_app",
+]

@@ -1,0 +1,109 @@
+"""The application to which a backend belongs: where its settings come from, and nothing more.
+
+A backend asks its app for ``app.conf.get(name, default)``. A real ``celery.Celery`` app is such an app, and
+`App` is the smallest one. The names of the settings are Celery's.
+"""
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, timedelta, tzinfo
+from typing import Any, Final, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from resultspec_reference.errors import ImproperlyConfigured
+
+
+class Conf(Protocol):
+    """Settings by their names."""
+
+    def get(self, key: str, default: Any = None, /) -> Any: ...  # noqa: D102
+
+
+@runtime_checkable
+class AppProtocol(Protocol):
+    """What a backend needs of an application."""
+
+    @property
+    def conf(self) -> Conf: ...  # noqa: D102
+
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "accept_content": ["json"],
+    "enable_utc": True,
+    "result_accept_content": None,
+    "result_backend_transport_options": {},
+    "result_cache_max": -1,
+    "result_expires": timedelta(days=1),
+    "result_persistent": None,
+    "result_serializer": "json",
+    "timezone": None,
+}
+"""The settings that backends read, and their defaults."""
+
+
+class Settings(dict[str, Any]):
+    """Settings that can also be read as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no setting {name!r}") from None
+
+
+class App:
+    """The smallest application. Its settings are the defaults and what is given."""
+
+    def __init__(self, **conf: Any) -> None:
+        self.conf = Settings(DEFAULTS | conf)
+
+
+class _Current:
+    app: AppProtocol | None = None
+
+
+def set_current_app(app: AppProtocol | None) -> None:
+    """Name the app to which backends belong that are unpickled in this process."""
+    _Current.app = app
+
+
+def current_app() -> AppProtocol:
+    """Return the app that was named, else the current app of Celery if that is loaded here, else a default one."""
+    if _Current.app is not None:
+        return _Current.app
+    celery = sys.modules.get("celery")
+    if celery is not None:
+        found: AppProtocol = celery.current_app
+        return found
+    return App()
+
+
+def setting(app: AppProtocol, name: str) -> Any:
+    """Return a setting of the app, or its default where the app does not have it."""
+    return app.conf.get(name, DEFAULTS.get(name))
+
+
+def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
+    """Return what may be read: the argument, else ``result_accept_content``, else ``accept_content``."""
+    for found in (accept, setting(app, "result_accept_content"), setting(app, "accept_content")):
+        if found is not None:
+            return list(found)
+    return list(DEFAULTS["accept_content"])
+
+
+def time_zone(app: AppProtocol) -> tzinfo | None:
+    """Return the time zone of the app: None means that of the machine.
+
+    Raises ImproperlyConfigured for the name of a zone that is not known.
+    """
+    zone = setting(app, "timezone")
+    if not zone:
+        return UTC if setting(app, "enable_utc") else None
+    if isinstance(zone, tzinfo):
+        return zone
+    if zone == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(zone)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise ImproperlyConfigured(f"unknown time zone {zone!r}") from None

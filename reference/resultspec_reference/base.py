@@ -1,0 +1,383 @@
+"""`BaseBackend`: the members that every result backend has, above a store that a subclass knows.
+
+Names, signatures, defaults and meanings are those of the API reference of Celery 3.1; where Celery 5 calls
+a member otherwise, that name is there too. A subclass has to define `_store_result`, `_get_task_meta_for`
+and `_forget`, and may define `_open_watch`, if its store notifies.
+"""
+
+import functools
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
+
+from resultspec_reference import errors, exceptions, meta, states, uri
+from resultspec_reference.app import AppProtocol, accepted, current_app, setting, time_zone
+from resultspec_reference.cache import MetaCache
+from resultspec_reference.ids import task_id_text
+from resultspec_reference.meta import TaskMeta, checked
+from resultspec_reference.per_process import PerProcess
+from resultspec_reference.serialization import PAYLOAD_LIMIT, Codec
+from resultspec_reference.waiting import DEFAULT_INTERVAL, Terms, Wait
+from resultspec_reference.watch import Driver, PollingWatch, Watch, timed_out
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ExceptionInfo(NamedTuple):
+    """What `BaseBackend.fail_from_current_stack` stored: the exception, and its traceback as text."""
+
+    type: type[BaseException]
+    exception: BaseException
+    traceback: str
+
+
+def _state_is_status(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method with the parameter ``status`` take the keyword ``state`` too, its name in Celery 5."""
+
+    @functools.wraps(method)
+    def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
+        if "state" in kwargs:
+            kwargs["status"] = kwargs.pop("state")
+        return method(*args, **kwargs)
+
+    return renamed
+
+
+def unpickle_backend(cls: type["BaseBackend"], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "BaseBackend":
+    """Return a backend made anew with the options of the one that was pickled, for the current app."""
+    return cls(current_app(), *args, **kwargs)
+
+
+class BaseBackend:
+    """A result backend.
+
+    ``app`` gives the settings (`resultspec_reference.app`), ``serializer`` is the name of kombu's,
+    ``max_cached_results`` the size of the client's cache (None: the setting, 0: no limit, -1: no cache),
+    ``accept`` the content types that may be read, ``url`` where the store is. One instance may be used by
+    several threads. Raises ImproperlyConfigured for options that cannot be served.
+    """
+
+    READY_STATES = states.READY_STATES
+    UNREADY_STATES = states.UNREADY_STATES
+    EXCEPTION_STATES = states.EXCEPTION_STATES
+
+    TimeoutError = errors.TimeoutError
+
+    subpolling_interval: float | None = None
+    supports_native_join = False
+    supports_autoexpire = False
+    persistent = True
+    retry_policy: Mapping[str, Any] = MappingProxyType(
+        {"max_retries": 20, "interval_start": 0, "interval_step": 1, "interval_max": 1}
+    )
+
+    late_unready: ClassVar[states.LateUnready] = states.LATE_UNREADY
+    """The declared choice for an unready state that arrives at FAILURE or REVOKED."""
+
+    reread_interval: float = math.inf
+    """Seconds that a waiter rests at most, whatever interval it was given; for stores that notify."""
+
+    payload_limit = PAYLOAD_LIMIT
+    """Bytes to which a compressed payload may grow."""
+
+    _constructed: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "BaseBackend":
+        """Remember the arguments of the constructor, so that pickling keeps every option of every subclass."""
+        self = super().__new__(cls)
+        options = {name: value for name, value in kwargs.items() if name != "app"}
+        self._constructed = (args if "app" in kwargs else args[1:], options)
+        return self
+
+    def __init__(
+        self,
+        app: AppProtocol,
+        serializer: str | None = None,
+        max_cached_results: int | None = None,
+        accept: Iterable[str] | None = None,
+        url: str | None = None,
+        **kwargs: Any,  # noqa: ARG002 - options of other backends, as in Celery
+    ) -> None:
+        self.app = app
+        self.url = url
+        self.serializer = serializer or setting(app, "result_serializer")
+        self._codec = Codec(self.serializer, accepted(app, accept), self.payload_limit)
+        self.accept = self._codec.accept
+        self._zone = time_zone(app)
+        limit = setting(app, "result_cache_max") if max_cached_results is None else max_cached_results
+        self._caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode))
+        self._cache  # noqa: B018 - a wrong limit is found here and not at the first read
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the options, and nothing that is open."""
+        return unpickle_backend, (type(self), *self._constructed)
+
+    @property
+    def _cache(self) -> MetaCache:
+        return self._caches.get()
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """Return where the store is as a URI, without password and query unless ``include_password`` is true."""
+        return self.url or "" if include_password else uri.sanitize(self.url)
+
+    # -- bytes and values ----------------------------------------------------------------------
+
+    def encode(self, data: Any) -> bytes:
+        """Return data as bytes in the configured serializer. Raises EncodeError."""
+        return self._codec.encode(data)
+
+    def decode(self, payload: bytes | str) -> Any:
+        """Return the data of a payload. Raises DecodeError and ContentDisallowed."""
+        return self._codec.decode(payload)
+
+    def decode_result(self, payload: bytes | str) -> TaskMeta:
+        """Return the meta that a payload holds, with an exception in the states that have one."""
+        return self.meta_from_decoded(self.decode(payload))
+
+    def meta_from_decoded(self, meta: TaskMeta) -> TaskMeta:
+        """Return a decoded meta, its result made an exception in FAILURE, RETRY and REVOKED.
+
+        Null stays null in RETRY, and where the member is missing (EXC-8, META-13). Raises DecodeError if it
+        is not a map with a state, SecurityError for the name of something that is no exception.
+        """
+        found = checked(meta)
+        if found["status"] in self.EXCEPTION_STATES and "result" in found:
+            rebuilt = self.exception_to_python(found["result"])
+            if rebuilt is None and found["status"] != states.RETRY:
+                rebuilt = Exception(None)
+            found = {**found, "result": rebuilt}
+        return found
+
+    def encode_result(self, result: Any, status: str) -> Any:
+        """Return a result as it is put into the meta, before the meta is serialized (EXC-7, EXC-9).
+
+        What is no exception, in a state whose result is one, becomes the argument of an Exception, so that
+        readers which expect an exception there, as Celery's do, can read it too.
+        """
+        if status not in self.EXCEPTION_STATES:
+            return self.prepare_value(result)
+        if isinstance(result, BaseException):
+            return self.prepare_exception(result)
+        if exceptions.is_exception_data(result) or (result is None and status == states.RETRY):
+            return result
+        value = self.prepare_value(result)
+        if self.serializer == "pickle":
+            return Exception(value)
+        return {"exc_type": "Exception", "exc_message": [value], "exc_module": "builtins"}
+
+    def prepare_value(self, result: Any) -> Any:
+        """Return a value as it is stored: the handle of a task or group as its tuple, but for pickle."""
+        if self.serializer != "pickle" and meta.is_result_object(result):
+            return meta.result_tuple(result)
+        return result
+
+    def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
+        """Return an exception as a serializer, by default the configured one, stores it (EXC-6, EXC-11)."""
+        codec = self._codec if serializer is None else Codec(serializer, [serializer])
+        prepare = exceptions.to_pickle if codec.serializer == "pickle" else exceptions.to_data
+        return prepare(exc, lambda value: codec.carries({"result": value}))
+
+    def exception_to_python(self, exc: Any) -> BaseException | None:
+        """Return stored data as an exception, None as None. Raises SecurityError. Rules: EXC-1 to EXC-7."""
+        return None if exc is None else exceptions.from_data(exc)
+
+    def prepare_persistent(self, enabled: bool | None = None) -> bool:
+        """Return whether results outlive the client: the argument, else the setting, else `persistent`."""
+        for found in (enabled, setting(self.app, "result_persistent")):
+            if found is not None:
+                return bool(found)
+        return self.persistent
+
+    # -- writing -------------------------------------------------------------------------------
+
+    @_state_is_status
+    def store_result(
+        self,
+        task_id: Any,
+        result: Any,
+        status: str,
+        traceback: Any = None,
+        request: object | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Store the state and result of a task; return the encoded result, also if the store was refused.
+
+        Raises ValueError and TypeError for a wrong id or state and EncodeError for a result that the
+        serializer cannot carry, each before the store is touched. Rules: chapters 2 to 6.
+        """
+        task_id, status = task_id_text(task_id), states.check_state(status)
+        encoded = self.encode_result(result, status)
+        self._store_result(task_id, encoded, status, exceptions.traceback_text(traceback), request, **kwargs)
+        return encoded
+
+    def _build_meta(
+        self, task_id: str, result: Any, status: str, traceback: str | None, request: object | None
+    ) -> TaskMeta:
+        """Return the meta to be stored, with escapes in a traceback that the serializer cannot carry (META-6)."""
+        if traceback is not None and not self._codec.carries(traceback):
+            traceback = exceptions.printable(traceback)
+        return meta.build(task_id, status, result, traceback, request, self._zone)
+
+    def mark_as_started(self, task_id: Any, **meta: Any) -> Any:
+        """Store STARTED; the result is the map of what else is given."""
+        return self.store_result(task_id, meta, states.STARTED)
+
+    def mark_as_done(self, task_id: Any, result: Any, request: object | None = None) -> Any:
+        """Store SUCCESS and the result."""
+        return self.store_result(task_id, result, states.SUCCESS, request=request)
+
+    def mark_as_failure(self, task_id: Any, exc: Any, traceback: Any = None, request: object | None = None) -> Any:
+        """Store FAILURE and the exception."""
+        return self.store_result(task_id, exc, states.FAILURE, traceback=traceback, request=request)
+
+    def mark_as_retry(self, task_id: Any, exc: Any, traceback: Any = None, request: object | None = None) -> Any:
+        """Store RETRY and the exception that was its cause, if any."""
+        return self.store_result(task_id, exc, states.RETRY, traceback=traceback, request=request)
+
+    def mark_as_revoked(self, task_id: Any, reason: Any = "", request: object | None = None) -> Any:
+        """Store REVOKED; the exception is a TaskRevokedError with the reason."""
+        return self.store_result(task_id, errors.TaskRevokedError(reason), states.REVOKED, request=request)
+
+    def fail_from_current_stack(self, task_id: Any, exc: BaseException | None = None) -> ExceptionInfo:
+        """Store FAILURE with ``exc``, or with the exception that is being handled if none is given.
+
+        Raises ValueError if no exception is given and none is being handled.
+        """
+        handled = sys.exc_info()[1]
+        error = handled if exc is None else exc
+        if error is None:
+            raise ValueError("no exception is given, and none is being handled")
+        text = exceptions.format_failure(error, handled)
+        self.mark_as_failure(task_id, error, traceback=text)
+        return ExceptionInfo(type(error), error, text)
+
+    def forget(self, task_id: Any) -> None:
+        """Remove the entry of a task and this client's copy of it; absent is no error (READ-4, READ-7)."""
+        task_id = task_id_text(task_id)
+        try:
+            self._forget(task_id)
+        finally:
+            self._cache.drop(task_id)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def get_task_meta(self, task_id: Any, cache: bool = True) -> TaskMeta:
+        """Return the meta of a task, from the client's cache if that has it and ``cache`` is true.
+
+        Raises DecodeError, ContentDisallowed and SecurityError for an entry that cannot be read.
+        """
+        return self._fetch(task_id_text(task_id), self._get_task_meta_for, cache)
+
+    def _fetch(self, task_id: str, read: Callable[[str], TaskMeta], cache: bool = True) -> TaskMeta:
+        if not cache:
+            return read(task_id)
+        held = self._cache.get(task_id)
+        if held is not None:
+            return held
+        ticket = self._cache.ticket()
+        found = read(task_id)
+        self._cache.put(task_id, found, ticket)
+        return found
+
+    def reload_task_result(self, task_id: Any) -> None:
+        """Read the store past the cache, and cache what is found as a read would (READ-6)."""
+        task_id = task_id_text(task_id)
+        self._cache.drop(task_id)
+        self._fetch(task_id, self._get_task_meta_for)
+
+    def is_cached(self, task_id: Any) -> bool:
+        """Whether this client has the SUCCESS of a task in its cache."""
+        return task_id_text(task_id) in self._cache
+
+    def get_state(self, task_id: Any) -> str:
+        """Return the state of a task."""
+        status: str = self.get_task_meta(task_id)["status"]
+        return status
+
+    def get_status(self, task_id: Any) -> str:
+        """Return the state of a task: the name that `get_state` had before Celery 4."""
+        return self.get_state(task_id)
+
+    def get_result(self, task_id: Any) -> Any:
+        """Return the result of a task; the exception of a task that failed is returned and not raised."""
+        return self.get_task_meta(task_id)["result"]
+
+    def get_traceback(self, task_id: Any) -> str | None:
+        """Return the traceback of a task that failed."""
+        traceback: str | None = self.get_task_meta(task_id)["traceback"]
+        return traceback
+
+    def get_children(self, task_id: Any) -> list[Any] | None:
+        """Return the result tuples of what a task sent, None if that is not known."""
+        children: list[Any] | None = self.get_task_meta(task_id)["children"]
+        return children
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def wait_for(
+        self,
+        task_id: Any,
+        timeout: float | None = None,
+        interval: float | None = DEFAULT_INTERVAL,
+        no_ack: bool = True,  # noqa: ARG002 - reading a store never consumes
+        on_interval: Callable[[], object] | None = None,
+    ) -> Any:
+        """Wait until a task is ready; return its result, or raise its exception.
+
+        ``timeout`` and ``interval`` are seconds; without a timeout there is no deadline. ``on_interval`` is
+        called between reads. Raises TimeoutError when the time is over, TypeError and ValueError for wrong
+        arguments, and what reading raises. An exception that would end the client is wrapped in an
+        Exception. Rules: chapter 9.
+        """
+        task_id, terms = task_id_text(task_id), Terms.of(timeout, interval)
+        found = self._wait_for_meta(task_id, terms, on_interval)
+        if found["status"] not in states.PROPAGATE_STATES:
+            return found["result"]
+        result = found["result"]
+        raise exceptions.raisable(result if isinstance(result, BaseException) else Exception(result))
+
+    def _wait_for_meta(self, task_id: str, terms: Terms, on_interval: Callable[[], object] | None) -> TaskMeta:
+        wait = Wait(terms, time.monotonic(), self.reread_interval)
+        watch = self._look if terms.timeout <= 0 else self._open_watch
+        driver = Driver(wait, functools.partial(watch, task_id), on_interval, self.retry_policy["max_retries"])
+        found = driver.run()
+        if found is not None:
+            return found
+        if driver.last_error is not None and terms.timeout <= 0:
+            raise driver.last_error
+        raise timed_out(task_id, terms.timeout, driver.last_error) from driver.last_error
+
+    def _look(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - one read has none
+        """Return the watch of a wait that only looks: one read, without trying again."""
+        return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
+
+    def _open_watch(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - as above
+        """Return the watch of a wait; stores that notify have their own."""
+        return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
+
+    def process_cleanup(self) -> None:
+        """Do what has to be done after a task: nothing, since nothing is kept for one."""
+
+    # -- what a subclass defines ---------------------------------------------------------------
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        status: str,
+        traceback: str | None,
+        request: object | None,
+        **kwargs: Any,
+    ) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not store results")
+
+    def _get_task_meta_for(self, task_id: str) -> TaskMeta:
+        raise NotImplementedError(f"{type(self).__name__} does not read results")
+
+    def _forget(self, task_id: str) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not forget results")

@@ -1,0 +1,74 @@
+"""The cache of one client: metas in SUCCESS, and nothing else.
+
+FAILURE and REVOKED may still change, and a cached PENDING would be a hang, so only SUCCESS is kept
+(READ-5). A meta is kept as bytes and decoded for each caller, because the meta belongs to whoever asked for
+it (READ-8).
+"""
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+from resultspec_reference.errors import EncodeError, ImproperlyConfigured
+from resultspec_reference.states import SUCCESS
+
+NO_CACHE: Final = -1
+UNLIMITED: Final = 0
+
+
+class MetaCache:
+    """Metas by task id, the least recently used first to go. Safe in threads.
+
+    ``limit`` is their number at most; 0 means without limit, -1 means none. Raises ImproperlyConfigured for
+    any other negative number and for what is no number.
+    """
+
+    def __init__(self, limit: int, freeze: Callable[[Any], bytes], thaw: Callable[[bytes], dict[str, Any]]) -> None:
+        if type(limit) is not int or limit < NO_CACHE:
+            raise ImproperlyConfigured(f"max_cached_results is a number from -1 on, not {limit!r}")
+        self._limit = {NO_CACHE: 0, UNLIMITED: math.inf}.get(limit, limit)
+        self._freeze = freeze
+        self._thaw = thaw
+        self._frozen: OrderedDict[str, bytes] = OrderedDict()
+        self._drops = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._frozen
+
+    def get(self, task_id: str) -> dict[str, Any] | None:
+        """Return a copy of the cached meta, or None."""
+        with self._lock:
+            frozen = self._frozen.get(task_id)
+            if frozen is None:
+                return None
+            self._frozen.move_to_end(task_id)
+        return self._thaw(frozen)
+
+    def ticket(self) -> int:
+        """Return what has to be shown with a meta that is put; it is void once an entry was dropped."""
+        return self._drops
+
+    def put(self, task_id: str, meta: dict[str, Any], ticket: int) -> None:
+        """Keep a meta that was read after the ticket was drawn, if it is a SUCCESS."""
+        if not self._limit or meta["status"] != SUCCESS:
+            return
+        try:
+            frozen = self._freeze(meta)
+        except EncodeError:
+            return
+        with self._lock:
+            if ticket != self._drops:
+                return
+            self._frozen[task_id] = frozen
+            self._frozen.move_to_end(task_id)
+            while len(self._frozen) > self._limit:
+                self._frozen.popitem(last=False)
+
+    def drop(self, task_id: str) -> None:
+        """Forget a task, and whatever reads that are under way are about to put (READ-7)."""
+        with self._lock:
+            self._drops += 1
+            self._frozen.pop(task_id, None)

@@ -1,0 +1,35 @@
+"""`DisabledBackend`: what an app has that is configured without a result backend.
+
+A worker without a result backend has to run, so what a worker calls succeeds and does nothing. A client has
+to be told, so every read and every wait raises at the call, with a message that says what is missing
+(DIS-1, DIS-2).
+"""
+
+from typing import Any, Final, NoReturn
+
+from resultspec_reference.base import BaseBackend
+
+NO_BACKEND: Final = (
+    "No result backend is configured: set result_backend to the URL of a store, in order to read results."
+)
+
+
+class DisabledBackend(BaseBackend):
+    """The backend that keeps nothing."""
+
+    def store_result(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def forget(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def as_uri(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002 - there is no password to include
+        """Return ``disabled://`` (DIS-3)."""
+        return "disabled://"
+
+    def _is_disabled(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise NotImplementedError: no result backend is configured."""
+        raise NotImplementedError(NO_BACKEND)
+
+    get_state = get_status = get_result = get_traceback = get_children = _is_disabled
+    get_task_meta = reload_task_result = wait_for = get_many = _is_disabled

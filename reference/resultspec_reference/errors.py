@@ -1,0 +1,75 @@
+"""The errors of a backend, by the names that the specification gives them.
+
+Each class has a ``kind``: its name in the closed list of ``operations.json``, which says whether it is
+definite (the operation certainly had no effect). Where kombu has an error of the same meaning, ours is one
+of those too, so that code which catches kombu's keeps working.
+"""
+
+import builtins
+from typing import ClassVar
+
+from kombu import exceptions as kombu_errors
+
+
+class BackendError(Exception):
+    """Any error of a backend."""
+
+    kind: ClassVar[str] = "Unknown"
+
+
+class EncodeError(BackendError, kombu_errors.EncodeError):
+    """The serializer cannot carry the value; the store was not touched."""
+
+    kind = "EncodeError"
+
+
+class DecodeError(BackendError, kombu_errors.DecodeError):
+    """The stored entry cannot be decoded; the message names the task id."""
+
+    kind = "DecodeError"
+
+
+class ContentDisallowed(BackendError, kombu_errors.ContentDisallowed):
+    """The reader does not accept the content type of the entry; no byte of it was deserialised."""
+
+    kind = "ContentDisallowed"
+
+
+class SecurityError(BackendError):
+    """The stored exception names something that must not be called."""
+
+    kind = "SecurityError"
+
+
+class TimeoutError(BackendError, builtins.TimeoutError):
+    """No read that began before the deadline saw a ready state."""
+
+    kind = "TimeoutError"
+
+
+class ImproperlyConfigured(BackendError):
+    """The backend was opened with options that it cannot serve."""
+
+    kind = "ImproperlyConfigured"
+
+
+class BackendGetMetaError(BackendError):
+    """Reading failed after all retries; nothing was changed."""
+
+    kind = "BackendGetMetaError"
+
+
+class BackendStoreError(BackendError):
+    """Storing failed after all retries; it may have taken effect."""
+
+    kind = "BackendStoreError"
+
+
+class OperationalError(BackendError, kombu_errors.OperationalError):
+    """The connection to the store was lost; the operation may have taken effect."""
+
+    kind = "OperationalError"
+
+
+class TaskRevokedError(Exception):
+    """What a revoked task ends with, its argument the reason. On the wire it is Celery's class of this name."""

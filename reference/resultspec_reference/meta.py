@@ -1,0 +1,123 @@
+"""The task meta: the map that is stored for a task, and the one that a reader returns."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final
+
+from resultspec_reference.errors import DecodeError
+from resultspec_reference.states import PENDING, is_ready
+
+logger: Final = logging.getLogger(__name__)
+
+TaskMeta = dict[str, Any]
+"""``status``, ``result``, ``traceback``, ``children``, ``date_done``, ``task_id``, and what else is stored."""
+
+
+def build(
+    task_id: str,
+    status: str,
+    result: Any,
+    traceback: str | None,
+    request: object | None,
+    zone: tzinfo | None,
+) -> TaskMeta:
+    """Return the meta to be stored, its members in the order in which Celery writes them.
+
+    ``result`` is prepared for the serializer, ``request`` an object or a map, ``zone`` that of
+    ``date_done``, None meaning the machine's. Rules: META-7 to META-11.
+    """
+    meta: TaskMeta = {
+        "status": status,
+        "result": result,
+        "traceback": traceback,
+        "children": children(request),
+        "date_done": date_done(status, zone),
+    }
+    for member, name in (("group_id", "group"), ("parent_id", "parent_id")):
+        value = _of(request, name)
+        if value:
+            meta[member] = str(value)
+    meta["task_id"] = task_id
+    return meta
+
+
+def _of(request: object | None, name: str) -> Any:
+    if isinstance(request, Mapping):
+        return request.get(name)
+    return getattr(request, name, None)
+
+
+def children(request: object | None) -> list[Any] | None:
+    """Return the result tuples of what a request's task sent; None if there is no request."""
+    if request is None:
+        return None
+    return [result_tuple(child) for child in _of(request, "children") or ()]
+
+
+def result_tuple(result: Any) -> Any:
+    """Return a result object as its tuple, in lists as every serializer gives it back; a tuple as such lists."""
+    found = result.as_tuple() if is_result_object(result) else result
+    if isinstance(found, (list, tuple)):
+        return [result_tuple(item) for item in found]
+    return found
+
+
+def is_result_object(value: object) -> bool:
+    """Whether a value is the handle of a task or group: something that has an ``id`` and an ``as_tuple``."""
+    return callable(getattr(type(value), "as_tuple", None)) and hasattr(type(value), "id")
+
+
+def date_done(status: str, zone: tzinfo | None) -> str | None:
+    """Return this instant as RFC 3339 text if the state is ready, else None (META-9, META-10)."""
+    return datetime.now(UTC).astimezone(zone).isoformat() if is_ready(status) else None
+
+
+def unknown(task_id: str) -> TaskMeta:
+    """Return the meta of a task that has no entry (META-2, META-3)."""
+    return {
+        "status": PENDING,
+        "result": None,
+        "traceback": None,
+        "children": None,
+        "date_done": None,
+        "task_id": task_id,
+    }
+
+
+def checked(decoded: Any) -> TaskMeta:
+    """Return what was decoded from an entry if it is a map with a state. Raises DecodeError if not."""
+    if not isinstance(decoded, dict):
+        raise DecodeError(f"the entry is not a map but {type(decoded).__name__}")
+    status = decoded.get("status")
+    if not isinstance(status, str) or not status:
+        raise DecodeError("the entry has no status")
+    return decoded
+
+
+def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
+    """Return a decoded meta with all members.
+
+    Missing ones are null and the id is the one that was asked for (META-4, META-13); members that are not
+    known pass.
+    """
+    stored_id = meta.get("task_id")
+    if stored_id is not None and stored_id != task_id:
+        logger.warning("the entry of task %r names task %r; the latter is ignored", task_id, stored_id)
+    return {
+        **unknown(task_id),
+        **meta,
+        "task_id": task_id,
+        "date_done": instant(meta.get("date_done")),
+    }
+
+
+def instant(date: Any) -> Any:
+    """Return a stored ``date_done`` with a numeric offset; none means UTC (META-15). Other things pass."""
+    if not isinstance(date, (str, datetime)):
+        return date
+    try:
+        moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
+    except ValueError:
+        return date
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

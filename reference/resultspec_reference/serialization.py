@@ -1,0 +1,232 @@
+"""Values and bytes: what a serializer is given, what it gives back, and what is refused on the way.
+
+kombu has the serializers. This module adds the two promises that they do not make:
+
+* **Whatever was accepted can be read back, and means the same.** Each serializer has values that it encodes
+  into something that it cannot decode, or decodes into something else. They are found before the store is
+  touched (VALUE-2, VALUE-3): for json by rules, since it merges what it should keep apart; for the others
+  by decoding what was encoded and, but for pickle, by encoding that again: the same bytes have to come out.
+* **Nothing is decoded that should not be.** The content type is compared with the accepted ones before any
+  byte is looked at (VALUE-5), and a compressed payload is grown no further than a limit (VALUE-11,
+  VALUE-12).
+"""
+
+import bz2
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Protocol
+
+from kombu import exceptions as kombu_errors
+from kombu import serialization as kombu
+from kombu.utils.encoding import ensure_bytes
+
+from resultspec_reference.errors import ContentDisallowed, DecodeError, EncodeError, ImproperlyConfigured
+
+COMPRESSED: Final = b"\x00celery-compressed\x00"
+"""What a compressed payload begins with; the content type, a NUL and the body follow."""
+
+PAYLOAD_LIMIT: Final = 64 * 2**20
+"""Bytes to which a compressed payload may grow."""
+
+MAX_DEPTH: Final = 250
+"""How deep lists and maps may be nested in what is stored.
+
+The decoders are recursive and share the interpreter's stack with their callers, so the limit is far below
+theirs: what was encoded at the bottom of a shallow stack is decoded at the bottom of a deep one.
+"""
+
+_dumps: Final[Callable[..., Any]] = kombu.dumps
+_loads: Final[Callable[..., Any]] = kombu.loads
+_accept: Final[Callable[..., Any]] = kombu.prepare_accept_content
+_bytes: Final[Callable[..., bytes]] = ensure_bytes
+
+SELF_DESCRIBING: Final = frozenset({"__type__", "__value__"})
+"""The members of the maps by which kombu's json stands for what JSON lacks."""
+
+_LOOKS_TAGGED: Final = "a map with just the members __type__ and __value__ would be read as a tagged value"
+
+_SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+class Codec:
+    """One serializer and the content types that may be read, as full names.
+
+    Raises ImproperlyConfigured for a serializer or a content type that kombu does not know.
+    """
+
+    def __init__(self, serializer: str, accept: Iterable[str], payload_limit: int = PAYLOAD_LIMIT) -> None:
+        self.serializer = serializer
+        self.payload_limit = payload_limit
+        try:
+            self.content_type, self.content_encoding, _ = kombu.registry._encoders[serializer]
+        except KeyError:
+            known = ", ".join(sorted(kombu.registry._encoders))
+            raise ImproperlyConfigured(f"no serializer {serializer!r}; there are {known}") from None
+        try:
+            self.accept: frozenset[str] = frozenset(_accept(list(accept)))
+        except kombu_errors.SerializerNotInstalled as error:
+            raise ImproperlyConfigured(f"accepted content: {error}") from None
+
+    def encode(self, data: Any) -> bytes:
+        """Return data as bytes. Raises EncodeError for what would not come back."""
+        try:
+            if self.serializer == "json":
+                check_json(data)
+            payload = self._dump(data)
+            if self.serializer != "json":
+                self._check_back(payload)
+        except EncodeError:
+            raise
+        except Exception as error:
+            raise EncodeError(f"{self.serializer} cannot carry the value: {_reason(error)}") from error
+        return payload
+
+    def _dump(self, data: Any) -> bytes:
+        return _bytes(_dumps(data, serializer=self.serializer)[2])
+
+    def _check_back(self, payload: bytes) -> None:
+        back = self._load(payload)
+        if self.serializer != "pickle" and self._dump(back) != payload:
+            raise EncodeError(f"{self.serializer} would give back another value")
+
+    def carries(self, data: Any) -> bool:
+        """Whether data can be encoded."""
+        try:
+            self.encode(data)
+        except EncodeError:
+            return False
+        return True
+
+    def decode(self, payload: bytes | bytearray | memoryview | str) -> Any:
+        """Return the data of a payload.
+
+        Raises ContentDisallowed if the content type is not accepted, DecodeError for anything else.
+        """
+        if self.content_type not in self.accept:
+            raise ContentDisallowed(f"content of type {self.content_type} is not accepted")
+        try:
+            return self._load(decompress(_bytes(payload), self.payload_limit))
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise DecodeError(_reason(error)) from error
+
+    def _load(self, payload: bytes) -> Any:
+        if not payload:
+            raise DecodeError("the payload is empty")
+        return _loads(payload, self.content_type, self.content_encoding, accept={self.content_type})
+
+
+def _reason(error: Exception) -> str:
+    """Return an error as one short line; kombu wraps the error of the serializer as its only argument."""
+    inner = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Exception) else error
+    text = " ".join(str(inner).split())
+    return f"{type(inner).__name__}: {text[:200]}" if text else type(inner).__name__
+
+
+def check_json(data: Any) -> None:
+    """Raise EncodeError for data that JSON would carry as something else.
+
+    These are keys that become one text (1 and "1"), a map that looks like one of kombu's tags, two lone
+    surrogates that become one character, and nesting beyond `MAX_DEPTH`, which a cycle is too.
+    """
+    levels: list[Iterator[Any]] = [iter((data,))]
+    while levels:
+        for item in levels[-1]:
+            inner = _members(item)
+            if inner is not None:
+                levels.append(inner)
+                break
+        else:
+            levels.pop()
+        if len(levels) > MAX_DEPTH:
+            raise EncodeError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _members(item: Any) -> Iterator[Any] | None:
+    """Return what is inside a container, or None for anything else, having checked the item itself."""
+    if isinstance(item, str):
+        if not item.isascii() and _SPLIT_CHARACTER.search(item):
+            raise EncodeError("two lone surrogates in a row would become one character")
+        return None
+    if isinstance(item, dict):
+        if item.keys() == SELF_DESCRIBING:
+            raise EncodeError(_LOOKS_TAGGED)
+        _check_keys(item)
+        return iter((*item.keys(), *item.values()))
+    return iter(item) if isinstance(item, (list, tuple)) else None
+
+
+def _check_keys(item: dict[Any, Any]) -> None:
+    if all(type(key) is str for key in item):
+        return
+    texts = {_key_text(key) for key in item}
+    if len(texts) < len(item):
+        raise EncodeError("two keys of a map become the same text")
+    if texts == SELF_DESCRIBING:
+        raise EncodeError(_LOOKS_TAGGED)
+
+
+def _key_text(key: Any) -> str:
+    """Return the member name that JSON makes of a key."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, int):
+        return int.__repr__(key)
+    if isinstance(key, float):
+        return float.__repr__(key)
+    raise EncodeError(f"a key of type {type(key).__name__} has no form in JSON")
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+def _zlib(body: bytes, most: int) -> tuple[bytes, _Decompressor]:
+    stream = zlib.decompressobj()
+    return stream.decompress(body, most), stream
+
+
+def _bz2(body: bytes, most: int) -> tuple[bytes, _Decompressor]:
+    stream = bz2.BZ2Decompressor()
+    return stream.decompress(body, most), stream
+
+
+def _lzma(body: bytes, most: int) -> tuple[bytes, _Decompressor]:
+    stream = lzma.LZMADecompressor(memlimit=most + 2**26)
+    return stream.decompress(body, most), stream
+
+
+_DECOMPRESSORS: Final[dict[bytes, Callable[[bytes, int], tuple[bytes, _Decompressor]]]] = {
+    b"application/x-gzip": _zlib,
+    b"application/x-bz2": _bz2,
+    b"application/x-lzma": _lzma,
+}
+"""By content type. The name of the first says gzip, and means a zlib stream."""
+
+
+def decompress(payload: bytes, limit: int = PAYLOAD_LIMIT) -> bytes:
+    """Return a payload without its compression; one without the prefix as it is.
+
+    Raises DecodeError for an unknown method, for a stream that is torn or followed by other bytes, and for
+    one that grows beyond ``limit`` bytes, which is noticed at the first byte too many.
+    """
+    if not payload.startswith(COMPRESSED):
+        return payload
+    content_type, _, body = payload[len(COMPRESSED) :].partition(b"\x00")
+    method = _DECOMPRESSORS.get(content_type)
+    if method is None:
+        raise DecodeError(f"unknown compression {content_type[:50]!r}")
+    grown, stream = method(body, limit + 1)
+    if len(grown) > limit:
+        raise DecodeError(f"the compressed payload grows beyond {limit} bytes")
+    if not stream.eof or stream.unused_data:
+        raise DecodeError("the compressed payload is torn, or other bytes follow it")
+    return grown

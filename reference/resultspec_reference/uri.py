@@ -1,0 +1,32 @@
+"""URLs without their secrets."""
+
+from urllib.parse import quote, unquote
+
+from kombu.utils.url import maybe_sanitize_url
+
+
+def sanitize(url: str | None) -> str:
+    """Return the URL of a store with its password masked and its query removed, which may hold others.
+
+    Several URLs, separated by semicolons, are each sanitized. Never raises, since it is what error messages
+    use.
+    """
+    return ";".join(_sanitize_one(part) for part in (url or "").split(";"))
+
+
+def _sanitize_one(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    try:
+        clean = str(maybe_sanitize_url(f"{scheme}://{_quoted(rest)}"))
+    except ValueError:
+        return f"{scheme}://**"
+    return clean[:-1] if clean.endswith(":///") else clean
+
+
+def _quoted(rest: str) -> str:
+    """Return what follows the scheme, its user part quoted; for a parser a slash in a password would end it."""
+    user_part, at, host_part = rest.rpartition("@")
+    user, colon, password = user_part.partition(":")
+    return f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}{host_part}"
