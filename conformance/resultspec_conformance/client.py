@@ -13,7 +13,8 @@ from resultspec_conformance.values import Value
 class InFlight:
     """The calls that have not returned yet, each with the moment at which it counts as hung.
 
-    One for each process that runs checks; a watchdog thread asks :meth:`overdue`.
+    One for each process that runs checks; a watchdog thread asks :meth:`overdue`. ``seconds`` counts the
+    time in which at least one call was running, so calls at the same time count once.
     """
 
     def __init__(self, call_timeout: float = 10.0) -> None:
@@ -22,20 +23,23 @@ class InFlight:
         self.calls = 0
         self._lock = threading.Lock()
         self._running: dict[int, tuple[float, Operation, History]] = {}
+        self._busy_since = 0.0
 
-    def enter(self, operation: Operation, history: History, extra: float) -> float:
-        """Note that a call begins which may take ``extra`` seconds more than others; return the time."""
+    def enter(self, operation: Operation, history: History, extra: float = 0.0) -> None:
+        """Note that a call begins which may take ``extra`` seconds more than others."""
         now = time.monotonic()
         with self._lock:
+            if not self._running:
+                self._busy_since = now
             self._running[id(operation)] = (now + self.call_timeout + extra, operation, history)
-        return now
 
-    def leave(self, operation: Operation, began: float) -> None:
+    def leave(self, operation: Operation) -> None:
         """Note that a call has returned."""
         with self._lock:
             self._running.pop(id(operation), None)
-            self.seconds += time.monotonic() - began
             self.calls += 1
+            if not self._running:
+                self.seconds += time.monotonic() - self._busy_since
 
     def overdue(self) -> tuple[Operation, History] | None:
         """Return the first call that has run out of its time, or None."""
@@ -47,7 +51,7 @@ class InFlight:
         return None
 
 
-class UnexpectedOutcome(Exception):  # noqa: N818 - it becomes a violation, once a requirement is found for it
+class UnexpectedOutcome(Exception):
     """An operation that had to end ``ok`` and did not."""
 
     def __init__(self, operation: Operation, outcome: Outcome) -> None:
@@ -65,7 +69,9 @@ def _patience(args: Mapping[str, Value]) -> float:
 
 
 class Client:
-    """A recorded client. ``attempt`` returns the outcome; the other methods insist on ``ok`` and return its value."""
+    """A recorded client. ``attempt`` returns the outcome; the other methods insist on ``ok`` and return its
+    value.
+    """
 
     def __init__(
         self, name: str, connection: Connection, options: ClientOptions, history: History, in_flight: InFlight
@@ -82,11 +88,11 @@ class Client:
 
     def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
-        began = self._in_flight.enter(operation, self._history, _patience(args))
+        self._in_flight.enter(operation, self._history, _patience(args))
         try:
             outcome = self.connection.call(op, args)
         finally:
-            self._in_flight.leave(operation, began)
+            self._in_flight.leave(operation)
         self._history.finish(operation, outcome)
         return operation, outcome
 
@@ -106,7 +112,9 @@ class Client:
         traceback: Value = None,
         request: Mapping[str, Any] | None = None,
     ) -> None:
-        """``store_result`` that has to be accepted or lost silently; arguments that are None are not passed."""
+        """``store_result`` that has to be accepted or lost silently; arguments that are None are not
+        passed.
+        """
         optional = {"traceback": traceback, "request": request}
         given = {name: value for name, value in optional.items() if value is not None}
         self.call("store_result", task_id=task_id, result=result, state=state, **given)

@@ -1,9 +1,11 @@
-"""What a check is given: clients, fresh ids, the probe, and the way to say that a sentence of the spec is broken."""
+"""What a check is given: clients, fresh ids, the probe, and the way to say that a sentence of the spec is
+broken.
+"""
 
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +16,7 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.client import Client, InFlight
 from resultspec_conformance.operation import History, Outcome
-from resultspec_conformance.subject import ClientOptions, Connection, Probe, Subject, WireProbe
+from resultspec_conformance.subject import ClientOptions, Connection, Probe, Subject, SubjectError, WireProbe
 from resultspec_conformance.values import Value, show
 
 T = TypeVar("T")
@@ -22,8 +24,10 @@ T = TypeVar("T")
 GRACE_FLOOR = 0.1
 
 
-class Violation(Exception):  # noqa: N818 - it is a finding about the subject, not an error
-    """A sentence of the specification that a subject broke. ``got`` and ``allowed`` are texts for a person."""
+class Violation(Exception):
+    """A sentence of the specification that a subject broke. ``got`` and ``allowed`` are texts for a
+    person.
+    """
 
     def __init__(self, requirement: str, got: str, allowed: str) -> None:
         super().__init__(f"{requirement}: got {got}; allowed: {allowed}")
@@ -32,14 +36,14 @@ class Violation(Exception):  # noqa: N818 - it is a finding about the subject, n
         self.allowed = allowed
 
 
-class Unobserved(Exception):  # noqa: N818 - it ends an example without a verdict
+class Unobserved(Exception):
     """Something that a check had to bring about did not happen, so nothing was tested. The text says what."""
 
 
 class Session:
     """A subject that is open in this process, with the connections that checks share. Not safe for threads.
 
-    ``rtt`` is the median round trip in seconds, measured at the start.
+    ``rtt`` is the median round trip in seconds, measured at the start. ``example`` is the one being tried.
     """
 
     def __init__(self, subject: Subject, run: str, in_flight: InFlight | None = None) -> None:
@@ -48,6 +52,7 @@ class Session:
         self.in_flight = in_flight or InFlight()
         self.numbers = itertools.count(1)
         self.rtt = 0.0
+        self.example: Mapping[str, Value] = {}
         self._pool: dict[tuple[str, ClientOptions], Connection] = {}
 
     def connection(self, name: str, options: ClientOptions) -> Connection:
@@ -58,13 +63,22 @@ class Session:
         return self._pool[key]
 
     def measure_round_trip(self, samples: int = 15) -> None:
-        """Measure the median round trip by looking at tasks that do not exist."""
-        connection = self.connection("a", ClientOptions(serializer=self.subject.capabilities.serializers[0]))
-        took = []
+        """Measure the median round trip by looking at tasks that do not exist.
+
+        Raises SubjectError where every look ends in a lost connection: such a store cannot be judged.
+        """
+        options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
+        client = Client("a", self.connection("a", options), options, History(), self.in_flight)
+        took, outcomes = [], []
         for number in range(samples):
             began = time.monotonic()
-            connection.call("get_task_meta", {"task_id": f"{self.run}-rtt-{number}"})
+            outcomes.append(client.attempt("get_task_meta", task_id=f"{self.run}-rtt-{number}"))
             took.append(time.monotonic() - began)
+            if number == 2 and all(outcome.error == "OperationalError" for outcome in outcomes):
+                raise SubjectError(
+                    f"the store behind the target cannot be reached: {outcomes[0].message}\n"
+                    "Start it, or correct where the backend looks for it."
+                )
         self.rtt = statistics.median(took)
 
     def close(self) -> None:
@@ -111,23 +125,30 @@ class Context:
 
     @property
     def grace(self) -> float:
-        """The tolerance of an upper bound in seconds: the larger of 100 ms and three round trips, and the resolution."""
+        """The tolerance of an upper bound in seconds: the larger of 100 ms and three round trips, and the
+        resolution.
+        """
         return max(GRACE_FLOOR, 3 * self.session.rtt, self.capabilities.time_resolution)
 
     def client(self, name: str = "a", /, **options: Any) -> Client:
         """Return a recorded client; the same name and options share one connection for the whole run.
 
-        Options are those of ClientOptions; the serializer is the first that the subject declares, unless given.
+        Options are those of ClientOptions; the serializer is the first that the subject declares, unless
+        given.
         """
         chosen = self._options(options)
-        return Client(name, self.session.connection(name, chosen), chosen, self.history, self.session.in_flight)
+        return self._recorded(name, self.session.connection(name, chosen), chosen)
 
     def fresh_client(self, name: str, /, **options: Any) -> Client:
         """Return a recorded client with a connection of its own, closed at the end of the example."""
         chosen = self._options(options)
         connection = self.session.subject.connect(chosen)
         self._fresh.append(connection)
-        return Client(name, connection, chosen, self.history, self.session.in_flight)
+        return self._recorded(name, connection, chosen)
+
+    def _recorded(self, name: str, connection: Connection, options: ClientOptions) -> Client:
+        shown = self.history.introduce(name, options.non_default())
+        return Client(shown, connection, options, self.history, self.session.in_flight)
 
     def _options(self, options: dict[str, Any]) -> ClientOptions:
         return replace(ClientOptions(serializer=self.capabilities.serializers[0]), **options)
@@ -175,7 +196,7 @@ class Context:
         def run() -> None:
             try:
                 future.set_result(function())
-            except BaseException as error:  # it belongs to whoever asks the future
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks the future
                 future.set_exception(error)
 
         thread = Thread(target=run, daemon=True)
@@ -185,7 +206,9 @@ class Context:
 
     @contextmanager
     def stopwatch(self) -> Iterator["Stopwatch"]:
-        """Time a block, beside a control that shows how late this machine wakes a sleeper in the same moment."""
+        """Time a block, beside a control that shows how late this machine wakes a sleeper in the same
+        moment.
+        """
         watch = Stopwatch()
         yield watch
         watch.stop()

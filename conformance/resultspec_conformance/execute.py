@@ -1,4 +1,6 @@
-"""Executing one check against an open subject: its examples, the smallest failing one, and what is to be told of it."""
+"""Executing one check against an open subject: its examples, the smallest failing one, and what is to be
+told of it.
+"""
 
 import time
 import traceback
@@ -25,10 +27,12 @@ SHRINK_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Failure:
-    """The smallest example that failed: the sentence that it breaks, and everything needed to understand and repeat it.
+    """The smallest example that failed: the sentence that it breaks, and everything needed to understand
+    and repeat it.
 
-    ``example`` and ``history`` are JSON in the tagged encoding; ``stored`` maps a task id to the bytes that the probe
-    found, shown as text.
+    ``example`` and ``history`` are JSON in the tagged encoding; ``stored`` maps a task id to the bytes that
+    the probe found, shown as text. ``clients`` maps the clients of the history to their options that differ
+    from the defaults.
     """
 
     requirement: str
@@ -37,6 +41,7 @@ class Failure:
     example: Mapping[str, Any]
     history: list[dict[str, Any]]
     stored: Mapping[str, str]
+    clients: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ class CheckResult:
 
 
 def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
-    """Return what the probe finds under the task ids of a history, as text, for the first ``limit`` of them."""
+    """Return what the probe finds under the task ids of a history, as text, for the first ``limit`` of
+    them.
+    """
     probe = ctx.session.subject.probe
     if probe is None:
         return {}
@@ -96,7 +103,8 @@ def failure_of(
 ) -> Failure:
     """Put a failure together."""
     encoded = {name: encode(value) for name, value in example.items()}
-    return Failure(requirement, got, allowed, encoded, history.to_json(), stored)
+    clients = {name: encode(options) for name, options in history.clients.items()}
+    return Failure(requirement, got, allowed, encoded, history.to_json(), stored, clients)
 
 
 @dataclass
@@ -116,6 +124,7 @@ class _Run:
         if self._out_of_time(example):
             return
         self.examples += 1
+        self.session.example = example
         ctx = Context(self.session, self.check.principal)
         try:
             self._judge(ctx, example)
@@ -140,9 +149,9 @@ class _Run:
         except UnexpectedOutcome as unexpected:
             ctx.exercised.add(ctx.principal)
             got = f"{unexpected.operation.op} ended in {ctx.describe(unexpected.outcome)}"
-            violation = Violation(ctx.principal, got, f"{unexpected.operation.op} succeeds")
-            self._record(ctx, example, violation)
-            raise violation from None
+            blamed = Violation(ctx.principal, got, f"{unexpected.operation.op} succeeds")
+            self._record(ctx, example, blamed)
+            raise blamed from None
 
     def _record(self, ctx: Context, example: Example, violation: Violation) -> None:
         if self.failure is None:

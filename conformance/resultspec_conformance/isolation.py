@@ -1,4 +1,6 @@
-"""The parent's side of a worker: starting it, giving it checks, and telling what became of it when it does not answer."""
+"""The parent's side of a worker: starting it, giving it checks, and telling what became of it when it does
+not answer.
+"""
 
 import json
 import os
@@ -7,7 +9,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +18,21 @@ from resultspec_conformance.checks import Check
 from resultspec_conformance.execute import CheckResult
 from resultspec_conformance.subject import SubjectError, UsageError
 
-OPEN_SECONDS = 60.0
+OPEN_SECONDS = 30.0
+"""How long a target may take to open, beside the time of one call."""
 
 
 @dataclass(frozen=True)
 class OpenTarget:
-    """What a worker said of the target that it opened. ``round_trip`` is the median in seconds."""
+    """What a worker said of the target that it opened.
+
+    ``round_trip`` is the median in seconds. ``secrets`` are passwords that must not be shown or written.
+    """
 
     capabilities: Mapping[str, Any]
     available: frozenset[str]
     round_trip: float
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class CheckSettings:
     call_timeout: float = 10.0
 
 
-class WorkerDied(Exception):  # noqa: N818 - it is a finding about the subject
+class WorkerDied(Exception):
     """The worker ended, or did not answer in time. ``hung`` tells which."""
 
     def __init__(self, message: str, *, hung: bool = False) -> None:
@@ -46,20 +54,30 @@ class WorkerDied(Exception):  # noqa: N818 - it is a finding about the subject
 
 @dataclass
 class Worker:
-    """A worker process with a target open in it. It is started anew when it has died."""
+    """A worker process with a target open in it. It is started anew when it has died.
+
+    ``claims`` are capabilities that are said in the place of the subject's own (``classes``, ``choices``);
+    ``sys_path`` is where the worker looks for modules too. ``losses`` counts the processes that hung or
+    died.
+    """
 
     target: str
     run: str
     settings: CheckSettings
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    sys_path: Sequence[str] = ()
     opened: OpenTarget | None = None
+    losses: int = 0
     _process: "subprocess.Popen[str] | None" = None
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
     _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
 
     def start(self) -> OpenTarget:
-        """Start the process and open the target. Raises SubjectError or UsageError with what the target answered."""
+        """Start the process and open the target. Raises SubjectError or UsageError with what the target
+        answered.
+        """
         self._answers = queue.Queue()
-        self._process = subprocess.Popen(  # noqa: S603 - it is our own module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "resultspec_conformance.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -72,18 +90,28 @@ class Worker:
         )
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
         threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
+        command = {
+            "do": "open",
+            "target": self.target,
+            "run": self.run,
+            "call_timeout": self.settings.call_timeout,
+            "claims": dict(self.claims),
+            "sys_path": list(self.sys_path),
+        }
         try:
-            answer = self._ask(
-                {"do": "open", "target": self.target, "run": self.run, "call_timeout": self.settings.call_timeout},
-                OPEN_SECONDS,
-            )
+            answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
         except WorkerDied as error:
-            self.stop()
+            self.kill()
             raise SubjectError(f"the target could not be opened: {error}") from error
         if "error" in answer:
-            self.stop()
+            self.kill()
             raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])
-        self.opened = OpenTarget(answer["capabilities"], frozenset(answer["available"]), answer["round_trip"])
+        self.opened = OpenTarget(
+            capabilities=answer["capabilities"],
+            available=frozenset(answer["available"]),
+            round_trip=answer["round_trip"],
+            secrets=frozenset(answer["secrets"]),
+        )
         return self.opened
 
     def run_check(self, check: Check, example: Mapping[str, Any] | None = None) -> CheckResult:
@@ -104,6 +132,7 @@ class Worker:
             answer = self._ask(command, check.deadline + 2 * self.settings.call_timeout)
         except WorkerDied as death:
             self.kill()
+            self.losses += 1
             return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
         if "error" in answer:
             raise SubjectError(answer["error"])
@@ -111,15 +140,14 @@ class Worker:
             raise SubjectError(f"the store was lost during {check.name}: {answer['store_lost']}")
         if answer.get("hung"):
             self.kill()
+            self.losses += 1
         return CheckResult.from_json(answer["result"])
 
     def stop(self) -> None:
         """Let the worker clean up and end it."""
         if self._process is not None and self._process.poll() is None and self.opened is not None:
-            try:
+            with suppress(WorkerDied):
                 self._ask({"do": "close"}, 10.0)
-            except WorkerDied:
-                pass
         self.kill()
 
     def kill(self) -> None:
@@ -127,17 +155,13 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
-        except ProcessLookupError:
-            pass
         process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
-                try:
+                with suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
 
     # -- the conversation ----------------------------------------------------------------------
 

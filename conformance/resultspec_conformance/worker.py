@@ -1,7 +1,8 @@
-"""The process that checks run in, so that a backend which hangs or dies is a finding and not the end of the run.
+"""The process that checks run in, so that a backend which hangs or dies is a finding and not the end of the
+run.
 
-It reads commands as lines of JSON from its standard input and answers each with one line. What the backend prints goes
-to standard error: the stream of answers is kept apart from the beginning.
+It reads commands as lines of JSON from its standard input and answers each with one line. What the backend
+prints goes to standard error: the stream of answers is kept apart from the beginning.
 """
 
 import json
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from resultspec_conformance.checks import all_checks, available
+from resultspec_conformance.claims import claiming
 from resultspec_conformance.client import InFlight
 from resultspec_conformance.context import Session
-from resultspec_conformance.execute import CheckResult, execute, failure_of
-from resultspec_conformance.operation import Outcome
+from resultspec_conformance.execute import CheckResult, Status, execute, failure_of
+from resultspec_conformance.operation import History, Operation, Outcome
+from resultspec_conformance.redaction import passwords
 from resultspec_conformance.subject import SubjectError, WireProbe
 from resultspec_conformance.targets import open_target
 
@@ -49,29 +52,42 @@ class _Worker:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        """End the process when a call has not returned in its time: a thread that hangs cannot be ended otherwise."""
+        """End the process when a call has not returned in its time: a thread that hangs cannot be ended
+        otherwise.
+        """
         while True:
             time.sleep(0.05)
-            overdue, name = self.in_flight.overdue(), self.running
-            if overdue is None or name is None:
-                continue
-            operation, history = overdue
-            waited = time.monotonic() - history.origin - operation.start
-            message = f"{operation.op} by client {operation.client} had not returned after {waited:.1f} s"
-            blamed = all_checks()[name].blame_hang
-            history.finish(operation, Outcome("info", error="Unknown", message="did not return"))
-            failure = failure_of(blamed, message, "the call returns", {}, history, {}) if blamed else None
-            status = "violated" if blamed else "hung"
-            result = CheckResult(
-                name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
-                seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
-            )  # fmt: skip
-            self.answers.send({"result": result.to_json(), "hung": True})
-            os._exit(HUNG_EXIT)
+            overdue = self.in_flight.overdue()
+            if overdue is not None:
+                self.answers.send(self._hung(*overdue))
+                os._exit(HUNG_EXIT)
 
-    def open(self, target: str, run: str, call_timeout: float) -> dict[str, Any]:
+    def _hung(self, operation: Operation, history: History) -> dict[str, Any]:
+        """Return the answer for a call that did not return."""
+        waited = time.monotonic() - history.origin - operation.start
+        message = f"{operation.op} by client {operation.client} had not returned after {waited:.1f} s"
+        name = self.running
+        if name is None or self.session is None:
+            error = f"{message}, when the target was opened.\nIs its store running? --call-timeout sets another limit."
+            return {"error": error, "exit_code": 3, "hung": True}
+        blamed = all_checks()[name].blame_hang
+        history.finish(operation, Outcome("info", error="Unknown", message="did not return"))
+        failure = None
+        if blamed:
+            failure = failure_of(blamed, message, "the call returns", self.session.example, history, {})
+        status: Status = "violated" if blamed else "hung"
+        result = CheckResult(
+            name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
+            seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
+        )  # fmt: skip
+        return {"result": result.to_json(), "hung": True}
+
+    def open(
+        self, target: str, run: str, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
+    ) -> dict[str, Any]:
         self.in_flight.call_timeout = call_timeout
-        subject = open_target(target, run)
+        sys.path.extend(entry for entry in sys_path if entry not in sys.path)
+        subject = claiming(open_target(target, run), claims)
         self.session = Session(subject, run, self.in_flight)
         self.session.measure_round_trip()
         probe = subject.probe
@@ -85,6 +101,7 @@ class _Worker:
             "capabilities": subject.capabilities.to_json(),
             "available": sorted(names),
             "round_trip": self.session.rtt,
+            "secrets": sorted(passwords(target, subject.capabilities.store or "")),
         }
 
     def check(self, name: str, seed: int, examples: int, example: Mapping[str, Any] | None) -> dict[str, Any]:

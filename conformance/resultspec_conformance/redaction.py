@@ -1,0 +1,53 @@
+"""Passwords: finding them in targets, and keeping them out of whatever is shown or written."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+REDACTED = "[redacted]"
+"""What stands for a password. It differs from what kombu writes, so that it is seen who has hidden it."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s/@]+|[^\s/]+(?=@))@")
+_SECRET_PARAMETERS = frozenset({"password", "passwd", "pwd", "secret", "token"})
+
+SHORTEST = 4
+"""Passwords shorter than this are replaced only inside a URL: any text has their letters."""
+
+
+def _of_url(url: str) -> set[str]:
+    try:
+        parts = urlsplit(url)
+        found = {parts.password, *(value for name, value in parse_qsl(parts.query) if name in _SECRET_PARAMETERS)}
+    except ValueError:
+        return set()
+    return {spelling for password in found if password for spelling in (password, unquote(password))}
+
+
+def passwords(*texts: str) -> frozenset[str]:
+    """Return the passwords of all URLs in some texts, as they stand there and percent-decoded."""
+    return frozenset().union(*(_of_url(url) for text in texts for url in _URL.findall(text)))
+
+
+def redact_text(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """Return a text without the password of any URL in it, and without any of the ``secrets``."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST:
+            text = text.replace(secret, REDACTED)
+    return _IN_URL.sub(rf"\1:{REDACTED}@", text)
+
+
+def redact(document: Any, secrets: frozenset[str] = frozenset()) -> Any:
+    """Return a JSON document in which no text, and no name of a member, holds a password."""
+    if isinstance(document, str):
+        return redact_text(document, secrets)
+    if isinstance(document, dict):
+        return {redact_text(name, secrets): redact(member, secrets) for name, member in document.items()}
+    if isinstance(document, list):
+        return [redact(item, secrets) for item in document]
+    return document
+
+
+def has_password(text: str) -> bool:
+    """Whether a text holds a URL with a password."""
+    return bool(passwords(text)) or redact_text(text) != text
