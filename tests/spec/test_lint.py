@@ -388,9 +388,7 @@ def break_json(root: Path) -> None:
 def repeat_member(root: Path) -> None:
     """Give a member of a data file twice."""
     path = root / STATES
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("{", '{"initial": "SUCCESS",', 1), encoding="utf-8"
-    )
+    path.write_text(path.read_text(encoding="utf-8").replace("{", '{"initial": "SUCCESS",', 1), encoding="utf-8")
 
 
 def break_encoding(root: Path) -> None:
@@ -453,9 +451,17 @@ def test_the_command_prints_findings_and_exits_with_1(copy: Path) -> None:
         [sys.executable, "-m", "resultspec.lint", str(copy)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
-    assert re.search(
-        r"^10-disabled\.md:\d+: the key word MAY stands outside a normative sentence$", run.stdout, re.M
+    assert re.search(r"^10-disabled\.md:\d+: the key word MAY stands outside a normative sentence$", run.stdout, re.M)
+
+
+def test_an_installed_package_asks_for_the_directory(tmp_path: Path) -> None:
+    """Without chapters beside it, the linter asks in one line for the directory that holds them."""
+    shutil.copytree(SPEC / "resultspec", tmp_path / "resultspec", ignore=shutil.ignore_patterns("__pycache__"))
+    run = subprocess.run(
+        [sys.executable, "-m", "resultspec.lint"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
+    assert run.returncode == 2
+    assert re.fullmatch(r"the installed package has no chapters; give the spec/ directory .*\n", run.stdout)
 
 
 @pytest.mark.parametrize(
