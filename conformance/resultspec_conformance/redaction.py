@@ -8,8 +8,12 @@ REDACTED = "[redacted]"
 """What stands for a password. It differs from what kombu writes, so that it is seen who has hidden it."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
-_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s/@]+|[^\s/]+(?=@))@")
+_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):(?!\*\*@)([^\s/@]+|[^\s/]+(?=@))@")
+"""User and password of a URL; two asterisks are what kombu has left of a password."""
+
 _SECRET_PARAMETERS = frozenset({"password", "passwd", "pwd", "secret", "token"})
+
+KOMBU_HIDDEN = "**"
 
 SHORTEST = 4
 """Passwords shorter than this are replaced only inside a URL: any text has their letters."""
@@ -21,7 +25,12 @@ def _of_url(url: str) -> set[str]:
         found = {parts.password, *(value for name, value in parse_qsl(parts.query) if name in _SECRET_PARAMETERS)}
     except ValueError:
         return set()
-    return {spelling for password in found if password for spelling in (password, unquote(password))}
+    return {
+        spelling
+        for password in found
+        if password and password != KOMBU_HIDDEN
+        for spelling in (password, unquote(password))
+    }
 
 
 def passwords(*texts: str) -> frozenset[str]:

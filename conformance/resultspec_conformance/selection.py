@@ -108,7 +108,8 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
     if not chosen or not judged:
         raise UsageError(
             f"nothing is selected: no check for {', '.join(selection.patterns) or 'these classes'} "
-            f"in the classes {', '.join(classes)}.\nThe target claims {', '.join(claimed)}. See: resultspec requirements"
+            f"in the classes {', '.join(classes)}.\n"
+            f"The target claims {', '.join(claimed)}. See: resultspec requirements"
         )
     skipped = {
         check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available

@@ -4,13 +4,16 @@ The sources themselves are adapters, found in the entry-point group ``resultspec
 entry point is the bare name of the store (``redis``). An entry point is a :class:`ServerSource`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
+from resultspec_conformance.selection import did_you_mean
 from resultspec_conformance.subject import UsageError
+from resultspec_conformance.targets import BUILT_IN, adapter_entry_points
 
 SERVERS_GROUP = "resultspec.servers"
 
@@ -98,3 +101,51 @@ def running(name: str) -> Iterator[RunningServer]:
         yield server
     finally:
         server.stop()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A target that can be opened. ``origin``: where servers that were started for it came from, or empty."""
+
+    target: str
+    origin: str = ""
+
+    @property
+    def throw_away(self) -> bool:
+        """Whether what is written there goes away with the run in any case."""
+        return bool(self.origin)
+
+
+def _not_a_target(target: str) -> UsageError:
+    schemes = [
+        f"{scheme}:" if scheme in BUILT_IN else f"{scheme}://" for scheme in (*adapter_entry_points(), *BUILT_IN)
+    ]
+    hint = did_you_mean(target, [*server_entry_points(), *schemes])
+    return UsageError(
+        f"{target!r} is no target: it has no scheme, and no server of that name is known.{hint}\n"
+        "See: resultspec targets"
+    )
+
+
+@contextmanager
+def served(target: str) -> Iterator[Served]:
+    """Start the throw-away servers that a target asks for, and stop them at the end of the block.
+
+    ``redis`` alone is one; in ``exec:COMMAND``, so is every ``{redis}``, which is replaced by its URL.
+    Raises SubjectError.
+    """
+    with ExitStack() as stack:
+        if ":" not in target:
+            if target not in server_entry_points():
+                raise _not_a_target(target)
+            server = stack.enter_context(running(target))
+            yield Served(server.url, server.origin)
+            return
+        origins = []
+        if target.lower().startswith("exec:"):
+            names = "|".join(map(re.escape, server_entry_points()))
+            for name in sorted(set(re.findall(rf"\{{({names})\}}", target))) if names else ():
+                server = stack.enter_context(running(name))
+                target = target.replace(f"{{{name}}}", server.url)
+                origins.append(server.origin)
+        yield Served(target, ", ".join(origins))

@@ -1,0 +1,1 @@
+"""Renderings of a report: pure functions from the document to text."""

@@ -1,0 +1,155 @@
+"""The end of a run for a person at a terminal: the classes, then the violations, the worst first."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from resultspec_conformance.render.text import (
+    arguments,
+    lanes,
+    milliseconds,
+    outcome,
+    printable,
+    shown,
+    wrapped,
+)
+from resultspec_conformance.report import FailureEntry, Report
+
+Line = tuple[str, str]
+"""A line and its style."""
+
+LONGEST_TIMELINE = 24
+"""Operations of a history that are shown: a longer one is cut in its middle."""
+
+_CLASS_STYLES: Mapping[str, str] = {"conformant": "green", "violated": "bold red", "not tested": "yellow"}
+
+
+def _painted(lines: Iterator[Line], width: int, *, color: bool) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None)
+    with console.capture() as capture:
+        for text, style in lines:
+            console.print(Text(text, style=style), soft_wrap=True)
+    return capture.get()
+
+
+def _timeline(history: Sequence[Mapping[str, Any]], width: int) -> Iterator[Line]:
+    pictures = lanes(history)
+    longest = max((len(operation["client"]) for operation in history), default=0)
+    half = LONGEST_TIMELINE // 2
+    for number, operation in enumerate(history):
+        if len(history) > LONGEST_TIMELINE and half <= number < len(history) - half:
+            if number == half:
+                yield f"    ... {len(history) - 2 * half} more operations, all of them in the report ...", "dim"
+            continue
+        client = printable(operation["client"]).ljust(longest)
+        head = f"    {milliseconds(operation['start']):>9}  {pictures[number]}  {client}  "
+        call = f"{printable(operation['op'])}({arguments(operation['args'])}) -> {outcome(operation)}"
+        for line in wrapped(call, width, head, " " * len(head)):
+            yield line, ""
+
+
+def _labelled(label: str, text: str, width: int, style: str = "") -> Iterator[Line]:
+    for line in wrapped(text, width, f"    {label:<9}", " " * 13):
+        yield line, style
+
+
+def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
+    """Yield a failure: the sentence, what was done, the stored bytes, what was allowed, and how to see it
+    again.
+    """
+    known = "  (known)" if failure["known"] else ""
+    yield (
+        f"{failure['requirement']}  {failure['level']}, class {failure['class']}, "
+        f"{failure['severity']}  found by {failure['check']}{known}",
+        "bold" if failure["known"] else "bold red",
+    )
+    for line in wrapped(failure["statement"], width, "  "):
+        yield line, ""
+    yield from _timeline(failure["history"], width)
+    for task_id, stored in failure["stored"].items():
+        yield from _labelled("stored", f"{printable(task_id)}: {printable(stored)}", width, "dim")
+    yield from _labelled("got", printable(failure["got"]), width, "red")
+    yield from _labelled("allowed", printable(failure["allowed"]), width, "green")
+    if not failure["history"]:
+        yield from _labelled("example", ", ".join(f"{k}={shown(v)}" for k, v in failure["example"].items()), width)
+    # on a line of its own and never wrapped, to be copied whole
+    yield failure["replay"]["line"], "cyan"
+
+
+def failure_text(failure: FailureEntry, width: int = 100, *, color: bool = False) -> str:
+    """Return a failure as text."""
+    return _painted(failure_lines(failure, width), width, color=color)
+
+
+def _classes(report: Report) -> Iterator[Line]:
+    longest = max((len(entry["name"]) for entry in report["classes"]), default=0)
+    for entry in report["classes"]:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(entry["counts"].items()))
+        line = f"  {entry['name'].ljust(longest)}  {entry['summary']}"
+        yield f"{line}  [{counts}]", _CLASS_STYLES[entry["verdict"]]
+
+
+def _gaps(report: Report, width: int) -> Iterator[Line]:
+    for entry in report["requirements"]:
+        if entry["verdict"] == "not tested":
+            yield from (
+                (line, "yellow")
+                for line in wrapped(printable(f"{entry['id']} not tested: {entry['reason']}"), width, "  ", "    ")
+            )
+
+
+def _summary(report: Report) -> Iterator[Line]:
+    inside = report["backend"]
+    share = f"{inside['share']:.0%} of the checks' time inside the backend"
+    yield (
+        f"{len(report['checks'])} checks, {inside['calls']} calls, {report['duration']:.1f} s, {share}, "
+        f"round trip {milliseconds(report['round_trip'])}, seed {report['settings']['seed']}",
+        "dim",
+    )
+    if report["self_check"] is not None and report["self_check"]["killed"]:
+        check = report["self_check"]
+        yield f"self-check: the broken backend {check['backend']} was seen by {check['check']}", "dim"
+
+
+def _verdict(report: Report, width: int) -> Iterator[Line]:
+    style = {"conformant": "bold green", "violated": "bold red"}.get(report["verdict"], "bold yellow")
+    selected = report["settings"]["classes"] + report["settings"]["select"]
+    scope = f" in what was selected ({', '.join(selected)})" if selected else ""
+    words = {
+        "conformant": "conformant",
+        "violated": "not conformant",
+        "failed": "no verdict: the backend, its store or the suite itself failed",
+        "inconclusive": "inconclusive: not everything could be tested",
+    }
+    verdict = words[report["verdict"]]
+    if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
+        verdict = "no new violation; the known ones keep it from being conformant"
+    yield f"{printable(report['target'])}: {verdict}{scope}", style
+    if report["verdict"] in ("failed", "inconclusive"):
+        for reason in report["reasons"][:10]:
+            for part in reason.split("\n"):
+                yield from ((line, "yellow") for line in wrapped(printable(part), width, "  ", "    "))
+
+
+def render(report: Report, width: int = 100, *, color: bool = False) -> str:
+    """Return the report as text of at most ``width`` columns, but for the lines that are to be copied."""
+    return _painted(_lines(report, width), width, color=color)
+
+
+def _lines(report: Report, width: int) -> Iterator[Line]:
+    origin = f" ({printable(report['origin'])})" if report["origin"] else ""
+    implementation = report["capabilities"].get("implementation", {})
+    name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
+    yield f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}", "bold"
+    yield from _classes(report)
+    for failure in report["failures"]:
+        yield "", ""
+        yield from failure_lines(failure, width)
+    if report["failures"]:
+        yield "", ""
+    yield from _gaps(report, width)
+    yield from _summary(report)
+    yield from _verdict(report, width)

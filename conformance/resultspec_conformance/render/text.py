@@ -1,0 +1,91 @@
+"""Text that is fit to be shown: no control characters, and lines that are not too long."""
+
+import textwrap
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resultspec_conformance.values import Opaque, ValueFormatError, decode, show
+
+_ODD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that move the cursor, turn the direction of the text, or cannot be encoded."""
+
+LONGEST_VALUE = 160
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text in which each odd character, but those to ``keep``, is written as an escape."""
+    return "".join(
+        character if character in keep or unicodedata.category(character) not in _ODD else _escaped(character)
+        for character in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def shown(encoded: Any, limit: int = LONGEST_VALUE) -> str:
+    """Return a value in the tagged encoding as one line of Python-like text."""
+    try:
+        value = decode(encoded)
+    except (ValueFormatError, AttributeError, TypeError):
+        value = encoded
+    if isinstance(value, Opaque):
+        return printable(f"<{value.text or 'an object without representation'}>")
+    return printable(show(value, limit))
+
+
+def arguments(args: Mapping[str, Any]) -> str:
+    """Return the arguments of an operation as they would stand in a call."""
+    return ", ".join(f"{printable(name)}={shown(value)}" for name, value in args.items())
+
+
+def outcome(operation: Mapping[str, Any]) -> str:
+    """Return in a few words how an operation ended."""
+    ended = operation["outcome"]
+    if ended is None:
+        return "has not returned"
+    if ended["kind"] == "ok":
+        return "ok" if ended["value"] is None else shown(ended["value"], 300)
+    message = printable(ended["message"])
+    doubt = "" if ended["kind"] == "fail" else "?"
+    return f"{ended['error']}{doubt}: {message}" if message else f"{ended['error']}{doubt}"
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
+    """Return a text as lines of at most ``width`` columns; ``first`` and ``rest`` begin the first and the
+    others.
+    """
+    return textwrap.wrap(
+        text,
+        max(width, len(first) + 20),
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    ) or [first]
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration with a unit that suits it."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def lanes(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each operation a picture of what every client does at its start.
+
+    ``*`` begins this operation, ``|`` is in the middle of one, ``.`` does nothing.
+    """
+    clients = list(dict.fromkeys(operation["client"] for operation in history))
+    pictures = []
+    for operation in history:
+        busy = {
+            other["client"]
+            for other in history
+            if other["start"] < operation["start"] and (other["end"] is None or other["end"] > operation["start"])
+        }
+        marks = ["*" if name == operation["client"] else "|" if name in busy else "." for name in clients]
+        pictures.append("".join(marks))
+    return pictures

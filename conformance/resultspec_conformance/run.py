@@ -1,0 +1,240 @@
+"""A run: open the target, judge a broken backend to see that the suite bites, run the checks, join it all
+to a report.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from resultspec import REQUIREMENTS
+from resultspec_conformance.assemble import Findings, assemble
+from resultspec_conformance.checks import Check, all_checks
+from resultspec_conformance.execute import CheckResult
+from resultspec_conformance.isolation import CheckSettings, OpenTarget, Worker
+from resultspec_conformance.known_failures import AS_RECORDED, NOT_JUDGED, KnownFailure, known_pairs, outcome
+from resultspec_conformance.progress import Observer, Silent
+from resultspec_conformance.redaction import passwords
+from resultspec_conformance.report import Report
+from resultspec_conformance.selection import Plan, Selection, plan, validate
+from resultspec_conformance.self_check import Sentinel, choose_sentinel, judge_sentinel
+from resultspec_conformance.servers import Served, served
+from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.verdicts import Evidence, judge
+
+MOST_LOSSES = 3
+"""After so many hangs and deaths of the backend the rest of the checks is given up."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a target is judged. ``claims``: capabilities said in the place of the target's own, see ``claims``.
+
+    ``sys_path``: where modules of the target are looked for too. ``self_check``: judge a broken backend
+    first.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    examples: int = 100
+    seed: int = 0
+    call_timeout: float = 10.0
+    known: tuple[KnownFailure, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    sys_path: Sequence[str] = ()
+    self_check: bool = True
+
+    @property
+    def settings(self) -> CheckSettings:
+        """What a worker needs of it."""
+        return CheckSettings(self.examples, self.seed, self.call_timeout)
+
+
+@dataclass
+class _Lane:
+    """A worker and the checks that it runs one after another."""
+
+    worker: Worker
+    checks: tuple[Check, ...]
+
+
+@dataclass
+class _Execution:
+    """The checks of a run while they are run, and what is known of them by now."""
+
+    observer: Observer
+    results: dict[str, CheckResult] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    harness: list[str] = field(default_factory=list)
+    given_up: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, lanes: Sequence[_Lane]) -> None:
+        """Run all lanes at the same time, until they are through."""
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            futures = [pool.submit(self._run_lane, lane, lanes) for lane in lanes]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException:
+                self._give_up("the run was interrupted")
+                for lane in lanes:
+                    lane.worker.kill()
+                raise
+            for future in done:
+                future.result()
+
+    def _run_lane(self, lane: _Lane, lanes: Sequence[_Lane]) -> None:
+        for check in lane.checks:
+            if self.given_up:
+                self.skipped[check.name] = f"was not run: {self.given_up}"
+                continue
+            self.observer.began(check.name)
+            try:
+                result = lane.worker.run_check(check)
+            except SubjectError as error:
+                self._environment_failed(check, error)
+                continue
+            if self.given_up:
+                self.skipped[check.name] = f"was not finished: {self.given_up}"
+                continue
+            self.results[check.name] = result
+            self.observer.ended(result)
+            if sum(each.worker.losses for each in lanes) >= MOST_LOSSES:
+                self._give_up(f"the backend hung or died {MOST_LOSSES} times")
+
+    def _environment_failed(self, check: Check, error: SubjectError) -> None:
+        first = str(error).partition("\n")[0]
+        with self._lock:
+            if not self.given_up:
+                self.harness.append(str(error))
+        self._give_up(first)
+        self.skipped[check.name] = f"was not finished: {first}"
+
+    def _give_up(self, reason: str) -> None:
+        with self._lock:
+            self.given_up = self.given_up or reason
+
+
+def _remove_traces(worker: Worker) -> None:
+    """Remove what an interrupted run has written: the target is opened once more, and closed in good
+    order.
+    """
+    with suppress(SubjectError):
+        worker.kill()
+        worker.start()
+        worker.stop()
+
+
+@contextmanager
+def opened(target: Served, run_id: str, options: Options) -> Iterator[Worker]:
+    """Open a target in a worker and stop the worker at the end of the block. Raises SubjectError."""
+    worker = Worker(target.target, run_id, options.settings, options.claims, options.sys_path)
+    try:
+        worker.start()
+        yield worker
+    except SubjectError:
+        worker.kill()
+        raise
+    except BaseException:
+        if target.throw_away or worker.opened is None:
+            worker.kill()
+        else:
+            _remove_traces(worker)
+        raise
+    worker.stop()
+
+
+def _try_counterexamples(worker: Worker, options: Options, planned: Plan) -> dict[int, CheckResult]:
+    """Try the concrete counterexamples of known failures that the run judges, by their places in the list."""
+    checks = all_checks()
+    return {
+        position: worker.run_check(checks[entry.counterexample.check], entry.counterexample.example)
+        for position, entry in enumerate(options.known)
+        if entry.counterexample is not None and entry.requirement in planned.ids
+    }
+
+
+def _judge_target(
+    worker: Worker, sentinel: Sentinel | None, options: Options, observer: Observer
+) -> tuple[Plan, Evidence, list[str]]:
+    """Run the checks. Returns the plan, what was seen, and what became of each known failure."""
+    target = worker.opened
+    assert target is not None
+    planned = plan(options.selection, all_checks(), target.capabilities["classes"], target.available)
+    observer.planned(len(planned.checks))
+    execution = _Execution(observer, skipped=dict(planned.skipped))
+    replayed: dict[int, CheckResult] = {}
+    if sentinel is not None and not sentinel.killed:
+        execution.harness.append(sentinel.complaint)
+        execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
+    else:
+        replayed = _try_counterexamples(worker, options, planned)
+        execution.run([_Lane(worker, planned.checks)])
+    judged = frozenset(one for one in planned.ids if REQUIREMENTS[one].conformance_class in planned.classes)
+    outcomes = [
+        outcome(entry, execution.results, replayed.get(position), judged)
+        for position, entry in enumerate(options.known)
+    ]
+    evidence = Evidence(
+        results={
+            check.name: execution.results[check.name] for check in planned.checks if check.name in execution.results
+        },
+        ids=planned.ids,
+        available=target.available,
+        skipped=execution.skipped,
+        known=known_pairs(options.known, execution.results),
+        harness=tuple(execution.harness),
+        stale=tuple(
+            f"{entry.where}\n{said}"
+            for entry, said in zip(options.known, outcomes, strict=True)
+            if said not in (AS_RECORDED, NOT_JUDGED)
+        ),
+    )
+    return planned, evidence, outcomes
+
+
+def run(target: str, options: Options | None = None, observer: Observer | None = None) -> Report:
+    """Judge a target and return the report. Raises UsageError or SubjectError where there is nothing to
+    report.
+
+    Interrupted, it stops the workers and servers that it has started, removes what it has written, and lets
+    the interruption go on.
+    """
+    options, observer = options or Options(), observer or Silent()
+    validate(options.selection, all_checks())
+    started, began = datetime.now(UTC), time.monotonic()
+    run_id = secrets.token_hex(4)
+    try:
+        observer.stage("opening the target")
+        with served(target) as place, opened(place, run_id, options) as worker:
+            found = worker.opened
+            assert isinstance(found, OpenTarget)
+            sentinel = None
+            if options.self_check:
+                observer.stage("judging a broken backend first")
+                sentinel = judge_sentinel(choose_sentinel(options.seed), options.seed)
+            planned, evidence, outcomes = _judge_target(worker, sentinel, options, observer)
+            judgement = judge(REQUIREMENTS, all_checks(), planned.classes, evidence)
+            return assemble(
+                Findings(
+                    target=target,
+                    origin=place.origin,
+                    opened=found,
+                    selection=options.selection,
+                    settings=options.settings,
+                    started=started,
+                    duration=time.monotonic() - began,
+                    sentinel=sentinel,
+                    judgement=judgement,
+                    evidence=evidence,
+                    planned=planned,
+                    known=tuple(zip(options.known, outcomes, strict=True)),
+                    secrets=found.secrets | passwords(target, place.target),
+                )
+            )
+    finally:
+        observer.close()
