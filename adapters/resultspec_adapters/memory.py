@@ -4,15 +4,20 @@
 ``memory://`` is a store of the backend's own. A forked child begins with empty stores.
 """
 
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from resultspec_adapters.subjects import FEATURES, SERIALIZERS, factory
+from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.python_route import PythonSubject
+from resultspec_conformance.subject import Adapter, Target
 from resultspec_reference.app import AppProtocol
+from resultspec_reference.guard import Guard
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.per_process import PerProcess
-from resultspec_reference.store import MayReplace
 
 
 class Change:
@@ -47,6 +52,11 @@ class MemoryStore:
         """Put bytes under a key and notify who waits for it."""
         with self._lock:
             self._set(key, value)
+
+    def put_silently(self, key: bytes, value: bytes) -> None:
+        """Put bytes under a key as a foreign writer may do: nobody is notified."""
+        with self._lock:
+            self._values[key] = value
 
     def replace(self, key: bytes, expected: bytes | None, value: bytes) -> bool:
         """Put bytes under a key if ``expected`` is still what is there; return whether it was."""
@@ -93,6 +103,9 @@ class _NamedStores:
     def get(self, name: str) -> MemoryStore:
         return self._stores.setdefault(name, MemoryStore())
 
+    def drop(self, name: str) -> None:
+        self._stores.pop(name, None)
+
 
 _NAMED: Final = PerProcess(_NamedStores)
 
@@ -100,6 +113,16 @@ _NAMED: Final = PerProcess(_NamedStores)
 def store_name(url: str | None) -> str:
     """Return the name in a ``memory://`` URL, empty if it has none."""
     return (url or "").partition("://")[2].strip("/")
+
+
+def named_store(name: str) -> MemoryStore:
+    """Return the store of a name, which is made when it is first asked for."""
+    return _NAMED.get().get(name)
+
+
+def drop_store(name: str) -> None:
+    """Let go of the store of a name; backends that have it keep it."""
+    _NAMED.get().drop(name)
 
 
 class MemoryBackend(KeyValueStoreBackend):
@@ -111,7 +134,7 @@ class MemoryBackend(KeyValueStoreBackend):
     def __init__(self, app: AppProtocol, url: str = "memory://", **options: Any) -> None:
         super().__init__(app, url=url, **options)
         name = store_name(url)
-        self._stores = PerProcess((lambda: _NAMED.get().get(name)) if name else MemoryStore)
+        self._stores = PerProcess(functools.partial(named_store, name) if name else MemoryStore)
 
     @property
     def store(self) -> MemoryStore:
@@ -134,11 +157,11 @@ class MemoryBackend(KeyValueStoreBackend):
         """Remove a key, which may be absent."""
         self.store.delete(key)
 
-    def store_if(self, key: bytes, value: bytes, may_replace: MayReplace) -> bool:
-        """Put bytes under a key if they may replace what is there; atomic, by compare and set."""
+    def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
+        """Put bytes under a key if the guard allows it; atomic, by compare and set."""
         while True:
             there = self.store.get(key)
-            if not may_replace(there):
+            if not guard.allows(there):
                 return False
             if self.store.replace(key, there, value):
                 return True
@@ -146,3 +169,59 @@ class MemoryBackend(KeyValueStoreBackend):
     def subscribe(self, key: bytes) -> Any:
         """Watch a key."""
         return self.store.subscribe(key)
+
+
+class MemoryProbe:
+    """The suite's view of a store in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the stored bytes of a task, or None."""
+        return self._store.get(_key(task_id))
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put bytes under a task, without a notification."""
+        self._store.put_silently(_key(task_id), payload)
+
+    def ping(self) -> None:
+        """Do nothing: memory can always be reached."""
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def _key(task_id: str) -> bytes:
+    return f"{MemoryBackend.task_keyprefix}{task_id}".encode()
+
+
+CLASSES: Final = ("core", "waiting", "atomic")
+
+WAKE_UP: Final = 0.25
+"""Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""
+
+
+def open_subject(target: Target) -> PythonSubject:
+    """Put a store in memory under test; each run has its own."""
+    name = f"{store_name(target.text)}-{target.run}"
+    capabilities = Capabilities(
+        classes=CLASSES,
+        choices={"late_unready": MemoryBackend.late_unready},
+        sharing="thread",
+        serializers=SERIALIZERS,
+        values="tagged",
+        features=FEATURES,
+        wake_up=WAKE_UP,
+        payload_limit=MemoryBackend.payload_limit,
+        implementation={"name": "resultspec memory backend", "language": "Python"},
+    )
+    return PythonSubject(
+        factory(functools.partial(MemoryBackend, url=f"memory://{name}")),
+        capabilities,
+        MemoryProbe(named_store(name)),
+        on_close=functools.partial(drop_store, name),
+    )
+
+
+adapter: Final = Adapter(open_subject, "results in the memory of one process", "memory://")

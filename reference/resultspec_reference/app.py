@@ -1,7 +1,7 @@
 """The application to which a backend belongs: where its settings come from, and nothing more.
 
-A backend asks its app for ``app.conf.get(name, default)``. A real ``celery.Celery`` app is such an app, and
-`App` is the smallest one. The names of the settings are Celery's.
+A backend reads settings as attributes of ``app.conf``; one that is not there has its default. A real
+``celery.Celery`` app is such an app, and `App` is the smallest one. The names of the settings are Celery's.
 """
 
 import sys
@@ -13,18 +13,12 @@ from zoneinfo import ZoneInfo
 from resultspec_reference.errors import ImproperlyConfigured
 
 
-class Conf(Protocol):
-    """Settings by their names."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...  # noqa: D102
-
-
 @runtime_checkable
 class AppProtocol(Protocol):
-    """What a backend needs of an application."""
+    """What a backend needs of an application: settings, which are attributes of ``conf``."""
 
     @property
-    def conf(self) -> Conf: ...  # noqa: D102
+    def conf(self) -> Any: ...  # noqa: D102
 
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -80,7 +74,7 @@ def current_app() -> AppProtocol:
 
 def setting(app: AppProtocol, name: str) -> Any:
     """Return a setting of the app, or its default where the app does not have it."""
-    return app.conf.get(name, DEFAULTS.get(name))
+    return getattr(app.conf, name, DEFAULTS.get(name))
 
 
 def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:

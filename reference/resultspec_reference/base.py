@@ -20,6 +20,7 @@ from resultspec_reference.cache import MetaCache
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.meta import TaskMeta, checked
 from resultspec_reference.per_process import PerProcess
+from resultspec_reference.result_tuples import is_result_object, to_stored
 from resultspec_reference.serialization import PAYLOAD_LIMIT, Codec
 from resultspec_reference.waiting import DEFAULT_INTERVAL, Terms, Wait
 from resultspec_reference.watch import Driver, PollingWatch, Watch, timed_out
@@ -172,8 +173,8 @@ class BaseBackend:
 
     def prepare_value(self, result: Any) -> Any:
         """Return a value as it is stored: the handle of a task or group as its tuple, but for pickle."""
-        if self.serializer != "pickle" and meta.is_result_object(result):
-            return meta.result_tuple(result)
+        if self.serializer != "pickle" and is_result_object(result):
+            return to_stored(result)
         return result
 
     def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
@@ -344,7 +345,8 @@ class BaseBackend:
     def _wait_for_meta(self, task_id: str, terms: Terms, on_interval: Callable[[], object] | None) -> TaskMeta:
         wait = Wait(terms, time.monotonic(), self.reread_interval)
         watch = self._look if terms.timeout <= 0 else self._open_watch
-        driver = Driver(wait, functools.partial(watch, task_id), on_interval, self.retry_policy["max_retries"])
+        retries = None if math.isfinite(wait.deadline) else self.retry_policy["max_retries"]
+        driver = Driver(wait, functools.partial(watch, task_id), on_interval, retries)
         found = driver.run()
         if found is not None:
             return found

@@ -66,10 +66,20 @@ class BackendStoreError(BackendError):
 
 
 class OperationalError(BackendError, kombu_errors.OperationalError):
-    """The connection to the store was lost; the operation may have taken effect."""
+    """The connection to the store was lost; the operation may have taken effect.
+
+    ``permanent`` says that trying again is of no use: the store refuses us, for one.
+    """
 
     kind = "OperationalError"
 
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
 
 class TaskRevokedError(Exception):
-    """What a revoked task ends with, its argument the reason. On the wire it is Celery's class of this name."""
+    """What a revoked task ends with, its argument the reason.
+
+    On the wire it is Celery's class of this name.
+    """

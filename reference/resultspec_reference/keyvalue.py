@@ -5,6 +5,7 @@ A subclass defines `get`, `set` and `delete` (`resultspec_reference.store`), and
 where there is one (KEY-1).
 """
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,10 @@ from resultspec_reference import meta
 from resultspec_reference.app import setting
 from resultspec_reference.base import BaseBackend
 from resultspec_reference.errors import ContentDisallowed, DecodeError, SecurityError
+from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.meta import TaskMeta
-from resultspec_reference.states import replaces
-from resultspec_reference.store import MayReplace, Subscription
+from resultspec_reference.store import Subscription
 from resultspec_reference.watch import Watch
 
 PREFIX_ENDS: Final = (":", "_", "-", ".")
@@ -27,6 +28,15 @@ PREFIX_ENDS: Final = (":", "_", "-", ".")
 def completed_prefix(prefix: str) -> str:
     """Return a global key prefix as it is put before keys."""
     return prefix if not prefix or prefix.endswith(PREFIX_ENDS) else f"{prefix}_"
+
+
+@contextmanager
+def naming(task_id: str) -> Iterator[None]:
+    """Name the task in whatever is wrong with its entry (VALUE-6)."""
+    try:
+        yield
+    except (DecodeError, ContentDisallowed, SecurityError) as error:
+        raise type(error)(f"the entry of task {task_id!r} cannot be read: {error}") from error
 
 
 class _Polling:
@@ -92,13 +102,13 @@ class KeyValueStoreBackend(BaseBackend):
         """Remove a key, which may be absent."""
         raise NotImplementedError(f"{type(self).__name__} does not define delete")
 
-    def store_if(self, key: bytes, value: bytes, may_replace: MayReplace) -> bool:
-        """Put bytes under a key if they may replace what is there; return whether they did.
+    def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
+        """Put bytes under a key if the guard allows it; return whether it did.
 
         Here this is a read and a write, which is right for one writer at a time. A subclass whose store can
         do both in one step overrides it; only then the class ``atomic`` may be claimed.
         """
-        allowed = may_replace(self.get(key))
+        allowed = guard.allows(self.get(key))
         if allowed:
             self.set(key, value)
         return allowed
@@ -120,38 +130,28 @@ class KeyValueStoreBackend(BaseBackend):
         **kwargs: Any,  # noqa: ARG002 - options of other backends, as in Celery
     ) -> None:
         payload = self.encode(self._build_meta(task_id, result, status, traceback, request))
+        guard = Guard(status, self.late_unready, functools.partial(self._stored_state, task_id))
+        self.store_if(self.get_key_for_task(task_id), payload, guard)
 
-        def may_replace(there: bytes | None) -> bool:
-            return replaces(self._stored_state(there), status, self.late_unready)
+    def _stored_state(self, task_id: str, payload: bytes) -> str | None:
+        """Return the state of an entry, None if it cannot be decoded.
 
-        self.store_if(self.get_key_for_task(task_id), payload, may_replace)
-
-    def _stored_state(self, payload: bytes | None) -> str | None:
-        """Return the state of an entry, None where there is none or none that can be read (VALUE-7)."""
-        if payload is None:
-            return None
+        Raises ContentDisallowed if a writer may not read what it writes: it cannot know what it would replace.
+        """
         try:
-            status: str = self.decode_result(payload)["status"]
+            status: str = self._meta_of(task_id, payload)["status"]
         except SecurityError:
             return str(self.decode(payload)["status"])
-        except (DecodeError, ContentDisallowed):
+        except DecodeError:
             return None
         return status
 
     def _get_task_meta_for(self, task_id: str) -> TaskMeta:
-        return self._meta_of(task_id, self.get(self.get_key_for_task(task_id)))
+        with naming(task_id):
+            return self._meta_of(task_id, self.get(self.get_key_for_task(task_id)))
 
     def _meta_of(self, task_id: str, payload: bytes | None) -> TaskMeta:
-        if payload is None:
-            return meta.unknown(task_id)
-        try:
-            return meta.complete(self.decode_result(payload), task_id)
-        except DecodeError as error:
-            raise DecodeError(f"the entry of task {task_id!r} cannot be decoded: {error}") from error
-        except ContentDisallowed as error:
-            raise ContentDisallowed(f"the entry of task {task_id!r} is refused: {error}") from error
-        except SecurityError as error:
-            raise SecurityError(f"the entry of task {task_id!r} is refused: {error}") from error
+        return meta.unknown(task_id) if payload is None else meta.complete(self.decode_result(payload), task_id)
 
     def _forget(self, task_id: str) -> None:
         self.delete(self.get_key_for_task(task_id))

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from types import NoneType
 from typing import Any, Final
 
 from resultspec_reference.errors import DecodeError
+from resultspec_reference.result_tuples import read_children, to_stored
 from resultspec_reference.states import PENDING, is_ready
 
 logger: Final = logging.getLogger(__name__)
@@ -52,20 +54,7 @@ def children(request: object | None) -> list[Any] | None:
     """Return the result tuples of what a request's task sent; None if there is no request."""
     if request is None:
         return None
-    return [result_tuple(child) for child in _of(request, "children") or ()]
-
-
-def result_tuple(result: Any) -> Any:
-    """Return a result object as its tuple, in lists as every serializer gives it back; a tuple as such lists."""
-    found = result.as_tuple() if is_result_object(result) else result
-    if isinstance(found, (list, tuple)):
-        return [result_tuple(item) for item in found]
-    return found
-
-
-def is_result_object(value: object) -> bool:
-    """Whether a value is the handle of a task or group: something that has an ``id`` and an ``as_tuple``."""
-    return callable(getattr(type(value), "as_tuple", None)) and hasattr(type(value), "id")
+    return [to_stored(child) for child in _of(request, "children") or ()]
 
 
 def date_done(status: str, zone: tzinfo | None) -> str | None:
@@ -98,26 +87,30 @@ def checked(decoded: Any) -> TaskMeta:
 def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
     """Return a decoded meta with all members.
 
-    Missing ones are null and the id is the one that was asked for (META-4, META-13); members that are not
-    known pass.
+    Missing ones are null and the id is the one that was asked for (META-4, META-13); members that are not known pass.
+    Raises DecodeError for a member that is not of its type.
     """
     stored_id = meta.get("task_id")
     if stored_id is not None and stored_id != task_id:
         logger.warning("the entry of task %r names task %r; the latter is ignored", task_id, stored_id)
+    for member in ("traceback", "group_id", "parent_id"):
+        if not isinstance(meta.get(member), (str, NoneType)):
+            raise DecodeError(f"{member} is no text")
     return {
         **unknown(task_id),
         **meta,
         "task_id": task_id,
+        "children": read_children(meta.get("children")),
         "date_done": instant(meta.get("date_done")),
     }
 
 
-def instant(date: Any) -> Any:
-    """Return a stored ``date_done`` with a numeric offset; none means UTC (META-15). Other things pass."""
-    if not isinstance(date, (str, datetime)):
-        return date
+def instant(date: Any) -> str | None:
+    """Return a stored ``date_done`` with a numeric offset; none means UTC (META-15). Raises DecodeError."""
+    if date is None:
+        return None
     try:
         moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
-    except ValueError:
-        return date
+    except (TypeError, ValueError):
+        raise DecodeError("date_done names no instant") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

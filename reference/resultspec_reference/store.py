@@ -10,12 +10,11 @@ limits:
 * `WatchedStore.subscribe` lets a waiter rest until its entry changes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-MayReplace = Callable[[bytes | None], bool]
-"""Decides, from the bytes that are there or None, whether the arriving bytes take their place."""
+from resultspec_reference.guard import Guard
 
 
 class Store(Protocol):
@@ -37,10 +36,10 @@ class Store(Protocol):
 class GuardedStore(Store, Protocol):
     """A store that decides and writes in one step (STATE-12)."""
 
-    def store_if(self, key: bytes, value: bytes, may_replace: MayReplace) -> bool:
-        """Put bytes under a key if they may replace what is there at that moment; return whether they did.
+    def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
+        """Put bytes under a key if the guard allows them what is there at that moment; return whether it did.
 
-        ``may_replace`` may be called several times, and must not depend on anything but the bytes.
+        The guard may be asked several times.
         """
 
 

@@ -122,7 +122,8 @@ class Terms:
 class Wait:
     """One wait.
 
-    ``now`` and ``began`` are seconds of one monotonic clock, ``longest_rest`` is the store's own bound in seconds.
+    ``now`` and ``began`` are seconds of one monotonic clock, ``longest_rest`` is the store's own bound in
+    seconds.
 
     The driver does what `phase` says, then reports what happened by `step`, until the phase is FINISHED or
     GIVEN_UP.

@@ -109,7 +109,7 @@ class Driver:
         except OperationalError as error:
             self._resources.close()
             self._watch, self._error = None, error
-            if self._wait.losses >= self._max_losses:
+            if error.permanent or self._wait.losses >= self._max_losses:
                 raise
             return Event.LOST
 

@@ -1,0 +1,27 @@
+"""What the adapters of this package have in common: how a backend of the reference becomes a subject of the suite."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from resultspec_reference.base import BaseBackend
+
+SERIALIZERS: Final = ("json", "pickle", "yaml", "msgpack")
+
+FEATURES: Final = frozenset({"cache", "uuid", "surrogates", "base-exceptions"})
+"""The features of every backend that stands on the reference."""
+
+
+def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[..., BaseBackend]:
+    """Return what makes a backend from the options of a client of the suite (`ClientOptions`).
+
+    ``make`` takes an app and options of the reference; ``prefix`` is that of the run, and goes before the client's.
+    """
+
+    def made(app: Any, **options: Any) -> BaseBackend:
+        own_serializer = options.get("serializer", "json")
+        options["accept"] = list(options.get("accept") or [own_serializer])
+        if prefix or "prefix" in options:
+            options["global_keyprefix"] = prefix + options.pop("prefix", "")
+        return make(app, **options)
+
+    return made

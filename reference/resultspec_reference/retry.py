@@ -1,0 +1,34 @@
+"""Trying again: the retry policy of a backend, as in kombu."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from resultspec_reference.errors import OperationalError
+
+T = TypeVar("T")
+
+
+def pauses(policy: Mapping[str, Any]) -> Iterator[float]:
+    """Yield the seconds to pause before each retry: ``max_retries`` of them, without end if that is None."""
+    retries = policy["max_retries"]
+    for count in itertools.count() if retries is None else range(retries):
+        yield min(policy["interval_start"] + count * policy["interval_step"], policy["interval_max"])
+
+
+def with_retries(
+    action: Callable[[], T], policy: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
+) -> T:
+    """Return what the action returns, trying again while its connection is lost.
+
+    The action has to be idempotent. Raises the last OperationalError, a permanent one at once.
+    """
+    for pause in pauses(policy):
+        try:
+            return action()
+        except OperationalError as error:
+            if error.permanent:
+                raise
+        sleep(pause)
+    return action()
