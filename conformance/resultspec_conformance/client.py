@@ -86,6 +86,10 @@ class Client:
         """Perform an operation and return how it ended."""
         return self._perform(op, args)[1]
 
+    def perform(self, op: str, /, **args: Value) -> Operation:
+        """Perform an operation and return its record: when it began and ended, and how."""
+        return self._perform(op, args)[0]
+
     def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
         self._in_flight.enter(operation, self._history, _patience(args))

@@ -1,8 +1,8 @@
 """The oracle: a sequential model of one store, which interprets the state table of the specification.
 
 A model is pure. What may be in the store for a task is a *set* of writes (None: nothing), because correct stores may
-differ: where a choice is not declared, or where a call's fate is unknown, both outcomes stay possible until a read tells
-them apart. A history is wrong only if the set becomes empty.
+differ: where a choice is not declared, or where a call's fate is unknown, both outcomes stay possible until a read
+tells them apart. A history is wrong only if the set becomes empty.
 """
 
 import datetime as dt
@@ -88,62 +88,83 @@ def instant(date_done: Value) -> dt.datetime | None:
     return moment
 
 
+def wrong_members(there: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the members of a meta that are not what a reader must find for ``there``, and what they must be."""
+    if there is None:
+        expected: dict[str, Value] = {"status": "PENDING", "result": None}
+    else:
+        expected = {
+            "status": there.state,
+            "result": expected_result(there),
+            "traceback": there.traceback,
+            # null and [] may be read one for the other (META-8)
+            "children": list(there.children) if there.children else None,
+            "group_id": there.group_id,
+            "parent_id": there.parent_id,
+        }
+    found = {**meta, "children": meta.get("children") or None}
+    return {name: value for name, value in expected.items() if not same(found.get(name), value)}
+
+
 def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
     """Return why a meta is not what a reader must find where ``there`` is stored, or None if it is."""
-    if there is None:
-        return _differences({"status": "PENDING", "result": None}, meta)
-    expected = {
-        "status": there.state,
-        "result": expected_result(there),
-        "traceback": there.traceback,
-        "children": list(there.children) if there.children else None,
-        "group_id": there.group_id,
-        "parent_id": there.parent_id,
-    }
-    return _differences(expected, {**meta, "children": meta.get("children") or None})
-
-
-def _differences(expected: Mapping[str, Value], meta: Mapping[str, Value]) -> str | None:
-    wrong = [name for name, value in expected.items() if not same(meta.get(name), value)]
+    wrong = wrong_members(there, meta)
     if not wrong:
         return None
-    return ", ".join(f"{name} is {show(meta.get(name))} and not {show(expected[name])}" for name in wrong)
+    return ", ".join(f"{name} is {show(meta.get(name))} and not {show(value)}" for name, value in wrong.items())
 
 
 @dataclass
 class Model:
-    """The store as far as it is known from a sequence of operations; every method changes the knowledge only."""
+    """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
+
+    ``rules``: the requirement that decided the last change of each task; ``wholeness``: the one that forbids to mix the
+    entry that is there now with another; ``earlier``: what may have been there before that change.
+    """
 
     late_unready: str | None
     entries: dict[str, Possible] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
+    wholeness: dict[str, str] = field(default_factory=dict)
+    earlier: dict[str, Possible] = field(default_factory=dict)
 
     def possible(self, task_id: str) -> Possible:
         """Return what may be there."""
         return self.entries.get(task_id, NOTHING)
 
+    def rule_for(self, task_id: str, arriving: Write) -> str:
+        """Return the requirement that decides what a store does now."""
+        if self.rules.get(task_id) == "READ-4":
+            return "STATE-11"
+        states = {there.state if there is not None else None for there in self.possible(task_id)}
+        return min(STATES.requirement(state, arriving.state) for state in states)
+
     def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
         """A store has returned; or, not ``certain``, its fate is unknown."""
         before = self.possible(task_id)
-        states = {there.state if there is not None else None for there in before}
-        self.rules[task_id] = min(STATES.requirement(state, arriving.state) for state in states)
+        self.rules[task_id] = self.rule_for(task_id, arriving)
         after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
+        self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
+        self.earlier[task_id] = before
         self.entries[task_id] = after if certain else before | after
 
     def forget(self, task_id: str) -> None:
         """The task was forgotten."""
-        self.rules[task_id] = "READ-4"
+        self.rules[task_id] = self.wholeness[task_id] = "READ-4"
         self.entries[task_id] = NOTHING
 
-    def read(self, task_id: str, meta: Mapping[str, Value]) -> str | None:
-        """A read returned a meta: narrow what may be there; return why no possibility explains it, or None."""
-        complaints = {there: complaint(there, meta) for there in self.possible(task_id)}
-        explained = frozenset(there for there, wrong in complaints.items() if wrong is None)
-        if not explained:
-            return next(iter(complaints.values()))
-        self.entries[task_id] = explained
-        return None
+    def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
+        """A read returned a meta: narrow what may be there.
 
-    def rule(self, task_id: str) -> str:
-        """Return the id of the requirement that decided the last change of a task; META-2 if there was none."""
-        return self.rules.get(task_id, "META-2")
+        Returns the requirement that was tested, and why no possibility explains the meta, or None if one does.
+        """
+        possible = self.possible(task_id)
+        explained = frozenset(there for there in possible if complaint(there, meta) is None)
+        if explained:
+            self.entries[task_id] = explained
+            return self.rules.get(task_id, "META-2"), None
+        nearest = min(possible, key=lambda there: len(wrong_members(there, meta)))
+        unchanged = any(complaint(there, meta) is None for there in self.earlier.get(task_id, ()))
+        blended = not unchanged and not {"status", "result"} & set(wrong_members(nearest, meta))
+        broken = (self.wholeness if blended else self.rules).get(task_id, "META-2")
+        return broken, complaint(nearest, meta)

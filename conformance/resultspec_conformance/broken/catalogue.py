@@ -27,8 +27,8 @@ EVERYTHING = Capabilities(
 class Specimen:
     """A backend of the catalogue.
 
-    ``violates`` is the requirement that it breaks, empty for one that is correct. ``description`` is the first line of the
-    class's docstring. ``also`` are further requirements that this defect cannot but break.
+    ``violates`` is the requirement that it breaks, empty for one that is correct. ``description`` is the first line of
+    the class's docstring. ``also`` are further requirements that this defect cannot but break.
     """
 
     name: str

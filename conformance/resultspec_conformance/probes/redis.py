@@ -30,7 +30,7 @@ class RedisListener:
 
     def __init__(self, client: "redis.Redis", channels: Sequence[str]) -> None:
         self._client = client
-        self._pubsub: Any = client.pubsub()
+        self._pubsub: Any = cast(Any, client).pubsub()
         self._pubsub.subscribe(*channels)
         for _ in channels:
             confirmed = self._pubsub.get_message(timeout=5.0)
@@ -115,13 +115,13 @@ class RedisProbe:
         The server may be shared: what others have opened is told apart by the ports at this end.
         """
         ours = _local_ports()
-        listed = cast("list[dict[str, str]]", self._client.client_list())
+        client = cast(Any, self._client)
         victims = [
             entry["id"]
-            for entry in listed
+            for entry in client.client_list()
             if entry["name"] != PROBE_NAME and int(entry["addr"].rpartition(":")[2]) in ours
         ]
-        return sum(cast(int, self._client.client_kill_filter(_id=victim)) for victim in victims)
+        return sum(int(client.client_kill_filter(_id=victim)) for victim in victims)
 
     def ping(self) -> None:
         """Raise SubjectError if the Redis cannot be reached."""
@@ -148,7 +148,6 @@ def _local_ports() -> set[int]:
         connection.laddr.port
         for process in [this, *this.children(recursive=True)]
         for connection in process.net_connections(kind="tcp")
-        if connection.laddr
     }
 
 

@@ -1,13 +1,23 @@
 """Checks of chapter 3: which states there are, and what a store does for every pair of them."""
 
+from collections.abc import Mapping
+
 from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.checks import check
+from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context
 from resultspec_conformance.model import Model, Write, complaint
-from resultspec_conformance.strategies import custom_states, portable_values, requests, results_for, scalar_text, states
-from resultspec_conformance.values import ExceptionData, Value, show
+from resultspec_conformance.strategies import (
+    custom_states,
+    portable_values,
+    requests,
+    results_for,
+    scalar_text,
+    states,
+)
+from resultspec_conformance.values import ExceptionData, Value, same, show
 
 CUSTOM = "PROGRESS"
 SPELLED = [CUSTOM if row == "custom" else row for row in STATES.transitions if row != "absent"]
@@ -51,17 +61,22 @@ def every_pair(ctx: Context, there: str | None, arrives: str, bare: bool) -> Non
     action = STATES.decide(there, arrives, late_unready=ctx.capabilities.choice("late_unready"))
     rule = STATES.requirement(there, arrives)
     if action == "keep":
-        ctx.require("STATE-10", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error")
+        ctx.require(
+            "STATE-10", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error"
+        )
     ctx.require(rule, outcome.kind == "ok", got=ctx.describe(outcome), allowed=f"a store of {arrives} is taken")
     after = writer.meta(task_id)
     kept, expected = (first, f"{there} stays") if action == "keep" else (second, f"{arrives} is there")
     ctx.require(rule, after["status"] == kept.state, got=f"state {show(after['status'])}", allowed=expected)
     whole = complaint(kept, after)
+    stayed = there is not None and same(after["result"], before["result"])
+    ctx.require(rule, stayed == (action == "keep"), got=after, allowed=f"the entry of run {kept.number}")
     if action == "keep":
-        ctx.require(rule, after["result"] == before["result"], got=after, allowed=f"the entry of run 1: {show(before)}")
         ctx.require("STATE-9", after == before, got=after, allowed=f"the entry as it was: {show(before)}")
     else:
-        ctx.require("STATE-8", whole is None, got=whole or "", allowed="the arriving entry, whole, and nothing of the other")
+        ctx.require(
+            "STATE-8", whole is None, got=whole or "", allowed="the arriving entry, whole, and nothing of the other"
+        )
 
 
 @check("STATE-1", given={"state": custom_states, "result": portable_values})
@@ -73,7 +88,9 @@ def custom_state_comes_back(ctx: Context, state: str, result: Value) -> None:
     ctx.require("STATE-1", found == state, got=found, allowed=f"the state {show(state)}")
 
 
-@check("STATE-1", cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}])
+@check(
+    "STATE-1", cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}]
+)
 def odd_state_comes_back(ctx: Context, state: str) -> None:
     """States that look like named ones, and those at the limits of length, are custom states like any other."""
     client, task_id = ctx.client(), ctx.new_id()
@@ -96,7 +113,10 @@ def wrong_state_is_refused(ctx: Context, state: Value) -> None:
     ctx.require("STATE-2", found["result"] == "kept", got=found, allowed="the entry that was there before")
 
 
-@check("STATE-11", cases=[{"there": there, "arrives": arrives} for there in SPELLED for arrives in ("STARTED", "FAILURE", "SUCCESS")])
+@check(
+    "STATE-11",
+    cases=[{"there": there, "arrives": arrives} for there in SPELLED for arrives in ("STARTED", "FAILURE", "SUCCESS")],
+)
 def forget_resets_the_guard(ctx: Context, there: str, arrives: str) -> None:
     """After a task was forgotten, a store of any state is accepted."""
     client, other, task_id = ctx.client("writer"), ctx.client("other"), ctx.new_id()
@@ -131,16 +151,14 @@ _placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
 def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
     """Any sequence of stores, reads and forgets by two clients reads as the model of the spec says.
 
-    This is the suite's state machine: the program is drawn as data, so that the smallest failing one can be written down.
+    This is the suite's state machine: the program is drawn as data, so that the smallest failing one can be written.
     """
     model = Model(ctx.capabilities.choice("late_unready"))
     tasks = [ctx.new_id("first"), ctx.new_id("second")]
     for number, step in enumerate(program):
         client, task_id = ctx.client(step["client"]), tasks[step["task"]]
         if step["do"] == "store":
-            args = {name: step[name] for name in ("result", "state", "traceback", "request") if name in step}
-            client.call("store_result", task_id=task_id, **args)
-            model.store(task_id, Write.of(number, args))
+            _store_by_model(ctx, model, client, task_id, number, step)
         elif step["do"] == "forget":
             client.forget(task_id)
             model.forget(task_id)
@@ -148,6 +166,18 @@ def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) ->
             client.call("reload_task_result", task_id=task_id)
         # the last step is always followed by a read, or it would have been for nothing
         if step["do"] == "read" or number == len(program) - 1:
-            rule = model.rule(task_id)
-            wrong = model.read(task_id, client.meta(task_id))
+            rule, wrong = model.read(task_id, client.meta(task_id))
             ctx.require(rule, wrong is None, got=wrong or "", allowed="what the state table says of the steps before")
+
+
+def _store_by_model(
+    ctx: Context, model: Model, client: Client, task_id: str, number: int, step: Mapping[str, Value]
+) -> None:
+    """Store, in the backend and in the model; a refusal breaks the sentence that decides this pair."""
+    args = {name: step[name] for name in ("result", "state", "traceback", "request") if name in step}
+    arriving = Write.of(number, args)
+    rule = model.rule_for(task_id, arriving)
+    model.store(task_id, arriving)
+    blamed = "STATE-10" if rule == "STATE-3" else rule
+    outcome = client.attempt("store_result", task_id=task_id, **args)
+    ctx.require(blamed, outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error")

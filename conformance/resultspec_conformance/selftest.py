@@ -1,0 +1,187 @@
+"""The suite judged by backends of known guilt: each broken one must die for its sentence, no correct one be accused.
+
+A *kill* is a violation of the requirement that a broken backend is there for, found by a check that cites it. A *stray
+accusation* is a violation of a requirement that neither the catalogue nor the register says follows from the defect.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from resultspec import REQUIREMENTS, SPEC_VERSION
+from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.checks import Check, all_checks
+from resultspec_conformance.execute import CheckResult
+from resultspec_conformance.isolation import CheckSettings, Worker
+
+Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
+
+GOOD: frozenset[Fate] = frozenset({"killed", "acquitted"})
+
+EXAMPLES = 40
+CALL_TIMEOUT = 4.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one backend of the catalogue.
+
+    ``killed``: a broken one died for its own sentence and nothing stray. ``survived``: it did not. ``stray``: it was
+    accused of something that does not follow. ``acquitted`` and ``accused``: a correct one. ``failed``: a check hung,
+    died or erred.
+    """
+
+    name: str
+    violates: str
+    description: str
+    fate: Fate
+    killers: tuple[str, ...] = ()
+    accusations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Selftest:
+    """The outcome of a whole self-test, and what the catalogue and the suite leave uncovered."""
+
+    trials: tuple[Trial, ...]
+    musts_without_check: tuple[str, ...]
+    musts_without_broken: tuple[str, ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every trial ended well and every MUST has a check and a broken backend."""
+        uncovered = self.musts_without_check or self.musts_without_broken
+        return bool(self.trials) and not uncovered and all(trial.fate in GOOD for trial in self.trials)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON."""
+        return {
+            "spec_version": SPEC_VERSION,
+            "holds": self.holds,
+            "seconds": round(self.seconds, 2),
+            "musts_without_check": list(self.musts_without_check),
+            "musts_without_broken": list(self.musts_without_broken),
+            "trials": [
+                {
+                    "name": trial.name,
+                    "violates": trial.violates,
+                    "description": trial.description,
+                    "fate": trial.fate,
+                    "killers": list(trial.killers),
+                    "accusations": {accused: list(by) for accused, by in trial.accusations.items()},
+                    "message": trial.message,
+                    "seconds": round(trial.seconds, 2),
+                }
+                for trial in self.trials
+            ],
+        }
+
+
+def follows_from(specimen: Specimen) -> frozenset[str]:
+    """Return the requirements whose violation follows from a specimen's defect, its own included."""
+    found: set[str] = set()
+    left = [specimen.violates, *specimen.also] if specimen.violates else []
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left.extend(REQUIREMENTS[one].entails)
+    return frozenset(found)
+
+
+def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[str, Check], seconds: float) -> Trial:
+    """Return what became of a specimen, from what its checks said. Pure."""
+    results = list(results)
+    accusations: dict[str, list[str]] = {}
+    for result in results:
+        if result.failure is not None:
+            accusations.setdefault(result.failure.requirement, []).append(result.name)
+    broken_down = [f"{result.name} {result.status}: {result.message}" for result in results if _broke_down(result)]
+    killers = [name for name in accusations.get(specimen.violates, ()) if specimen.violates in checks[name].cites]
+    strays = [accused for accused in accusations if accused not in follows_from(specimen)]
+    return Trial(
+        name=specimen.name,
+        violates=specimen.violates,
+        description=specimen.description,
+        fate=_fate(specimen, killers, strays, broken_down),
+        killers=tuple(killers),
+        accusations={accused: tuple(by) for accused, by in accusations.items()},
+        message="; ".join(broken_down)[:2000],
+        seconds=seconds,
+    )
+
+
+def _broke_down(result: CheckResult) -> bool:
+    return result.status in ("hung", "died", "error")
+
+
+def _fate(specimen: Specimen, killers: Sequence[str], strays: Sequence[str], broken_down: Sequence[str]) -> Fate:
+    if broken_down and not killers:
+        return "failed"
+    if not specimen.violates:
+        return "accused" if strays else "acquitted"
+    if strays:
+        return "stray"
+    return "killed" if killers else "survived"
+
+
+def uncovered(
+    checks: Mapping[str, Check], catalogue: Mapping[str, Specimen]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the MUSTs that no check cites, and those that no broken backend breaks. Pure."""
+    musts = [one.id for one in REQUIREMENTS.values() if one.level == "MUST" and not one.untestable]
+    cited = {cite for check in checks.values() for cite in check.cites}
+    broken = {specimen.violates for specimen in catalogue.values()}
+    return tuple(one for one in musts if one not in cited), tuple(one for one in musts if one not in broken)
+
+
+def _applicable(check: Check, claimed: frozenset[str], available: frozenset[str]) -> bool:
+    return check.needs <= available and any(REQUIREMENTS[cite].conformance_class in claimed for cite in check.cites)
+
+
+def try_specimen(specimen: Specimen, checks: Mapping[str, Check], settings: CheckSettings) -> Trial:
+    """Run every check that applies against a specimen, in a worker of its own."""
+    began = time.monotonic()
+    worker = Worker(f"broken:{specimen.name}", f"selftest-{specimen.name}", settings)
+    try:
+        opened = worker.start()
+        claimed = frozenset(specimen.capabilities.classes)
+        chosen = [check for check in checks.values() if _applicable(check, claimed, opened.available)]
+        results = [worker.run_check(check) for check in chosen]
+    finally:
+        worker.stop()
+    return judge(specimen, results, checks, time.monotonic() - began)
+
+
+def selftest(
+    only: Sequence[str] = (),
+    *,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    jobs: int = 2,
+    progress: Callable[[Trial], object] = id,
+) -> Selftest:
+    """Try every specimen of the catalogue, or those named; ``progress`` is told of each trial as it ends.
+
+    Raises KeyError for a name that the catalogue does not have.
+    """
+    began = time.monotonic()
+    shelf = {**VARIATIONS, **CATALOGUE}
+    chosen = [shelf[name] for name in only] if only else list(shelf.values())
+    checks = all_checks()
+    settings = CheckSettings(examples=examples, seed=seed, call_timeout=CALL_TIMEOUT)
+
+    def run(specimen: Specimen) -> Trial:
+        trial = try_specimen(specimen, checks, settings)
+        progress(trial)
+        return trial
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        trials = tuple(pool.map(run, chosen))
+    without_check, without_broken = uncovered(checks, CATALOGUE)
+    return Selftest(trials, without_check, without_broken, time.monotonic() - began)
