@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from resultspec_adapters.services.kept import Unavailable, answering, keep, tell
@@ -104,6 +104,13 @@ def _await(container: Any, password: str) -> str:
     return f"redis://:{password}@{host}:{port}/0"
 
 
+def _remove(name: str) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        _client(REQUEST_SECONDS).containers.get(name).remove(force=True, v=True)
+
+
 @contextmanager
 def running(image: str) -> Iterator[str]:
     """Run an image of Redis that saves nothing, and give its URL. Raises Unavailable.
@@ -115,14 +122,15 @@ def running(image: str) -> Iterator[str]:
         _pull(image)
     from testcontainers.core.container import DockerContainer
 
-    password = secrets.token_hex(16)
+    name, password = f"resultspec-redis-{secrets.token_hex(6)}", secrets.token_hex(16)
     settings = ["--save", "", "--appendonly", "no", "--requirepass", password]
-    container = DockerContainer(image).with_exposed_ports(REDIS_PORT).with_command(["redis-server", *settings])
+    container = DockerContainer(image).with_name(name).with_exposed_ports(REDIS_PORT)
     try:
-        container.start()
+        container.with_command(["redis-server", *settings]).start()
         yield _await(container, password)
     finally:
-        container.stop()
+        # by its name: a container that was created and could not start is unknown to some releases of testcontainers
+        _remove(name)
 
 
 def main(verb: str, image: str) -> None:

@@ -1,0 +1,51 @@
+# One target for each thing to do. Every target makes the virtual environment that it needs.
+#   make check     judge the memory store and a real Redis
+#   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
+#   make all       everything that CI runs
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(abspath $(VENV))/bin
+NODE_DRIVER := drivers/node
+export PATH := $(BIN):$(PATH)
+
+.PHONY: all venv node lint types test check selftest clean
+
+all: lint types selftest check test
+
+venv: $(VENV)/.made-for-resultspec
+
+$(VENV)/.made-for-resultspec: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	touch $@
+
+# the environment carries a Node of its own, so a machine without one can run the driver too
+node: $(NODE_DRIVER)/node_modules/.package-lock.json
+
+$(NODE_DRIVER)/node_modules/.package-lock.json: $(NODE_DRIVER)/package-lock.json | venv
+	cd $(NODE_DRIVER) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+lint: venv
+	ruff check .
+	python -m resultspec.lint
+
+types: venv
+	mypy
+
+test: venv node
+	python -m pytest $(PYTEST_ARGS)
+
+check: venv
+	resultspec check memory://
+	resultspec check redis
+
+selftest: venv
+	resultspec selftest
+
+clean:
+	rm -rf $(VENV) $(NODE_DRIVER)/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
