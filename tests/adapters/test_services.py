@@ -51,6 +51,15 @@ def process_and_directory(url: str) -> tuple[psutil.Process, Path]:
     return psutil.Process(process_id), Path(directory)
 
 
+def servers_below(process_id: int) -> list[psutil.Process]:
+    """Return the Redis servers among the descendants of a process."""
+    try:
+        below = psutil.Process(process_id).children(recursive=True)
+        return [found for found in below if found.name() == "redis-server" and "resultspec-redis-" in found.cwd()]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def is_gone(process: psutil.Process) -> bool:
     """Whether a process has ended; one that only waits to be reaped has."""
     try:
@@ -277,6 +286,24 @@ def test_no_server_outlives_its_keeper(tmp_path: Path, monkeypatch: pytest.Monke
         assert parent is not None
         parent.kill()
         assert until(lambda: is_gone(server))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_no_server_outlives_an_interrupted_check(number: signal.Signals) -> None:
+    """A check that is interrupted ends, not as conformant, and its server and the server's directory with it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "resultspec_conformance", "check", "redis"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as check:
+        assert until(lambda: bool(servers_below(check.pid)))
+        (server,) = servers_below(check.pid)
+        directory = Path(server.cwd())
+        os.killpg(check.pid, number)
+        assert check.wait(BOUND_SECONDS) != 0
+    assert until(lambda: is_gone(server))
+    assert until(lambda: not directory.exists())
 
 
 def test_an_interrupt_of_the_whole_group_leaves_the_server_to_the_run() -> None:
