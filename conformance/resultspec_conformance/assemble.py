@@ -14,6 +14,7 @@ from resultspec_conformance.checks import Check, all_checks
 from resultspec_conformance.execute import CheckResult, Failure
 from resultspec_conformance.isolation import CheckSettings, OpenTarget
 from resultspec_conformance.known_failures import KnownFailure
+from resultspec_conformance.render.script import script
 from resultspec_conformance.replay import Counterexample, encode_token
 from resultspec_conformance.report import (
     FORMAT,
@@ -38,8 +39,9 @@ PORTABLE_IDS = "1 to 155 characters of A-Z a-z 0-9 - _ . : ~, and others that mu
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a run knows at its end. ``target`` is as it was given; ``secrets`` must not get into the
-    report.
+    """All that a run knows at its end.
+
+    ``target`` is as it was given; ``secrets`` must not get into the report; ``construct`` is the adapter's.
     """
 
     target: str
@@ -55,6 +57,7 @@ class Findings:
     planned: Plan
     known: tuple[tuple[KnownFailure, str], ...]
     secrets: frozenset[str]
+    construct: str = ""
 
 
 def _domain(capabilities: Mapping[str, Any]) -> Domain:
@@ -137,9 +140,16 @@ def _check_entry(check: Check, result: CheckResult | None, why_skipped: str) -> 
 
 
 def failure_entry(
-    check: str, failure: Failure, target: str, settings: CheckSettings, secrets: frozenset[str], *, known: bool = False
+    check: str,
+    failure: Failure,
+    target: str,
+    settings: CheckSettings,
+    secrets: frozenset[str],
+    *,
+    known: bool = False,
+    construct: str = "",
 ) -> FailureEntry:
-    """Return the entry of a failure, with its sentence and the line that shows it again."""
+    """Return the entry of a failure, with its sentence, the line that shows it again, and its script."""
     requirement = REQUIREMENTS[failure.requirement]
     counterexample = Counterexample(
         target=target,
@@ -151,7 +161,7 @@ def failure_entry(
         call_timeout=settings.call_timeout,
     )
     token, exact = encode_token(counterexample, secrets)
-    return FailureEntry(
+    entry = FailureEntry(
         {
             "check": check,
             "requirement": requirement.id,
@@ -173,6 +183,8 @@ def failure_entry(
             "script": "",
         }
     )
+    entry["script"] = script(entry, target, construct)
+    return entry
 
 
 def _failures(findings: Findings) -> list[FailureEntry]:
@@ -184,6 +196,7 @@ def _failures(findings: Findings) -> list[FailureEntry]:
             findings.settings,
             findings.secrets,
             known=(result.failure.requirement, name) in findings.evidence.known,
+            construct=findings.construct,
         )
         for name, result in findings.evidence.results.items()
         if result.failure is not None

@@ -25,6 +25,12 @@ class ClaimingSubject:
         """Whether the backend is a Python object in this process."""
         return self.subject.in_process
 
+    @property
+    def fault(self) -> Exception | None:
+        """Why the subject is lost, where it is one that can be."""
+        found: Exception | None = getattr(self.subject, "fault", None)
+        return found
+
     def connect(self, options: ClientOptions) -> Connection:
         """Open an independent client. Raises SubjectError."""
         return self.subject.connect(options)

@@ -6,7 +6,11 @@ from typing import Annotated
 
 import typer
 
+from resultspec_conformance import cli_info
 from resultspec_conformance.command import answered, color, require_writable, width, write
+from resultspec_conformance.render import console
+from resultspec_conformance.report import Report
+from resultspec_conformance.rerun import Seen
 
 app = typer.Typer(
     name="resultspec",
@@ -40,6 +44,9 @@ def check(
     ] = None,
     known_failures: Annotated[Path | None, typer.Option(help="A TOML list of violations that are known.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
     call_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a call counts as hung.")] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -50,23 +57,72 @@ def check(
     from resultspec_conformance.checks import all_checks
     from resultspec_conformance.known_failures import read
     from resultspec_conformance.progress import observer
-    from resultspec_conformance.render.console import render
-    from resultspec_conformance.report import dump
     from resultspec_conformance.run import Options, run
     from resultspec_conformance.selection import Selection
 
-    require_writable(report)
+    require_writable(report, junit, html, markdown)
     options = Options(
         selection=Selection(tuple(classes or ()), tuple(select or ())),
         examples=examples,
-        seed=random.randrange(LARGEST_SEED) if seed is None else seed,  # noqa: S311 - no secret
+        seed=random.randrange(LARGEST_SEED) if seed is None else seed,
         call_timeout=call_timeout,
         known=read(known_failures, all_checks()) if known_failures else (),
     )
     found = run(target, options, observer(quiet=quiet))
-    write(report, dump(found))
-    typer.echo(render(found, width(), color=color()), nl=False)
+    _write_all(found, report, junit, html, markdown)
+    typer.echo(console.render(found, width(), color=color()), nl=False)
     raise typer.Exit(found["exit_code"])
+
+
+def _write_all(
+    found: Report, report: Path | None, junit: Path | None, html: Path | None, markdown: Path | None
+) -> None:
+    from resultspec_conformance.render import html as page
+    from resultspec_conformance.render import junit as xml
+    from resultspec_conformance.render import markdown as summary
+    from resultspec_conformance.report import dump
+
+    renderers = {report: dump, junit: xml.render, html: page.render, markdown: summary.render}
+    for path, render in renderers.items():
+        if path is not None:
+            write(path, render(found))
+
+
+@app.command()
+@answered
+def replay(
+    what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure out of one, or a token.")],
+    target: Annotated[str, typer.Option(help="Another target than the one that the failure came from.")] = "",
+) -> None:
+    """Show a recorded failure again.
+
+    Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the environment failed, 4 nothing
+    seen.
+    """
+    from resultspec_conformance.replay import find
+    from resultspec_conformance.rerun import see_again
+
+    codes = [_show(see_again(counterexample, target), counterexample.requirement) for counterexample in find(what)]
+    raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))
+
+
+def _show(seen: Seen, expected: str) -> int:
+    """Print what a counterexample did this time; return the exit code that belongs to it."""
+    name = seen.result.name
+    if seen.failure is not None:
+        typer.echo(console.failure_text(seen.failure, width(), color=color()), nl=False)
+        broke = seen.failure["requirement"]
+        typer.echo(f"{name} failed again" if broke == expected else f"{name} failed otherwise: {broke}, not {expected}")
+        return 1
+    if seen.result.status == "passed":
+        typer.echo(f"{name} did not fail this time, in {seen.attempts} attempts")
+        return 0
+    typer.echo(f"{name} {seen.result.status}: {seen.result.message}")
+    return 4 if seen.result.status == "unobserved" else 3
+
+
+for command in (cli_info.explain, cli_info.requirements, cli_info.validate, cli_info.targets):
+    app.command()(command)
 
 
 def main() -> None:

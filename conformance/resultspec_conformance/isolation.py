@@ -136,19 +136,23 @@ class Worker:
             return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
         if "error" in answer:
             raise SubjectError(answer["error"])
-        if answer.get("store_lost"):
-            raise SubjectError(f"the store was lost during {check.name}: {answer['store_lost']}")
+        if answer.get("lost"):
+            raise SubjectError(f"during {check.name}: {answer['lost']}")
         if answer.get("hung"):
             self.kill()
             self.losses += 1
         return CheckResult.from_json(answer["result"])
 
-    def stop(self) -> None:
-        """Let the worker clean up and end it."""
+    def stop(self) -> str:
+        """Let the worker clean up and end it. Returns what went wrong with the subject meanwhile, or an
+        empty text.
+        """
+        complaint = ""
         if self._process is not None and self._process.poll() is None and self.opened is not None:
             with suppress(WorkerDied):
-                self._ask({"do": "close"}, 10.0)
+                complaint = self._ask({"do": "close"}, 10.0).get("error", "")
         self.kill()
+        return complaint
 
     def kill(self) -> None:
         """End the worker and whatever it has started."""

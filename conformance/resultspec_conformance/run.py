@@ -24,7 +24,8 @@ from resultspec_conformance.report import Report
 from resultspec_conformance.selection import Plan, Selection, plan, validate
 from resultspec_conformance.self_check import Sentinel, choose_sentinel, judge_sentinel
 from resultspec_conformance.servers import Served, served
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject import SubjectError, Target
+from resultspec_conformance.targets import load_adapter
 from resultspec_conformance.verdicts import Evidence, judge
 
 MOST_LOSSES = 3
@@ -174,6 +175,9 @@ def _judge_target(
     else:
         replayed = _try_counterexamples(worker, options, planned)
         execution.run([_Lane(worker, planned.checks)])
+        complaint = worker.stop()
+        if complaint and not execution.harness:
+            execution.harness.append(complaint)
     judged = frozenset(one for one in planned.ids if REQUIREMENTS[one].conformance_class in planned.classes)
     outcomes = [
         outcome(entry, execution.results, replayed.get(position), judged)
@@ -234,6 +238,7 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
                     planned=planned,
                     known=tuple(zip(options.known, outcomes, strict=True)),
                     secrets=found.secrets | passwords(target, place.target),
+                    construct=load_adapter(Target(place.target, run_id).scheme).construct,
                 )
             )
     finally:

@@ -1,8 +1,8 @@
 """What a backend under test is to the suite: a subject, whichever route leads to it.
 
 A :class:`Subject` opens independent :class:`Connection` s, says its :class:`Capabilities`, and may have a
-:class:`Probe` by which the suite looks at the stored bytes behind the backend's back. An :class:`Adapter`, found in the
-entry-point group ``resultspec.adapters``, turns a target of the command line into a subject.
+:class:`Probe` by which the suite looks at the stored bytes behind the backend's back. An :class:`Adapter`,
+found in the entry-point group ``resultspec.adapters``, turns a target of the command line into a subject.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,8 @@ class ClientOptions:
     """How a client is configured.
 
     ``accept``: content types or serializer names that it may read; None: only its own serializer.
-    ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before* its completion
-    (KEY-2), put behind the prefix of the run; None takes the subject's own.
+    ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before*
+    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own.
     """
 
     serializer: str = "json"
@@ -54,7 +54,9 @@ class Connection(Protocol):
     """One client of the backend under test."""
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
-        """Perform an operation. Never raises for what the backend does; raises DriverFault for a broken route."""
+        """Perform an operation. Never raises for what the backend does; raises DriverFault for a broken
+        route.
+        """
         ...
 
     def close(self) -> None:
@@ -94,7 +96,9 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class Notification:
-    """A message seen on a channel, with the value that was readable under the key of that name when it came."""
+    """A message seen on a channel, with the value that was readable under the key of that name when it
+    came.
+    """
 
     channel: str
     body: bytes
@@ -179,7 +183,8 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """A target of the command line, with the id of the run, which is part of every key and name that is made up.
+    """A target of the command line, with the id of the run, which is part of every key and name that is
+    made up.
 
     ``workers`` tells whether several processes open the same target at once.
     """
@@ -195,11 +200,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an entry point of the group ``resultspec.adapters`` has to be; the name of the entry point is the scheme.
+    """What an entry point of the group ``resultspec.adapters`` has to be; the name of the entry point is
+    the scheme.
 
-    ``open`` makes the subject and raises SubjectError. ``extra`` is the distribution extra that brings what the
-    adapter imports. ``server`` is the bare store name for which a throw-away server can be started, or empty.
-    ``example`` is a target to show in help.
+    ``open`` makes the subject and raises SubjectError. ``extra`` is the distribution extra that brings what
+    the adapter imports. ``server`` is the bare store name for which a throw-away server can be started, or
+    empty. ``example`` is a target to show in help. ``construct`` is for the standalone scripts of failures:
+    Python statements that define ``make(url, **options)``, which returns a backend and imports nothing of
+    the suite; or empty.
     """
 
     open: Callable[[Target], Subject]
@@ -208,3 +216,4 @@ class Adapter:
     extra: str = ""
     server: str = ""
     schemes: tuple[str, ...] = field(default=())
+    construct: str = ""

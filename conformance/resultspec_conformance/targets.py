@@ -11,6 +11,7 @@ from typing import Any
 from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.python_route import PythonSubject
+from resultspec_conformance.selection import did_you_mean
 from resultspec_conformance.subject import Adapter, Subject, Target, UsageError
 
 ADAPTERS_GROUP = "resultspec.adapters"
@@ -97,12 +98,8 @@ def _open_broken(target: Target) -> Subject:
 
 
 BUILT_IN: Mapping[str, Adapter] = {
-    "python": Adapter(
-        open_factory, "a Python object with the protocol's methods", "python:pkg.module:factory"
-    ),
-    "exec": Adapter(
-        _open_program, "a program in any language that speaks the driver protocol", "exec:node driver.mjs"
-    ),
+    "python": Adapter(open_factory, "a Python object with the protocol's methods", "python:pkg.module:factory"),
+    "exec": Adapter(_open_program, "a program in any language that speaks the driver protocol", "exec:node driver.mjs"),
     "broken": Adapter(
         _open_broken, "a backend of the suite's own with one seeded defect", "broken:success-overwritten"
     ),
@@ -121,7 +118,8 @@ def load_adapter(scheme: str) -> Adapter:
     points = adapter_entry_points()
     if scheme not in points:
         known = ", ".join(sorted([*points, *BUILT_IN]))
-        raise UsageError(f"no adapter for {scheme!r}; there are {known}.\nSee: resultspec targets")
+        hint = did_you_mean(scheme, [*points, *BUILT_IN])
+        raise UsageError(f"no adapter for {scheme!r}; there are {known}.{hint}\nSee: resultspec targets")
     point = points[scheme]
     try:
         adapter: Adapter = point.load()

@@ -22,7 +22,7 @@ from resultspec_conformance.context import Session
 from resultspec_conformance.execute import CheckResult, Status, execute, failure_of
 from resultspec_conformance.operation import History, Operation, Outcome
 from resultspec_conformance.redaction import passwords
-from resultspec_conformance.subject import SubjectError, WireProbe
+from resultspec_conformance.subject import Subject, SubjectError, WireProbe
 from resultspec_conformance.targets import open_target
 
 HUNG_EXIT = 70
@@ -114,12 +114,16 @@ class _Worker:
             self.running = None
         answer: dict[str, Any] = {"result": result.to_json()}
         if result.status in ("violated", "error"):
-            answer["store_lost"] = self._store_lost()
+            answer["lost"] = self._lost(self.session.subject)
         return answer
 
-    def _store_lost(self) -> str:
-        """Return why the store behind the subject cannot be reached, or an empty text if it can."""
-        probe = self.session.subject.probe if self.session else None
+    @staticmethod
+    def _lost(subject: Subject) -> str:
+        """Return why the subject or the store behind it can no longer be used, or an empty text if it can."""
+        fault = getattr(subject, "fault", None)
+        if fault is not None:
+            return str(fault)
+        probe = subject.probe
         try:
             if probe is not None:
                 probe.ping()

@@ -35,19 +35,32 @@ def _painted(lines: Iterator[Line], width: int, *, color: bool) -> str:
     return capture.get()
 
 
+def _steps(history: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, str, int]]:
+    """Return the operations, each with its lanes, its text, and how often it was repeated at once with the same end."""
+    steps: list[tuple[Mapping[str, Any], str, str, int]] = []
+    for operation, picture in zip(history, lanes(history), strict=True):
+        text = f"{printable(operation['op'])}({arguments(operation['args'])}) -> {outcome(operation)}"
+        if steps and steps[-1][1:3] == (picture, text):
+            steps[-1] = (*steps[-1][:3], steps[-1][3] + 1)
+        else:
+            steps.append((operation, picture, text, 1))
+    return steps
+
+
 def _timeline(history: Sequence[Mapping[str, Any]], width: int) -> Iterator[Line]:
-    pictures = lanes(history)
+    steps = _steps(history)
     longest = max((len(operation["client"]) for operation in history), default=0)
     half = LONGEST_TIMELINE // 2
-    for number, operation in enumerate(history):
-        if len(history) > LONGEST_TIMELINE and half <= number < len(history) - half:
+    left_out = range(half, len(steps) - half) if len(steps) > LONGEST_TIMELINE else range(0)
+    for number, (operation, picture, text, times) in enumerate(steps):
+        if number in left_out:
             if number == half:
-                yield f"    ... {len(history) - 2 * half} more operations, all of them in the report ...", "dim"
+                yield f"    ... {len(left_out)} more steps, all of them in the report ...", "dim"
             continue
         client = printable(operation["client"]).ljust(longest)
-        head = f"    {milliseconds(operation['start']):>9}  {pictures[number]}  {client}  "
-        call = f"{printable(operation['op'])}({arguments(operation['args'])}) -> {outcome(operation)}"
-        for line in wrapped(call, width, head, " " * len(head)):
+        head = f"    {milliseconds(operation['start']):>9}  {picture}  {client}  "
+        repeated = f" ({times} times)" if times > 1 else ""
+        for line in wrapped(text + repeated, width, head, " " * len(head)):
             yield line, ""
 
 
@@ -93,12 +106,34 @@ def _classes(report: Report) -> Iterator[Line]:
 
 
 def _gaps(report: Report, width: int) -> Iterator[Line]:
+    by_reason: dict[str, list[str]] = {}
     for entry in report["requirements"]:
         if entry["verdict"] == "not tested":
-            yield from (
-                (line, "yellow")
-                for line in wrapped(printable(f"{entry['id']} not tested: {entry['reason']}"), width, "  ", "    ")
-            )
+            by_reason.setdefault(entry["reason"], []).append(entry["id"])
+    for reason, ids in by_reason.items():
+        text = f"not tested: {', '.join(ids)}: {printable(reason)}"
+        yield from ((line, "yellow") for line in wrapped(text, width, "  ", "    "))
+
+
+def _one_each(failures: Sequence[FailureEntry]) -> Iterator[tuple[FailureEntry, list[FailureEntry]]]:
+    """Yield for each requirement its shortest failure, and the others."""
+    by_requirement: dict[tuple[str, bool], list[FailureEntry]] = {}
+    for failure in failures:
+        by_requirement.setdefault((failure["requirement"], failure["known"]), []).append(failure)
+    for group in by_requirement.values():
+        first, *others = sorted(group, key=lambda failure: len(failure["history"]))
+        yield first, others
+
+
+def _violations(report: Report, width: int) -> Iterator[Line]:
+    for failure, others in _one_each(report["failures"]):
+        yield "", ""
+        yield from failure_lines(failure, width)
+        if others:
+            names = ", ".join(other["check"] for other in others)
+            yield from _labelled("also", f"shown by {names}", width, "dim")
+    if report["failures"]:
+        yield "", ""
 
 
 def _summary(report: Report) -> Iterator[Line]:
@@ -129,7 +164,9 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         verdict = "no new violation; the known ones keep it from being conformant"
     yield f"{printable(report['target'])}: {verdict}{scope}", style
     if report["verdict"] in ("failed", "inconclusive"):
-        for reason in report["reasons"][:10]:
+        # what was not tested stands above already
+        reasons = [reason for reason in report["reasons"] if " was not tested: " not in reason.partition("\n")[0]]
+        for reason in reasons[:10]:
             for part in reason.split("\n"):
                 yield from ((line, "yellow") for line in wrapped(printable(part), width, "  ", "    "))
 
@@ -145,11 +182,7 @@ def _lines(report: Report, width: int) -> Iterator[Line]:
     name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
     yield f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}", "bold"
     yield from _classes(report)
-    for failure in report["failures"]:
-        yield "", ""
-        yield from failure_lines(failure, width)
-    if report["failures"]:
-        yield "", ""
+    yield from _violations(report, width)
     yield from _gaps(report, width)
     yield from _summary(report)
     yield from _verdict(report, width)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resultspec_conformance.values import Opaque, ValueFormatError, decode, show
+from resultspec_conformance.values import ExceptionData, Opaque, ValueFormatError, decode, show
 
 _ODD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that move the cursor, turn the direction of the text, or cannot be encoded."""
@@ -25,15 +25,36 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+class _Said:
+    """What stands in a shown value for something whose own representation says too much, or raises."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with stand-ins for its exceptions and opaque objects."""
+    if isinstance(value, ExceptionData):
+        return _Said(f"{value.type}({', '.join(repr(_readable(argument)) for argument in value.args)})")
+    if isinstance(value, Opaque):
+        return _Said(f"<{value.text or 'an object without representation'}>")
+    if isinstance(value, dict):
+        return {name: _readable(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_readable(item) for item in value)
+    return value
+
+
 def shown(encoded: Any, limit: int = LONGEST_VALUE) -> str:
     """Return a value in the tagged encoding as one line of Python-like text."""
     try:
         value = decode(encoded)
     except (ValueFormatError, AttributeError, TypeError):
         value = encoded
-    if isinstance(value, Opaque):
-        return printable(f"<{value.text or 'an object without representation'}>")
-    return printable(show(value, limit))
+    return printable(show(_readable(value), limit))
 
 
 def arguments(args: Mapping[str, Any]) -> str:
