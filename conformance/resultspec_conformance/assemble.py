@@ -14,6 +14,7 @@ from resultspec_conformance.checks import Check, all_checks
 from resultspec_conformance.execute import CheckResult, Failure
 from resultspec_conformance.isolation import CheckSettings, OpenTarget
 from resultspec_conformance.known_failures import KnownFailure
+from resultspec_conformance.redaction import has_password
 from resultspec_conformance.render.script import script
 from resultspec_conformance.replay import Counterexample, encode_token
 from resultspec_conformance.report import (
@@ -188,6 +189,7 @@ def failure_entry(
 
 
 def _failures(findings: Findings) -> list[FailureEntry]:
+    judged = findings.planned.classes
     found = [
         failure_entry(
             name,
@@ -199,7 +201,7 @@ def _failures(findings: Findings) -> list[FailureEntry]:
             construct=findings.construct,
         )
         for name, result in findings.evidence.results.items()
-        if result.failure is not None
+        if result.failure is not None and REQUIREMENTS[result.failure.requirement].conformance_class in judged
     ]
     order = {one: position for position, one in enumerate(REQUIREMENTS)}
     return worst_first(found, order, SEVERITIES)
@@ -212,7 +214,7 @@ def assemble(findings: Findings) -> Report:
         format=FORMAT,
         tool={"name": "resultspec", "version": version("resultspec")},
         spec_version=SPEC_VERSION,
-        target=maybe_sanitize_url(findings.target),
+        target=maybe_sanitize_url(findings.target) if has_password(findings.target) else findings.target,
         origin=findings.origin,
         capabilities=dict(findings.opened.capabilities),
         available=sorted(findings.opened.available),

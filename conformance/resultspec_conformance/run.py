@@ -5,11 +5,13 @@ to a report.
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from string import ascii_lowercase
 from typing import Any
 
 from resultspec import REQUIREMENTS
@@ -22,7 +24,7 @@ from resultspec_conformance.progress import Observer, Silent
 from resultspec_conformance.redaction import passwords
 from resultspec_conformance.report import Report
 from resultspec_conformance.selection import Plan, Selection, plan, validate
-from resultspec_conformance.self_check import Sentinel, choose_sentinel, judge_sentinel
+from resultspec_conformance.self_check import SelfChecker, Sentinel
 from resultspec_conformance.servers import Served, served
 from resultspec_conformance.subject import SubjectError, Target
 from resultspec_conformance.targets import load_adapter
@@ -48,19 +50,12 @@ class Options:
     claims: Mapping[str, Any] = field(default_factory=dict)
     sys_path: Sequence[str] = ()
     self_check: bool = True
+    workers: int = 2
 
     @property
     def settings(self) -> CheckSettings:
         """What a worker needs of it."""
         return CheckSettings(self.examples, self.seed, self.call_timeout)
-
-
-@dataclass
-class _Lane:
-    """A worker and the checks that it runs one after another."""
-
-    worker: Worker
-    checks: tuple[Check, ...]
 
 
 @dataclass
@@ -74,46 +69,49 @@ class _Execution:
     given_up: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, lanes: Sequence[_Lane]) -> None:
-        """Run all lanes at the same time, until they are through."""
-        with ThreadPoolExecutor(len(lanes)) as pool:
-            futures = [pool.submit(self._run_lane, lane, lanes) for lane in lanes]
+    def run(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
+        """Have the workers take the checks one after another, until none is left."""
+        left = deque(checks)
+        with ThreadPoolExecutor(len(workers)) as pool:
+            futures = [pool.submit(self._work, worker, left, workers) for worker in workers]
             try:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             except BaseException:
                 self._give_up("the run was interrupted")
-                for lane in lanes:
-                    lane.worker.kill()
+                for worker in workers:
+                    worker.kill()
                 raise
             for future in done:
                 future.result()
 
-    def _run_lane(self, lane: _Lane, lanes: Sequence[_Lane]) -> None:
-        for check in lane.checks:
+    def _work(self, worker: Worker, left: "deque[Check]", workers: Sequence[Worker]) -> None:
+        while True:
+            with self._lock:
+                check = left.popleft() if left else None
+            if check is None:
+                return
             if self.given_up:
                 self.skipped[check.name] = f"was not run: {self.given_up}"
                 continue
             self.observer.began(check.name)
-            try:
-                result = lane.worker.run_check(check)
-            except SubjectError as error:
-                self._environment_failed(check, error)
-                continue
-            if self.given_up:
-                self.skipped[check.name] = f"was not finished: {self.given_up}"
-                continue
-            self.results[check.name] = result
-            self.observer.ended(result)
-            if sum(each.worker.losses for each in lanes) >= MOST_LOSSES:
+            self._take(check, worker)
+            if sum(each.losses for each in workers) >= MOST_LOSSES:
                 self._give_up(f"the backend hung or died {MOST_LOSSES} times")
 
-    def _environment_failed(self, check: Check, error: SubjectError) -> None:
-        first = str(error).partition("\n")[0]
-        with self._lock:
-            if not self.given_up:
-                self.harness.append(str(error))
-        self._give_up(first)
-        self.skipped[check.name] = f"was not finished: {first}"
+    def _take(self, check: Check, worker: Worker) -> None:
+        """Run one check and note what became of it."""
+        try:
+            result = worker.run_check(check)
+        except SubjectError as error:
+            first = str(error).partition("\n")[0]
+            with self._lock:
+                if not self.given_up:
+                    self.harness.append(str(error))
+            self._give_up(first)
+            self.skipped[check.name] = f"was not finished: {first}"
+            return
+        self.results[check.name] = result
+        self.observer.ended(result)
 
     def _give_up(self, reason: str) -> None:
         with self._lock:
@@ -121,9 +119,7 @@ class _Execution:
 
 
 def _remove_traces(worker: Worker) -> None:
-    """Remove what an interrupted run has written: the target is opened once more, and closed in good
-    order.
-    """
+    """Remove what an interrupted run has written: the target is opened once more, and closed in good order."""
     with suppress(SubjectError):
         worker.kill()
         worker.start()
@@ -131,11 +127,9 @@ def _remove_traces(worker: Worker) -> None:
 
 
 @contextmanager
-def opened(target: Served, run_id: str, options: Options) -> Iterator[Worker]:
-    """Open a target in a worker and stop the worker at the end of the block. Raises SubjectError."""
-    worker = Worker(target.target, run_id, options.settings, options.claims, options.sys_path)
+def ended(worker: Worker, target: Served) -> Iterator[Worker]:
+    """Stop a worker at the end of the block, also if that is interrupted."""
     try:
-        worker.start()
         yield worker
     except SubjectError:
         worker.kill()
@@ -149,6 +143,51 @@ def opened(target: Served, run_id: str, options: Options) -> Iterator[Worker]:
     worker.stop()
 
 
+@contextmanager
+def opened(target: Served, run_id: str, options: Options) -> Iterator[Worker]:
+    """Open a target in a worker and stop the worker at the end of the block. Raises SubjectError."""
+    with ended(Worker(target.target, run_id, options.settings, options.claims, options.sys_path), target) as worker:
+        worker.start()
+        yield worker
+
+
+@dataclass
+class _Crew:
+    """The workers of a run, all of them open, and the verdict on the suite itself."""
+
+    workers: list[Worker]
+    sentinel: Sentinel | None
+
+    @property
+    def found(self) -> OpenTarget:
+        """What the target said of itself."""
+        found = self.workers[0].opened
+        assert found is not None
+        return found
+
+
+def _assemble_crew(first: Worker, helpers: Sequence[Worker], options: Options) -> _Crew:
+    """Open the target in all workers and judge a broken backend, all at the same time. Raises SubjectError.
+
+    A helper that cannot open the target as well is left out.
+    """
+    self_check = SelfChecker(options.seed) if options.self_check else None
+    with ThreadPoolExecutor(len(helpers) + 2) as pool:
+        try:
+            opening = pool.submit(first.start)
+            helping = [pool.submit(helper.start) for helper in helpers]
+            judging = pool.submit(self_check.judge) if self_check else None
+            opening.result()
+            sentinel = judging.result() if judging else None
+            wait(helping)
+        except BaseException:
+            for worker in [first, *helpers, *([self_check.worker] if self_check else [])]:
+                worker.kill()
+            raise
+    able = [helper for helper, future in zip(helpers, helping, strict=True) if future.exception() is None]
+    return _Crew([first, *able], sentinel)
+
+
 def _try_counterexamples(worker: Worker, options: Options, planned: Plan) -> dict[int, CheckResult]:
     """Try the concrete counterexamples of known failures that the run judges, by their places in the list."""
     checks = all_checks()
@@ -159,28 +198,24 @@ def _try_counterexamples(worker: Worker, options: Options, planned: Plan) -> dic
     }
 
 
-def _judge_target(
-    worker: Worker, sentinel: Sentinel | None, options: Options, observer: Observer
-) -> tuple[Plan, Evidence, list[str]]:
+def _judge_target(crew: _Crew, options: Options, observer: Observer) -> tuple[Plan, Evidence, list[str]]:
     """Run the checks. Returns the plan, what was seen, and what became of each known failure."""
-    target = worker.opened
-    assert target is not None
+    target = crew.found
     planned = plan(options.selection, all_checks(), target.capabilities["classes"], target.available)
     observer.planned(len(planned.checks))
     execution = _Execution(observer, skipped=dict(planned.skipped))
     replayed: dict[int, CheckResult] = {}
-    if sentinel is not None and not sentinel.killed:
-        execution.harness.append(sentinel.complaint)
+    if crew.sentinel is not None and not crew.sentinel.killed:
+        execution.harness.append(crew.sentinel.complaint)
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
-        replayed = _try_counterexamples(worker, options, planned)
-        execution.run([_Lane(worker, planned.checks)])
-        complaint = worker.stop()
-        if complaint and not execution.harness:
-            execution.harness.append(complaint)
-    judged = frozenset(one for one in planned.ids if REQUIREMENTS[one].conformance_class in planned.classes)
+        replayed = _try_counterexamples(crew.workers[0], options, planned)
+        execution.run(crew.workers, planned.checks)
+        complaints = [complaint for worker in crew.workers if (complaint := worker.stop())]
+        if complaints and not execution.harness:
+            execution.harness.append(complaints[0])
     outcomes = [
-        outcome(entry, execution.results, replayed.get(position), judged)
+        outcome(entry, execution.results, replayed.get(position), planned.ids)
         for position, entry in enumerate(options.known)
     ]
     evidence = Evidence(
@@ -202,42 +237,43 @@ def _judge_target(
 
 
 def run(target: str, options: Options | None = None, observer: Observer | None = None) -> Report:
-    """Judge a target and return the report. Raises UsageError or SubjectError where there is nothing to
-    report.
+    """Judge a target and return the report. Raises UsageError or SubjectError where there is nothing to report.
 
-    Interrupted, it stops the workers and servers that it has started, removes what it has written, and lets
-    the interruption go on.
+    Interrupted, it stops the workers and servers that it has started, removes what it has written, and lets the
+    interruption go on.
     """
     options, observer = options or Options(), observer or Silent()
     validate(options.selection, all_checks())
     started, began = datetime.now(UTC), time.monotonic()
     run_id = secrets.token_hex(4)
     try:
-        observer.stage("opening the target")
-        with served(target) as place, opened(place, run_id, options) as worker:
-            found = worker.opened
-            assert isinstance(found, OpenTarget)
-            sentinel = None
-            if options.self_check:
-                observer.stage("judging a broken backend first")
-                sentinel = judge_sentinel(choose_sentinel(options.seed), options.seed)
-            planned, evidence, outcomes = _judge_target(worker, sentinel, options, observer)
-            judgement = judge(REQUIREMENTS, all_checks(), planned.classes, evidence)
+        observer.stage("opening the target, and judging a broken backend first")
+        with served(target) as place, ExitStack() as stack:
+            first, *helpers = [
+                stack.enter_context(
+                    ended(
+                        Worker(place.target, run_id + letter, options.settings, options.claims, options.sys_path), place
+                    )
+                )
+                for letter in ascii_lowercase[: options.workers]
+            ]
+            crew = _assemble_crew(first, helpers, options)
+            planned, evidence, outcomes = _judge_target(crew, options, observer)
             return assemble(
                 Findings(
                     target=target,
                     origin=place.origin,
-                    opened=found,
+                    opened=crew.found,
                     selection=options.selection,
                     settings=options.settings,
                     started=started,
                     duration=time.monotonic() - began,
-                    sentinel=sentinel,
-                    judgement=judgement,
+                    sentinel=crew.sentinel,
+                    judgement=judge(REQUIREMENTS, all_checks(), planned.classes, evidence),
                     evidence=evidence,
                     planned=planned,
                     known=tuple(zip(options.known, outcomes, strict=True)),
-                    secrets=found.secrets | passwords(target, place.target),
+                    secrets=crew.found.secrets | passwords(target, place.target),
                     construct=load_adapter(Target(place.target, run_id).scheme).construct,
                 )
             )

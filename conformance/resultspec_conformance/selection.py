@@ -101,7 +101,11 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
     """Return what a run does. Raises UsageError where nothing is left to do."""
     validate(selection, checks)
     classes = _classes(selection, claimed)
-    in_classes = [check for check in checks.values() if REQUIREMENTS[check.principal].conformance_class in classes]
+    in_classes = [
+        check
+        for check in checks.values()
+        if any(REQUIREMENTS[cite].conformance_class in classes for cite in check.cites)
+    ]
     ids, names = _selected(selection, in_classes)
     judged = frozenset(one for one in ids if REQUIREMENTS[one].conformance_class in classes)
     chosen = in_order(check for check in in_classes if check.name in names)

@@ -40,32 +40,31 @@ class Sentinel:
         return f"self-check: the broken backend {self.backend} violates {self.requirement}, and {why}; the run is void"
 
 
-def choose_sentinel(seed: int) -> Sentinel:
-    """Return the broken backend that a run with this seed judges first."""
-    from resultspec_conformance.broken import CATALOGUE
+class SelfChecker:
+    """The self-check of one run, before it is made: the backend, chosen by the seed, and a worker for it."""
 
-    name = SENTINELS[seed % len(SENTINELS)]
-    return Sentinel(name, CATALOGUE[name].violates)
+    def __init__(self, seed: int) -> None:
+        from resultspec_conformance.broken import CATALOGUE
 
+        name = SENTINELS[seed % len(SENTINELS)]
+        self.sentinel = Sentinel(name, CATALOGUE[name].violates)
+        self.worker = Worker(f"broken:{name}", f"self{seed % 10**6}", CheckSettings(EXAMPLES, seed))
 
-def judge_sentinel(sentinel: Sentinel, seed: int) -> Sentinel:
-    """Run the checks that cite its requirement against it until one blames it, and return it with what was
-    found.
-    """
-    began = time.monotonic()
-    worker = Worker(f"broken:{sentinel.backend}", f"self{seed % 10**6}", CheckSettings(EXAMPLES, seed))
-    killer, trouble = "", ""
-    try:
-        opened = worker.start()
-        for check in in_order(all_checks().values()):
-            if sentinel.requirement not in check.cites or check.needs - opened.available:
-                continue
-            failure = worker.run_check(check).failure
-            if failure is not None and failure.requirement == sentinel.requirement:
-                killer = check.name
-                break
-    except SubjectError as error:
-        trouble = str(error).partition("\n")[0]
-    finally:
-        worker.kill()
-    return Sentinel(sentinel.backend, sentinel.requirement, killer, time.monotonic() - began, trouble)
+    def judge(self) -> Sentinel:
+        """Run the checks that cite its requirement against it until one blames it; return it with what was found."""
+        began, requirement = time.monotonic(), self.sentinel.requirement
+        killer, trouble = "", ""
+        try:
+            opened = self.worker.start()
+            for check in in_order(all_checks().values()):
+                if requirement not in check.cites or check.needs - opened.available:
+                    continue
+                failure = self.worker.run_check(check).failure
+                if failure is not None and failure.requirement == requirement:
+                    killer = check.name
+                    break
+        except SubjectError as error:
+            trouble = str(error).partition("\n")[0]
+        finally:
+            self.worker.kill()
+        return Sentinel(self.sentinel.backend, requirement, killer, time.monotonic() - began, trouble)
