@@ -118,6 +118,7 @@ class ProgramSubject:
     _processes: list[DriverProcess] = field(init=False, default_factory=list)
     _opened: int = field(init=False, default=0)
     _first: _Client | None = field(init=False, default=None)
+    _spare: DriverProcess | None = field(init=False, default=None)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def open(self) -> None:
@@ -138,16 +139,19 @@ class ProgramSubject:
         if first is not None and options == ClientOptions(serializer=self.capabilities.serializers[0]):
             return ProgramConnection(self, options, first)
         self._first = first
-        return ProgramConnection(self, options, self.open_client(options))
+        connection = ProgramConnection(self, options, self.open_client(options))
+        # where a client was opened another may follow, and starting a program can take longer than all that it does
+        self._spare = self._spare or self._start()
+        return connection
 
     def open_client(self, options: ClientOptions | None) -> _Client:
         """Start a process and initialize it, with the driver's own options if there are none. Raises SubjectError."""
         self._raise_fault()
-        process = DriverProcess(self.command, self._end_all)
         with self._lock:
             self._opened += 1
             name = f"c{self._opened}"
-            self._processes.append(process)
+            process, self._spare = self._spare, None
+        process = process or self._start()
         params = {"protocol": PROTOCOL, "client": name, "run": self.run, "options": _options(options)}
         answer = process.request("initialize", params, START_SECONDS)
         try:
@@ -168,6 +172,12 @@ class ProgramSubject:
         except CapabilitiesError as error:
             raise process.fail("invalid-capabilities", str(error)).again() from error
         return _Client(process, capabilities, result.get("overlap", False))
+
+    def _start(self) -> DriverProcess:
+        process = DriverProcess(self.command, self._end_all)
+        with self._lock:
+            self._processes.append(process)
+        return process
 
     def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
         """Perform an operation by a process. Raises DriverFault."""

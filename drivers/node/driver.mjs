@@ -67,9 +67,9 @@ const instant = (v) => {
   const [, time, offset = '+00:00'] = /^(\d{4}-\d\d-\d\dT[\d:.]+)(Z|[+-]\d\d:\d\d)?$/.exec(v) ?? []
   return v === null ? null : need(!Number.isNaN(Date.parse(time + offset)), time + offset)
 }
-const exception = (v) => !isMap(v) || typeof v.exc_type !== 'string' || v.exc_type === ''
-  ? new TaskError('Exception', 'builtins', [v])
-  : new TaskError(v.exc_type, v.exc_module ?? null, v.exc_message === undefined ? [] : [v.exc_message].flat())
+const textOf = (v) => typeof v === 'string' ? v : null
+const exception = (v) => !isMap(v) || !textOf(v.exc_type) ? new TaskError('Exception', 'builtins', [v])
+  : new TaskError(v.exc_type, textOf(v.exc_module), v.exc_message === undefined ? [] : [v.exc_message].flat())
 const decode = (bytes) => {
   const plain = bytes[0] === 0 ? inflate(bytes) : bytes
   const meta = { ...NOTHING, ...parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain)) }
