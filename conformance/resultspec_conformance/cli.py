@@ -11,6 +11,7 @@ from resultspec_conformance.command import answered, color, require_writable, wi
 from resultspec_conformance.render import console
 from resultspec_conformance.report import Report
 from resultspec_conformance.rerun import Seen
+from resultspec_conformance.subject import UsageError
 
 app = typer.Typer(
     name="resultspec",
@@ -119,6 +120,46 @@ def _show(seen: Seen, expected: str) -> int:
         return 0
     typer.echo(f"{name} {seen.result.status}: {seen.result.message}")
     return 4 if seen.result.status == "unobserved" else 3
+
+
+@app.command()
+@answered
+def selftest(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Try this backend of the catalogue only.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
+    seed: Annotated[int, typer.Option(help="Another run.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Backends that are tried at the same time.")] = 2,
+    report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
+) -> None:
+    """Judge the suite: every broken backend must be killed by a check that cites what it breaks, no correct one
+    accused.
+
+    Exit codes: 0 the suite holds, 1 it does not, 2 usage.
+    """
+    import json
+
+    from resultspec_conformance.broken import CATALOGUE, VARIATIONS
+    from resultspec_conformance.render.selftest import holds_up, summary_lines, trial_lines
+    from resultspec_conformance.selection import did_you_mean
+    from resultspec_conformance.selftest import selftest as judge_suite
+
+    require_writable(report)
+    for name in only or ():
+        if name not in CATALOGUE and name not in VARIATIONS:
+            hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
+            raise UsageError(f"the catalogue has no backend {name!r}.{hint}")
+    outcome = judge_suite(
+        tuple(only or ()),
+        examples=examples,
+        seed=seed,
+        jobs=jobs,
+        progress=lambda trial: typer.echo("\n".join(trial_lines(trial, width()))),
+    )
+    typer.echo("\n".join(summary_lines(outcome, width(), partial=bool(only))))
+    write(report, json.dumps(outcome.to_json(), indent=1) + "\n")
+    raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
 
 
 for command in (cli_info.explain, cli_info.requirements, cli_info.validate, cli_info.targets):
