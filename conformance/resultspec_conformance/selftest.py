@@ -178,7 +178,11 @@ def selftest(
         progress(trial)
         return trial
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    try:
         trials = tuple(pool.map(run, chosen))
+    finally:
+        # interrupted, only the trials that are under way are ended
+        pool.shutdown(cancel_futures=True)
     missing = tuple(gaps(REQUIREMENTS, checks, CATALOGUE))
     return Selftest(trials, missing, time.monotonic() - began)

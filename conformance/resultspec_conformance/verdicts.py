@@ -254,36 +254,31 @@ def judge(
     return Judgement(found, per_class, verdict, tuple(reasons))
 
 
-# -- traceability ------------------------------------------------------------------------------
+# -- what a run exercised ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Ids that one side has and another lacks.
+    """Ids that the checks of a run and the register do not agree on; what no check cites is told by ``traceability``.
 
-    ``uncited``: testable MUSTs and SHOULDs that no check cites. ``unexercised``: cited, but no check that
-    cites them exercised them. ``undeclared``: cited or exercised, but not in the register. ``unclaimed``:
-    exercised by a check that does not cite them, as pairs of check and id.
+    ``unexercised``: cited by a check that ran, but exercised by none that cites it. ``undeclared``: exercised, but
+    not in the register. ``unclaimed``: exercised by a check that does not cite it, as pairs of check and id.
     """
 
-    uncited: tuple[str, ...] = ()
     unexercised: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
     unclaimed: tuple[tuple[str, str], ...] = ()
 
 
 def trace(
-    requirements: Mapping[str, Requirement], checks: Mapping[str, Check], results: Mapping[str, CheckResult]
+    requirements: Mapping[str, Requirement], cites: Mapping[str, Iterable[str]], exercised: Mapping[str, Iterable[str]]
 ) -> Leftovers:
-    """Join the ids that are declared, those that checks cite, and those that a run exercised."""
-    testable = [r.id for r in requirements.values() if not r.untestable and r.level != "MAY"]
-    cited = {cite for check in checks.values() for cite in check.cites}
-    pairs = {(name, emitted) for name, result in results.items() for emitted in result.exercised}
-    proper = {emitted for name, emitted in pairs if name in checks and emitted in checks[name].cites}
-    emitted = {one for _, one in pairs}
+    """Join the ids that are declared, those that each check cites, and those that each check exercised in a run."""
+    emitted = {(name, one) for name, ids in exercised.items() for one in ids}
+    cited = {(name, one) for name in exercised for one in cites.get(name, ())}
+    proper = {one for _, one in emitted & cited}
     return Leftovers(
-        uncited=tuple(one for one in testable if one not in cited),
-        unexercised=tuple(one for one in testable if one in cited and one not in proper),
-        undeclared=tuple(sorted((cited | emitted) - set(requirements))),
-        unclaimed=tuple(sorted(pair for pair in pairs if pair[0] in checks and pair[1] not in checks[pair[0]].cites)),
+        unexercised=tuple(one for one in requirements if one in {cite for _, cite in cited} - proper),
+        undeclared=tuple(sorted({one for _, one in emitted} - set(requirements))),
+        unclaimed=tuple(sorted(emitted - cited)),
     )
