@@ -1,0 +1,177 @@
+"""Bytes and values: what was accepted comes back, and what is not accepted is not decoded."""
+
+import bz2
+import datetime as dt
+import lzma
+import pickle
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+from kombu.exceptions import EncodeError as KombuEncodeError
+
+from resultspec_reference.errors import ContentDisallowed, DecodeError, EncodeError, ImproperlyConfigured
+from resultspec_reference.serialization import COMPRESSED, MAX_DEPTH, Codec, decompress
+
+EVERY = ["json", "pickle", "yaml", "msgpack"]
+
+
+def nested(depth: int) -> Any:
+    """Return a list in a list, and so on."""
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def codec(serializer: str) -> Codec:
+    """Return a codec that accepts its own serializer."""
+    return Codec(serializer, [serializer])
+
+
+def outcome(serializer: str, value: Any) -> Any:
+    """Return what comes back of a value, or EncodeError."""
+    try:
+        return codec(serializer).decode(codec(serializer).encode({"result": value}))["result"]
+    except EncodeError:
+        return EncodeError
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1: "a", "1": "b"},
+        {None: 1, "null": 2},
+        {True: 1, "true": 2},
+        {1.5: 1, "1.5": 2},
+        {"__type__": "datetime", "__value__": "2026-01-02"},
+        [{"__type__": "nonsense", "__value__": 1}],
+        "\ud83d\ude00",
+        {"\ud83d\ude00": 1},
+        nested(MAX_DEPTH),
+        nested(100_000),
+        10**5000,
+        {1, 2},
+        {(1, 2): 3},
+        object(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_json_refuses_what_it_would_change(value: Any) -> None:
+    """Each of these would come back as something else, or not at all (VALUE-2)."""
+    assert outcome("json", value) is EncodeError
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", "\ude00\ud83d", float("inf"), 10**4000, nested(200), {1: "a"}, b"\xff", ""]
+)
+def test_json_keeps_what_it_can(value: Any) -> None:
+    """Lone surrogates, infinities, large integers and depth come back."""
+    assert outcome("json", value) == ({"1": "a"} if value == {1: "a"} else value)
+
+
+class Unreadable:
+    """Pickles, and cannot be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+@pytest.mark.parametrize(
+    ("serializer", "value"),
+    [
+        ("yaml", dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=5, seconds=30)))),
+        ("msgpack", {1: 2}),
+        ("msgpack", 2**64),
+        ("msgpack", "\ud800"),
+        ("yaml", {(1, 2): 3}),
+        ("pickle", Unreadable()),
+    ],
+)
+def test_what_the_decoder_refuses_is_not_accepted(serializer: str, value: Any) -> None:
+    """An encoder that takes what its decoder refuses would lose the result."""
+    assert outcome(serializer, value) is EncodeError
+
+
+@pytest.mark.parametrize("serializer", EVERY)
+def test_a_megabyte_and_the_portable_depth_come_back(serializer: str) -> None:
+    """VALUE-4, and depth 100 of the portable domain."""
+    for value in ("x" * 2**20, nested(97)):
+        assert outcome(serializer, value) == value
+
+
+def test_an_error_is_kombus_too() -> None:
+    """Code that catches kombu's keeps working."""
+    with pytest.raises(KombuEncodeError, match="object"):
+        codec("json").encode(object())
+
+
+class Explosive:
+    """Says so when it is unpickled."""
+
+    exploded = False
+
+    def __reduce__(self) -> Any:
+        return Explosive.explode, ()
+
+    @staticmethod
+    def explode() -> None:
+        """Be unpickled."""
+        Explosive.exploded = True
+
+
+def test_what_is_not_accepted_is_not_looked_at() -> None:
+    """The content type is checked before any byte, also of a compressed payload (VALUE-5)."""
+    payload = pickle.dumps(Explosive())
+    for stored in (payload, COMPRESSED + b"application/x-gzip\0" + zlib.compress(payload)):
+        with pytest.raises(ContentDisallowed):
+            Codec("pickle", ["json"]).decode(stored)
+    assert not Explosive.exploded
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (b"application/x-gzip", zlib.compress(b'{"a": 1}')),
+        (b"application/x-bz2", bz2.compress(b'{"a": 1}')),
+        (b"application/x-lzma", lzma.compress(b'{"a": 1}')),
+    ],
+)
+def test_compressed_payloads_are_read(content_type: bytes, body: bytes) -> None:
+    """Whatever the reader's own configuration (VALUE-11); torn and followed ones are refused."""
+    payload = COMPRESSED + content_type + b"\0" + body
+    assert codec("json").decode(payload) == {"a": 1}
+    for broken in (payload[:-3], payload + b"x"):
+        with pytest.raises(DecodeError):
+            codec("json").decode(broken)
+
+
+def test_a_bomb_is_noticed_without_being_held() -> None:
+    """The output is bounded while it grows (VALUE-12)."""
+    body = zlib.compress(b"0" * 50_000_000, 9)
+    payload = COMPRESSED + b"application/x-gzip\0" + body
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="beyond"):
+            decompress(payload, limit=1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert decompress(COMPRESSED + b"application/x-gzip\0" + zlib.compress(b"0" * 1000), limit=1000) == b"0" * 1000
+
+
+@pytest.mark.parametrize("serializer", EVERY)
+def test_torn_bytes_are_a_decode_error(serializer: str) -> None:
+    """Whatever the decoder of the serializer raises."""
+    payload = codec(serializer).encode({"status": "SUCCESS", "result": ["x" * 50]})
+    for torn in (b"", b"{" + payload, b"\xff\xfe\xfd", b"[" * 2000):
+        with pytest.raises(DecodeError):
+            codec(serializer).decode(torn)
+
+
+@pytest.mark.parametrize(("serializer", "accept"), [("nonsense", ["json"]), ("json", ["nonsense"])])
+def test_unknown_serializers_are_refused(serializer: str, accept: list[str]) -> None:
+    """The answer is an error of configuration."""
+    with pytest.raises(ImproperlyConfigured, match="nonsense"):
+        Codec(serializer, accept)
