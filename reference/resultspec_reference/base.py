@@ -143,12 +143,12 @@ class BaseBackend:
     def meta_from_decoded(self, meta: TaskMeta) -> TaskMeta:
         """Return a decoded meta, its result made an exception in FAILURE, RETRY and REVOKED.
 
-        Null stays null in RETRY, and where the member is missing (EXC-8, META-13). Raises DecodeError if it
-        is not a map with a state, SecurityError for the name of something that is no exception.
+        A missing result is null (META-13), and null stays null in RETRY (EXC-8). Raises DecodeError if it is
+        not a map with a state, SecurityError for the name of something that is no exception.
         """
         found = checked(meta)
-        if found["status"] in self.EXCEPTION_STATES and "result" in found:
-            rebuilt = self.exception_to_python(found["result"])
+        if found["status"] in self.EXCEPTION_STATES:
+            rebuilt = self.exception_to_python(found.get("result"))
             if rebuilt is None and found["status"] != states.RETRY:
                 rebuilt = Exception(None)
             found = {**found, "result": rebuilt}

@@ -61,10 +61,7 @@ def to_data(error: BaseException, carries: Carries) -> dict[str, Any]:
 def to_pickle(error: BaseException, carries: Carries) -> Any:
     """Return what pickle stores of an exception: itself if it survives pickling as it is, else its map."""
     if carries(error):
-        try:
-            back = pickle.loads(pickle.dumps(error))
-        except Exception:  # noqa: BLE001 - nothing of a task's exception may fail us
-            back = None
+        back = pickle.loads(pickle.dumps(error))
         if type(back) is type(error) and _same(arguments_of(back), arguments_of(error)):
             return error
     return to_data(error, carries)

@@ -117,13 +117,20 @@ class Codec:
     def _load(self, payload: bytes) -> Any:
         if not payload:
             raise DecodeError("the payload is empty")
-        return _loads(payload, self.content_type, self.content_encoding, accept={self.content_type})
+        try:
+            return _loads(payload, self.content_type, self.content_encoding, accept={self.content_type})
+        except (SystemExit, GeneratorExit) as error:
+            # constructors that pickle calls: what they raise must not end the reader
+            raise DecodeError(f"{type(error).__name__} was raised by what was decoded") from error
 
 
 def _reason(error: Exception) -> str:
     """Return an error as one short line; kombu wraps the error of the serializer as its only argument."""
     inner = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Exception) else error
-    text = " ".join(str(inner).split())
+    try:
+        text = " ".join(str(inner).split())
+    except Exception:  # noqa: BLE001 - the text may hold the repr of the value that was refused
+        text = ""
     return f"{type(inner).__name__}: {text[:200]}" if text else type(inner).__name__
 
 

@@ -262,3 +262,12 @@ def test_pickle_keeps_the_exception_itself_if_it_survives() -> None:
     error.extra = 1  # type: ignore[attr-defined]
     stored = exceptions.to_pickle(error, PICKLE.carries)
     assert pickle.loads(pickle.dumps(stored)).extra == 1
+
+
+def test_a_constructor_that_quits_does_not_end_the_writer() -> None:
+    """Pickle calls it in order to find out whether the exception survives."""
+    error = QuittingError()
+    error.args = ("x",)
+    text = str(round_trip(error, PICKLE))
+    assert "QuittingError" in text
+    assert "x" in text

@@ -175,3 +175,16 @@ def test_unknown_serializers_are_refused(serializer: str, accept: list[str]) -> 
     """The answer is an error of configuration."""
     with pytest.raises(ImproperlyConfigured, match="nonsense"):
         Codec(serializer, accept)
+
+
+class Silent:
+    """Has no text representation."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("serializer", ["json", "yaml", "msgpack"])
+def test_an_object_whose_repr_raises_is_refused_all_the_same(serializer: str) -> None:
+    """The serializer's message holds it."""
+    assert outcome(serializer, Silent()) is EncodeError
