@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -124,8 +125,7 @@ def of_document(document: Any, name: str) -> list[Counterexample]:
 
 def find(file_or_token: str) -> list[Counterexample]:
     """Return the counterexamples in a file, or the one of a token. Raises ReplayError or ReportError."""
-    path = Path(file_or_token)
-    is_file = len(file_or_token) < 500 and path.is_file()
-    if is_file or path.suffix == ".json":
-        return of_document(load(path), file_or_token)
+    # Path.is_file raises for a name as long as a token
+    if os.path.isfile(file_or_token) or file_or_token.endswith(".json"):
+        return of_document(load(Path(file_or_token)), file_or_token)
     return [decode_token(file_or_token)]

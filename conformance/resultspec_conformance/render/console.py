@@ -69,16 +69,22 @@ def _labelled(label: str, text: str, width: int, style: str = "") -> Iterator[Li
         yield line, style
 
 
+def _wrapped(text: str, style: str, width: int) -> Iterator[Line]:
+    indent = " " * (len(text) - len(text.lstrip()))
+    for line in wrapped(text.lstrip(), width, indent, indent + "  "):
+        yield line, style
+
+
 def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
     """Yield a failure: the sentence, what was done, the stored bytes, what was allowed, and how to see it
     again.
     """
     known = "  (known)" if failure["known"] else ""
-    yield (
+    head = (
         f"{failure['requirement']}  {failure['level']}, class {failure['class']}, "
-        f"{failure['severity']}  found by {failure['check']}{known}",
-        "bold" if failure["known"] else "bold red",
+        f"{failure['severity']}  found by {failure['check']}{known}"
     )
+    yield from _wrapped(head, "bold" if failure["known"] else "bold red", width)
     for line in wrapped(failure["statement"], width, "  "):
         yield line, ""
     yield from _timeline(failure["history"], width)
@@ -97,12 +103,12 @@ def failure_text(failure: FailureEntry, width: int = 100, *, color: bool = False
     return _painted(failure_lines(failure, width), width, color=color)
 
 
-def _classes(report: Report) -> Iterator[Line]:
+def _classes(report: Report, width: int) -> Iterator[Line]:
     longest = max((len(entry["name"]) for entry in report["classes"]), default=0)
     for entry in report["classes"]:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(entry["counts"].items()))
         line = f"  {entry['name'].ljust(longest)}  {entry['summary']}"
-        yield f"{line}  [{counts}]", _CLASS_STYLES[entry["verdict"]]
+        yield from _wrapped(f"{line}  [{counts}]", _CLASS_STYLES[entry["verdict"]], width)
 
 
 def _gaps(report: Report, width: int) -> Iterator[Line]:
@@ -136,17 +142,19 @@ def _violations(report: Report, width: int) -> Iterator[Line]:
         yield "", ""
 
 
-def _summary(report: Report) -> Iterator[Line]:
+def _summary(report: Report, width: int) -> Iterator[Line]:
     inside = report["backend"]
     share = f"{inside['share']:.0%} of the checks' time inside the backend"
-    yield (
+    figures = (
         f"{len(report['checks'])} checks, {inside['calls']} calls, {report['duration']:.1f} s, {share}, "
-        f"round trip {milliseconds(report['round_trip'])}, seed {report['settings']['seed']}",
-        "dim",
+        f"round trip {milliseconds(report['round_trip'])}, seed {report['settings']['seed']}"
     )
+    yield from _wrapped(figures, "dim", width)
     if report["self_check"] is not None and report["self_check"]["killed"]:
         check = report["self_check"]
-        yield f"self-check: the broken backend {check['backend']} was seen by {check['check']}", "dim"
+        yield from _wrapped(
+            f"self-check: the broken backend {check['backend']} was seen by {check['check']}", "dim", width
+        )
 
 
 def _verdict(report: Report, width: int) -> Iterator[Line]:
@@ -162,7 +170,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     verdict = words[report["verdict"]]
     if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
         verdict = "no new violation; the known ones keep it from being conformant"
-    yield f"{printable(report['target'])}: {verdict}{scope}", style
+    yield from _wrapped(printable(f"{report['target']}: {verdict}{scope}"), style, width)
     if report["verdict"] in ("failed", "inconclusive"):
         # what was not tested stands above already
         reasons = [reason for reason in report["reasons"] if " was not tested: " not in reason.partition("\n")[0]]
@@ -180,9 +188,10 @@ def _lines(report: Report, width: int) -> Iterator[Line]:
     origin = f" ({printable(report['origin'])})" if report["origin"] else ""
     implementation = report["capabilities"].get("implementation", {})
     name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
-    yield f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}", "bold"
-    yield from _classes(report)
+    head = f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}"
+    yield from _wrapped(head, "bold", width)
+    yield from _classes(report, width)
     yield from _violations(report, width)
     yield from _gaps(report, width)
-    yield from _summary(report)
+    yield from _summary(report, width)
     yield from _verdict(report, width)
