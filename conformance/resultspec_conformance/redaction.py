@@ -8,8 +8,8 @@ REDACTED = "[redacted]"
 """What stands for a password. It differs from what kombu writes, so that it is seen who has hidden it."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
-_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):(?!\*\*@)([^\s/@]+|[^\s/]+(?=@))@")
-"""User and password of a URL; two asterisks are what kombu has left of a password."""
+_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):(?!\*\*@|PASSWORD@)([^\s/@]+|[^\s/]+(?=@))@")
+"""User and password of a URL. Two asterisks are what kombu has left of one, PASSWORD stands in our own advice."""
 
 _SECRET_PARAMETERS = frozenset({"password", "passwd", "pwd", "secret", "token"})
 

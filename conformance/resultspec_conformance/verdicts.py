@@ -146,7 +146,11 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
         return "not observable", f"seen only with {', '.join(views)}"
     if not citing:
         return "not tested", "no check cites it"
-    return "not tested", "; ".join(_why_not(requirement.id, check, evidence) for check in citing)
+    reasons = {check.name: _why_not(requirement.id, check, evidence) for check in citing}
+    whys = {reason.removeprefix(f"{name} was not run: ") for name, reason in reasons.items()}
+    if len(whys) == 1 and whys.isdisjoint(reasons.values()):
+        return "not tested", f"nothing of it was run: {whys.pop()}"
+    return "not tested", "; ".join(reasons.values())
 
 
 def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evidence: Evidence) -> RequirementVerdict:
