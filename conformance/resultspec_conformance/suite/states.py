@@ -89,8 +89,9 @@ def custom_state_comes_back(ctx: Context, state: str, result: Value) -> None:
 
 
 @check(
-    "STATE-1", cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}]
-)
+    "STATE-1", "STATE-4",
+    cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}],
+)  # fmt: skip
 def odd_state_comes_back(ctx: Context, state: str) -> None:
     """States that look like named ones, and those at the limits of length, are custom states like any other."""
     client, task_id = ctx.client(), ctx.new_id()
@@ -145,7 +146,7 @@ _placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
 
 
 @check(
-    "STATE-3", "STATE-4", "STATE-5", "STATE-6", "STATE-8", "STATE-9", "STATE-11", "READ-4", "META-2",
+    "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-8", "STATE-9", "STATE-10", "STATE-11", "READ-4", "META-2",
     given={"program": st.lists(_placed_steps, min_size=1, max_size=12)},
 )  # fmt: skip
 def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
