@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from resultspec_adapters.subjects import FEATURES, SERIALIZERS, factory
+from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, Target
@@ -224,4 +224,10 @@ def open_subject(target: Target) -> PythonSubject:
     )
 
 
-adapter: Final = Adapter(open_subject, "results in the memory of one process", "memory://")
+adapter: Final = Adapter(
+    open_subject,
+    "results in the memory of one process",
+    "memory://",
+    # a store without a name would be each client's own
+    construct=construct(MemoryBackend, "'memory://script'"),
+)

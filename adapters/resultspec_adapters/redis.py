@@ -26,7 +26,7 @@ from typing import Any, Final, cast
 import redis
 
 from resultspec_adapters.redis_connection import Line, Patience, Server
-from resultspec_adapters.subjects import FEATURES, SERIALIZERS, factory
+from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.python_route import PythonSubject
@@ -317,4 +317,5 @@ adapter: Final = Adapter(
     extra="redis",
     server="redis",
     schemes=("redis", "rediss"),
+    construct=construct(RedisBackend),
 )

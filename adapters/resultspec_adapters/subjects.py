@@ -25,3 +25,21 @@ def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[...,
         return make(app, **options)
 
     return made
+
+
+_CONSTRUCT: Final = """
+from {module} import {name}
+from resultspec_reference.app import App
+
+
+def make(url, **options):
+    \"""Return a backend.\"""
+    options["accept"] = list(options.get("accept") or [options.get("serializer", "json")])
+    options["global_keyprefix"] = "resultspec-script:" + options.pop("prefix", "")
+    return {name}(App(), url={url}, **options)
+"""
+
+
+def construct(cls: type[BaseBackend], url: str = "url") -> str:
+    """Return what a standalone script needs to make a backend (`Adapter.construct`); ``url`` is source of its URL."""
+    return _CONSTRUCT.format(module=cls.__module__, name=cls.__name__, url=url)

@@ -10,7 +10,7 @@ from resultspec_conformance.checks import Check, all_checks
 from resultspec_conformance.execute import CheckResult
 from resultspec_conformance.isolation import OpenTarget, Worker
 from resultspec_conformance.known_failures import AS_RECORDED, NOT_JUDGED, KnownFailure, known_pairs, outcome
-from resultspec_conformance.redaction import passwords, redact
+from resultspec_conformance.redaction import passwords, redact, redact_text
 from resultspec_conformance.render.console import failure_text
 from resultspec_conformance.run import MOST_LOSSES, Options, ended
 from resultspec_conformance.selection import Plan, plan, validate
@@ -73,7 +73,7 @@ class Bench:
         """Return what is to be told of a check that failed."""
         failure = result.failure
         if failure is None:
-            return redact(f"{result.name} {result.status}: {result.message}", self._secrets)
+            return redact_text(f"{result.name} {result.status}: {result.message}", self._secrets)
         entry = failure_entry(
             result.name, failure, self.target, self.options.settings, self._secrets, construct=self._construct
         )

@@ -59,7 +59,10 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     config.add_cleanup(bench.close)
     collector = TargetCollector.from_parent(session, name="resultspec", nodeid="resultspec")
     collector.bench = bench
-    items.extend(collector.collect())
+    # through the hooks, so that pytest counts them as it counts others
+    report = session.ihook.pytest_make_collect_report(collector=collector)
+    session.ihook.pytest_collectreport(report=report)
+    items.extend(report.result)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -21,6 +21,7 @@ from resultspec_conformance.render.literal import literal
 from resultspec_conformance.render.script import script
 from resultspec_conformance.render.text import lanes, printable, shown
 from resultspec_conformance.report import FailureEntry, Report
+from resultspec_conformance.targets import load_adapter
 from resultspec_conformance.values import ExceptionData, encode
 
 ODD = "a\x1b[31m<b>&\x00\u202e\ud800\uffff]]>`|``` *x* {{ y }} \N{SNOWMAN}"
@@ -272,6 +273,20 @@ def test_a_script_of_a_store_uses_the_adapters_backend(tmp_path: Path) -> None:
     secret = failed(history, target="redis://:s3cret@host", construct=construct)["script"]
     assert "s3cret" not in secret
     assert "now:   ('redis://other', {})" in run_script(secret, tmp_path, "redis://other")
+
+
+def test_the_memory_adapters_script_does_what_the_history_tells(tmp_path: Path) -> None:
+    """Its clients share a store, and options reach the backend."""
+    construct = load_adapter("memory").construct
+    history = [
+        step("a", "store_result", 0.0, 0.1, {"task_id": "t", "result": [1, (2,)], "state": "SUCCESS"}),
+        step("b", "get_result", 0.2, 0.3, {"task_id": "t"}, [1]),
+    ]
+    failure = failed(history)
+    failure["clients"] = {"a": {"serializer": "pickle"}, "b": {"serializer": "pickle"}}
+    source = script(failure, "memory://", construct)
+    assert "resultspec_conformance" not in source
+    assert "now:   [1, (2,)]" in run_script(source, tmp_path)
 
 
 DRIVER = """

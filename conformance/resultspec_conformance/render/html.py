@@ -54,7 +54,8 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% for entry in report.requirements -%}
 <tr><td>{{ entry.id }}<td>{{ entry["class"] }}<td>{{ entry.level }}
 <td class="{{ entry.verdict|replace(" ", "-") }}">
-{{- entry.verdict }}{% if entry.known %} (known){% endif %}<td>{{ entry.reason|printable }}<td>{{ entry.statement }}</tr>
+{{- entry.verdict }}{% if entry.known %} (known){% endif %}<td>{{ entry.reason|printable }}
+<td>{{ entry.statement }}</tr>
 {% endfor -%}
 </table>
 </body>
