@@ -171,10 +171,13 @@ class DriverProcess:
         return self._declare(DriverFault(kind, detail))
 
     def _declare(self, fault: DriverFault) -> DriverFault:
-        first = self.abandon(fault)
-        if first is fault:
+        with self._lock:
+            is_first = self.fault is None
+            first = self.fault = self.fault or fault
+        if is_first:
+            # before those who wait are told: what they do next has to find the subject ended
             self._on_fault(fault)
-        return first
+        return self.abandon(first)
 
     def abandon(self, fault: DriverFault) -> DriverFault:
         """End the process because of a fault, which may be another process's. Returns the fault that counts here."""
