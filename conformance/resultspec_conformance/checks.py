@@ -1,8 +1,8 @@
 """Checks: functions that try to break sentences of the spec, and the registry that knows them all.
 
 A check is a function ``(ctx, **example)``. Where its example comes from is data: ``given`` maps the parameters to
-Hypothesis strategies, ``cases`` lists examples that are all tried, and a check with neither runs once. An example is made
-of values only, so it can be written down and tried again by ``resultspec replay``.
+Hypothesis strategies, ``cases`` lists examples that are all tried, and a check with neither runs once. An example is
+made of values only, so it can be written down and tried again by ``resultspec replay``.
 """
 
 import functools
@@ -28,8 +28,8 @@ class Check:
 
     ``name``: module and function, ``states.success_is_final``. ``cites``: the requirements that it tests, the first
     being the principal one, which is blamed where an operation fails that had to succeed. ``needs``: capabilities and
-    views without which it cannot run. ``effort``: share of the configured number of examples. ``deadline``: seconds for the
-    whole check. ``blame_hang``: the requirement that a call which does not return breaks, or empty.
+    views without which it cannot run. ``effort``: share of the configured number of examples. ``deadline``: seconds for
+    the whole check. ``blame_hang``: the requirement that a call which does not return breaks, or empty.
     """
 
     name: str

@@ -17,7 +17,8 @@ URN = "urn:resultspec:schema:"
 
 def names() -> list[str]:
     """Return the names of the schemas, sorted."""
-    return sorted(path.name.removesuffix(".json") for path in DATA.joinpath("schemas").iterdir() if path.name.endswith(".json"))
+    files = (path.name for path in DATA.joinpath("schemas").iterdir())
+    return sorted(name.removesuffix(".json") for name in files if name.endswith(".json"))
 
 
 @cache
@@ -29,8 +30,9 @@ def schema(name: str) -> dict[str, Any]:
 
 @cache
 def _registry() -> Registry[Any]:
-    resources = ((URN + name, Resource.from_contents(schema(name), default_specification=DRAFT202012)) for name in names())
-    return Registry().with_resources(resources)
+    return Registry().with_resources(
+        (URN + name, Resource.from_contents(schema(name), default_specification=DRAFT202012)) for name in names()
+    )
 
 
 def validator(schema_or_name: Mapping[str, Any] | str) -> Draft202012Validator:

@@ -36,5 +36,6 @@ def open_broken(target: Target) -> Subject:
     specimen = {**CATALOGUE, **VARIATIONS}.get(name)
     if specimen is None:
         near = difflib.get_close_matches(name, [*CATALOGUE, *VARIATIONS])
-        raise UsageError(f"there is no broken backend {name!r}; did you mean {', '.join(near) or 'success-overwritten'}?")
+        meant = ", ".join(near) or "success-overwritten"
+        raise UsageError(f"there is no broken backend {name!r}; did you mean {meant}?")
     return open_specimen(specimen)

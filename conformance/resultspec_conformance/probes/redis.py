@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import psutil
 import redis
-from kombu.utils.url import maybe_sanitize_url
 
+from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import Notification, SubjectError
 
 TASK_KEY_PREFIX = "celery-task-meta-"
@@ -16,9 +16,11 @@ PROBE_NAME = "resultspec-probe"
 
 def unreachable(url: str, error: Exception) -> SubjectError:
     """Return the error that tells how a Redis could not be reached, without its password."""
-    shown = maybe_sanitize_url(url)
+    shown = redact_text(url)
     if isinstance(error, redis.AuthenticationError) or "auth" in str(error).lower() or "WRONGPASS" in str(error):
-        return SubjectError(f"{shown} refused the user name or password.\nGive them as redis://USER:PASSWORD@HOST:PORT/DB")
+        return SubjectError(
+            f"{shown} refused the user name or password.\nGive them as redis://USER:PASSWORD@HOST:PORT/DB"
+        )
     return SubjectError(
         f"{shown} cannot be reached: {type(error).__name__}.\n"
         "Start the server, correct the URL, or write `resultspec check redis` to have one started."
@@ -64,7 +66,11 @@ class RedisProbe:
                 url, client_name=PROBE_NAME, socket_connect_timeout=5.0, socket_timeout=5.0
             )
         except ValueError as error:
-            raise SubjectError(f"{maybe_sanitize_url(url)} is no URL of a Redis: {error}") from error
+            # not the text of the error: it may quote a part of the password
+            raise SubjectError(
+                f"{redact_text(url)} is no URL of a Redis.\n"
+                "Write redis://USER:PASSWORD@HOST:PORT/DB, and %-escape the password."
+            ) from error
         self.ping()
 
     def key(self, task_id: str) -> str:
