@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from resultspec_conformance.operation import History, Operation, Outcome
@@ -90,11 +90,20 @@ class Client:
         """Perform an operation and return its record: when it began and ended, and how."""
         return self._perform(op, args)[0]
 
+    def record(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> Operation:
+        """Record and watch a call that is made past the connection, and return its record."""
+        return self._watched(op, args, perform)[0]
+
     def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
+        return self._watched(op, args, lambda: self.connection.call(op, args))
+
+    def _watched(
+        self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]
+    ) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
         self._in_flight.enter(operation, self._history, _patience(args))
         try:
-            outcome = self.connection.call(op, args)
+            outcome = perform()
         finally:
             self._in_flight.leave(operation)
         self._history.finish(operation, outcome)

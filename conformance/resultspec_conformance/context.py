@@ -81,11 +81,15 @@ class Session:
                 )
         self.rtt = statistics.median(took)
 
-    def close(self) -> None:
-        """Close all connections and the subject."""
+    def drop_connections(self) -> None:
+        """Close the connections that checks share; the next use opens new ones."""
         for connection in self._pool.values():
             connection.close()
         self._pool.clear()
+
+    def close(self) -> None:
+        """Close all connections and the subject."""
+        self.drop_connections()
         self.subject.close()
 
 
@@ -149,6 +153,16 @@ class Context:
     def _recorded(self, name: str, connection: Connection, options: ClientOptions) -> Client:
         shown = self.history.introduce(name, options.non_default())
         return Client(shown, connection, options, self.history, self.session.in_flight)
+
+    def cut_connections(self) -> int:
+        """Cut the connections of all clients and return how many there were.
+
+        Shared connections are closed too, lest the next check is surprised by a dead one: a check that cuts
+        works with fresh clients.
+        """
+        cut = self.wire.cut_connections()
+        self.session.drop_connections()
+        return cut
 
     def _options(self, options: dict[str, Any]) -> ClientOptions:
         return replace(ClientOptions(serializer=self.capabilities.serializers[0]), **options)

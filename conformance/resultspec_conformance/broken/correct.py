@@ -5,9 +5,11 @@ own, so that a broken backend can override exactly one.
 """
 
 import datetime as dt
+import inspect
 import json
 import math
 import pickle
+import re
 import sys
 import time
 import uuid
@@ -15,13 +17,18 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from kombu import serialization
 from kombu.exceptions import ContentDisallowed
-from kombu.serialization import dumps, loads, prepare_accept_content, registry
 
 from resultspec import STATES
 from resultspec_conformance.broken.server import TASK_KEY_PREFIX, Link, LinkCut, LinkSubscription, Server
 
+_kombu: Any = serialization
+"""kombu has no types for mypy to go by."""
+
 COMPRESSED = b"\x00celery-compressed\x00"
+MAX_DEPTH = 160
+SPLIT_CHARACTER = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 MEMBERS = ("status", "result", "traceback", "children", "date_done", "task_id")
 
 
@@ -37,7 +44,7 @@ class SecurityError(Exception):
     """The entry names something that must not be called."""
 
 
-class WaitTimeout(Exception):  # noqa: N818 - it is `TimeoutError` to those who use it
+class WaitTimeout(Exception):
     """The wait ran out of time."""
 
 
@@ -62,7 +69,7 @@ class Correct:
     ) -> None:
         self.link = Link(server)
         self.serializer = serializer
-        self.accept = prepare_accept_content(accept or [serializer])
+        self.accept = _kombu.prepare_accept_content(accept or [serializer])
         self.max_cached = max_cached_results
         self.prefix = self.complete_prefix(prefix)
         self.payload_limit = payload_limit
@@ -93,13 +100,39 @@ class Correct:
     def dump(self, meta: Mapping[str, Any]) -> bytes:
         """Return a meta in the serializer. Raises EncodeError."""
         try:
-            if self.serializer == "json":
-                # before kombu does: a map that it would read back as another type
-                json.dumps(meta, default=str)
-            payload = dumps(meta, serializer=self.serializer)[2]
+            self.check_carried(meta)
+            payload = self.serialize(meta)
+            if self.serializer != "json":
+                self.deserialize(payload)
         except Exception as error:
-            raise EncodeError(f"{type(error).__name__}: {error}") from error
+            # without the text of the error: it may hold the representation of the value, which may raise
+            raise EncodeError(f"the value cannot be encoded: {type(error).__name__}") from error
+        return payload
+
+    def serialize(self, meta: Mapping[str, Any]) -> bytes:
+        """Return what the serializer makes of a meta."""
+        payload = _kombu.dumps(meta, serializer=self.serializer)[2]
         return payload if isinstance(payload, bytes) else payload.encode()
+
+    def check_carried(self, value: Any, depth: int = 0) -> None:
+        """Raise ValueError for what a serializer takes, though another value would come back."""
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deep")
+        if self.serializer == "json" and isinstance(value, str) and SPLIT_CHARACTER.search(value):
+            raise ValueError("two surrogates in a row would come back as one character")
+        if isinstance(value, Mapping):
+            self.check_keys(value)
+            for member in [*value.keys(), *value.values()]:
+                self.check_carried(member, depth + 1)
+        elif isinstance(value, (list, tuple)):
+            for member in value:
+                self.check_carried(member, depth + 1)
+
+    def check_keys(self, value: Mapping[Any, Any]) -> None:
+        """Raise ValueError for a map of which json would make one with fewer keys."""
+        plain = self.serializer != "json" or all(isinstance(key, str) for key in value)
+        if not plain and len(json.loads(json.dumps(dict.fromkeys(value)))) < len(value):
+            raise ValueError("two keys would come back as one")
 
     def load(self, payload: bytes, task_id: str) -> dict[str, Any]:
         """Return the meta that a payload holds. Raises DecodeError, ContentDisallowed."""
@@ -113,14 +146,22 @@ class Correct:
 
     def parse(self, payload: bytes) -> Any:
         """Return what the serializer makes of bytes."""
-        content_type, encoding, _ = registry._encoders[self.serializer]  # noqa: SLF001 - kombu has no public name for it
+        self.check_accepted(_kombu.registry._encoders[self.serializer][0])
+        return self.deserialize(payload)
+
+    def check_accepted(self, content_type: str) -> None:
+        """Refuse a content type that the client does not accept. Raises ContentDisallowed."""
         if content_type not in self.accept:
             raise ContentDisallowed(f"{content_type} is not accepted")
+
+    def deserialize(self, payload: bytes) -> Any:
+        """Return what the serializer makes of bytes, whether the client accepts them or not."""
+        content_type, encoding, _ = _kombu.registry._encoders[self.serializer]
         if self.serializer == "json":
             if payload.startswith(b"\xef\xbb\xbf"):
                 raise ValueError("a byte order mark")
             payload = payload.decode("utf-8")  # type: ignore[assignment]
-        return loads(payload, content_type, encoding, accept=self.accept)
+        return _kombu.loads(payload, content_type, encoding, accept={content_type})
 
     def decompress(self, payload: bytes) -> bytes:
         """Return a payload without compression. Raises ValueError."""
@@ -142,24 +183,33 @@ class Correct:
         meta = {**dict.fromkeys(MEMBERS), **found}
         if not isinstance(meta["traceback"], (str, type(None))):
             raise ValueError("its traceback is no text")
+        for member in ("group_id", "parent_id"):
+            if not isinstance(meta.get(member), (str, type(None))):
+                raise ValueError(f"its {member} is no text")
         if meta["children"] is not None:
-            meta["children"] = [self.check_child(child) for child in meta["children"]]
+            meta["children"] = [self.check_child(child) for child in self.list_of(meta["children"])]
         meta["date_done"] = self.read_date(meta["date_done"])
         return meta
 
+    def list_of(self, children: Any) -> Any:
+        """Return what is a list. Raises ValueError where it is none."""
+        if not isinstance(children, (list, tuple)):
+            raise ValueError("its children are no list")
+        return children
+
     def check_child(self, child: Any) -> Any:
-        """Return a result tuple. Raises ValueError where it is none."""
-        try:
-            (task_id, parent), members = child
-        except TypeError as error:
-            raise ValueError(f"{child!r} is no result tuple") from error
-        if not isinstance(task_id, str) or isinstance(child, str):
+        """Return a result tuple in the form of today. Raises ValueError where it is none."""
+        if not isinstance(child, (list, tuple)) or len(child) != 2:
             raise ValueError(f"{child!r} is no result tuple")
-        if parent is not None:
-            self.check_child(parent)
-        for member in members or ():
-            self.check_child(member)
-        return child
+        head, members = child
+        if isinstance(head, str) and isinstance(members, list):
+            head = [head, None]
+        if not isinstance(head, (list, tuple)) or len(head) != 2 or not isinstance(head[0], str) or not head[0]:
+            raise ValueError(f"{child!r} is no result tuple")
+        if not isinstance(members, (list, tuple, type(None))):
+            raise ValueError(f"{child!r} has members that are no list")
+        parent = None if head[1] is None else self.check_child(head[1])
+        return [[head[0], parent], None if members is None else [self.check_child(member) for member in members]]
 
     def read_date(self, stored: Any) -> Any:
         """Return the moment as text with an offset. Raises ValueError."""
@@ -180,9 +230,9 @@ class Correct:
         """Return what is stored for an exception: itself with pickle where that works, else its description."""
         if self.serializer == "pickle":
             try:
-                if pickle.loads(pickle.dumps(error)) is not None:  # noqa: S301 - our own bytes
+                if type(pickle.loads(pickle.dumps(error))) is type(error):
                     return error
-            except Exception:  # noqa: BLE001 - then it is described
+            except BaseException:  # noqa: BLE001 - then it is described
                 pass
         return {
             "exc_type": type(error).__qualname__,
@@ -214,9 +264,17 @@ class Correct:
             return stored
         if stored is None and state == "RETRY":
             return None
-        if not (isinstance(stored, Mapping) and isinstance(stored.get("exc_type"), str)):
-            return Exception(stored)
+        if not self.describes_exception(stored):
+            return self.wrap(stored)
         return self.restore_exception(stored)
+
+    def describes_exception(self, stored: Any) -> bool:
+        """Whether a stored value is the description of an exception."""
+        return isinstance(stored, Mapping) and isinstance(stored.get("exc_type"), str) and bool(stored["exc_type"])
+
+    def wrap(self, stored: Any) -> BaseException:
+        """Return an exception for a value that is none."""
+        return Exception(stored)
 
     def restore_exception(self, stored: Mapping[str, Any]) -> BaseException:
         """Return an exception for its description. Raises SecurityError."""
@@ -224,9 +282,10 @@ class Correct:
         args = tuple(message) if isinstance(message, (list, tuple)) else (message,)
         cls = self.find_class(stored["exc_type"], stored.get("exc_module"))
         try:
-            return self.construct(cls, args)
-        except Exception:  # noqa: BLE001 - a constructor may raise anything
-            return Exception(cls.__qualname__, *args)
+            made = self.construct(cls, args)
+        except BaseException:  # noqa: BLE001 - a constructor may raise anything
+            made = None
+        return made if isinstance(made, BaseException) else Exception(cls.__qualname__, *args)
 
     def construct(self, cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
         """Call the constructor of a class."""
@@ -234,12 +293,16 @@ class Correct:
 
     def find_class(self, name: str, module: str | None) -> type[BaseException]:
         """Return the class among the loaded modules, or a synthesized one. Raises SecurityError."""
-        found: Any = self.loaded_module(module or "builtins")
+        found: Any = self.loaded_module(module) if isinstance(module, str) else None
         for part in name.split("."):
-            found = getattr(found, part, None)
+            found = self.member(found, part)
         if found is None:
             return type(name.rpartition(".")[2], (Exception,), {"__module__": module or "", "__qualname__": name})
         return self.insist_on_exception(found)
+
+    def member(self, holder: Any, name: str) -> Any:
+        """Return what a module or class has under a name, without running code of it; None for nothing."""
+        return inspect.getattr_static(holder, name, None)
 
     def loaded_module(self, name: str) -> Any:
         """Return a module if it is loaded, else None."""
@@ -311,7 +374,10 @@ class Correct:
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write a payload unless the entry that is there stays."""
-        return self.steadily(lambda: self.link.put(self.key(task_id), payload, lambda there: self.stays(there, state)))
+        written: bool = self.steadily(
+            lambda: self.link.put(self.key(task_id), payload, lambda there: self.stays(there, state))
+        )
+        return written
 
     def stays(self, there: bytes, arriving: str) -> bool:
         """Whether stored bytes stay when a store comes; what cannot be decoded never does."""
@@ -361,12 +427,16 @@ class Correct:
 
     def own(self, meta: dict[str, Any]) -> dict[str, Any]:
         """Return a meta that belongs to the caller."""
-        # pickle copies exceptions too, which copy.deepcopy rebuilds through their constructors as well
-        try:
-            copied: dict[str, Any] = pickle.loads(pickle.dumps(meta))  # noqa: S301 - our own bytes
-        except Exception:  # noqa: BLE001 - a synthesized exception does not pickle, and is not shared
-            return dict(meta)
+        copied: dict[str, Any] = self.copied(meta)
         return copied
+
+    def copied(self, value: Any) -> Any:
+        """Return a copy of lists and maps, all the way down; what cannot be changed in place is shared."""
+        if isinstance(value, Mapping):
+            return {key: self.copied(member) for key, member in value.items()}
+        if isinstance(value, (list, tuple, set, bytearray)):
+            return type(value)(self.copied(member) for member in value)
+        return value
 
     def remember(self, task_id: str, meta: dict[str, Any]) -> None:
         """Put a meta in the cache if it may be there."""
@@ -414,7 +484,8 @@ class Correct:
         for value in (timeout, interval):
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
                 raise TypeError(f"{value!r} is no number of seconds")
-        if timeout is not None and math.isnan(timeout):
+        # not math.isnan, which takes no integer beyond the floats
+        if timeout != timeout:
             raise ValueError("a timeout is not NaN")
         if interval is not None and not interval >= 0:
             raise ValueError("an interval is not negative")
@@ -423,8 +494,7 @@ class Correct:
         """Wait until a task is ready; return its value or raise its exception. Raises TimeoutError."""
         task_id = self.normal_id(task_id)
         self.check_wait(timeout, interval)
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        meta = self.await_ready(task_id, deadline, on_interval)
+        meta = self.await_ready(task_id, timeout, interval, on_interval)
         if meta is None:
             raise self.TimeoutError(f"task {task_id} was not ready in {timeout} seconds")
         if meta["status"] in STATES.sets["PROPAGATE"]:
@@ -439,24 +509,51 @@ class Correct:
         """Whether a wait ends with this meta."""
         return STATES.is_ready(meta["status"])
 
-    def await_ready(self, task_id: str, deadline: float, on_interval: Any) -> dict[str, Any] | None:
+    def deadline(self, timeout: Any) -> float:
+        """Return when a wait has to end, by the monotonic clock."""
+        if timeout is None:
+            return math.inf
+        try:
+            return time.monotonic() + timeout
+        except OverflowError:
+            return math.inf if timeout > 0 else -math.inf
+
+    def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
         """Subscribe, read, wait, and read again; return the meta of a ready task, or None at the deadline."""
+        deadline = self.deadline(timeout)
+        called = timeout is not None and timeout <= 0
         subscription = self.subscribe(task_id)
         try:
             while True:
+                began = time.monotonic()
                 meta = self.read(task_id)
                 if self.ends_wait(meta):
                     return meta
-                if time.monotonic() >= deadline:
+                if called and began >= deadline:
                     return None
                 if on_interval is not None:
                     on_interval()
-                try:
-                    subscription.wait(min(self.reread, deadline - time.monotonic()))
-                except LinkCut:
-                    subscription = self.subscribe(task_id)
+                called = True
+                subscription = self.rest(task_id, subscription, self.pause(interval, deadline))
         finally:
             self.leave(subscription)
+
+    def pause(self, interval: Any, deadline: float) -> float:
+        """Return the seconds after which a waiter reads again though nothing was published."""
+        return min(self.reread, deadline - time.monotonic())
+
+    def rest(self, task_id: str, subscription: LinkSubscription, seconds: float) -> LinkSubscription:
+        """Wait for a message; return the subscription, or a new one if it was cut."""
+        try:
+            body = subscription.wait(seconds)
+        except LinkCut:
+            return self.subscribe(task_id)
+        if body is not None:
+            self.heard(task_id, body)
+        return subscription
+
+    def heard(self, task_id: str, body: bytes) -> None:
+        """Take a message for no more than that the key has changed."""
 
     def subscribe(self, task_id: str) -> LinkSubscription:
         """Subscribe to a task's channel."""

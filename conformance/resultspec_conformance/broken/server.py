@@ -21,16 +21,16 @@ class Server:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.data: dict[str, bytes] = {}
-        self.subscriptions: dict[int, tuple[str, "queue.Queue[bytes | None]"]] = {}
-        self.links: "list[Link]" = []
+        self.subscriptions: dict[int, tuple[str, queue.Queue[bytes | None]]] = {}
+        self.links: list[Link] = []
         self.numbers = itertools.count()
 
-    def publish(self, channel: str, body: bytes) -> None:
-        """Hand a message to all who listen."""
+    def publish(self, channel: str, body: bytes, receivers: int | None = None) -> None:
+        """Hand a message to all who listen, or to so many of them."""
         with self.lock:
-            for subscribed, messages in self.subscriptions.values():
-                if subscribed == channel:
-                    messages.put(body)
+            listening = [messages for subscribed, messages in self.subscriptions.values() if subscribed == channel]
+            for messages in listening[:receivers]:
+                messages.put(body)
 
     def cut(self) -> int:
         """Cut every link; return how many there were."""
@@ -63,7 +63,7 @@ class Link:
             return self.server.data.get(key)
 
     def put(self, key: str, value: bytes, keep: Callable[[bytes], bool], *, publish: bool = True) -> bool:
-        """Set a value and publish it, unless ``keep`` says of the value that is there that it stays: one atomic step."""
+        """Set a value and publish it, unless ``keep`` says that the one that is there stays: one atomic step."""
         with self.server.lock:
             self._alive()
             there = self.server.data.get(key)
@@ -104,7 +104,7 @@ class LinkSubscription:
     def __init__(self, server: Server, channel: str) -> None:
         self._server = server
         self._number = next(server.numbers)
-        self._messages: "queue.Queue[bytes | None]" = queue.Queue()
+        self._messages: queue.Queue[bytes | None] = queue.Queue()
         server.subscriptions[self._number] = (channel, self._messages)
 
     def wait(self, seconds: float) -> bytes | None:

@@ -1,0 +1,56 @@
+"""Checks of chapter 10: the disabled backend."""
+
+from resultspec import STATES
+from resultspec_conformance.checks import check
+from resultspec_conformance.context import Context
+from resultspec_conformance.values import Value
+from resultspec_conformance.waits import failure
+
+TEXT = "no result backend is configured"
+
+READS = ("get_task_meta", "get_state", "get_result", "get_traceback", "get_children", "reload_task_result")
+WAITS: list[dict[str, Value]] = [{}, {"timeout": 0}, {"timeout": None}, {"timeout": 0.05, "interval": 0}]
+
+
+@check("DIS-1", cases=[{"state": state} for state in [*STATES.named, *STATES.reserved, "PROGRESS"]])
+def storing_and_forgetting_succeed(ctx: Context, state: str) -> None:
+    """A worker without a result backend stores and forgets without an error, in every state."""
+    client, task_id = ctx.client(), ctx.new_id()
+    result = failure(1) if state in STATES.sets["EXCEPTION"] else {"run": 1}
+    request = {"id": task_id, "group": "g", "children": [[["child", None], None]]}
+    stores: list[dict[str, Value]] = [{}, {"traceback": "Traceback"}, {"traceback": "Traceback", "request": request}]
+    for options in stores:
+        outcome = client.attempt("store_result", task_id=task_id, result=result, state=state, **options)
+        ctx.require("DIS-1", outcome.kind == "ok", got=ctx.describe(outcome), allowed="store_result succeeds")
+    for one in (task_id, task_id, ctx.new_id()):
+        outcome = client.attempt("forget", task_id=one)
+        ctx.require("DIS-1", outcome.kind == "ok", got=ctx.describe(outcome), allowed="forget succeeds")
+
+
+def _require_told(ctx: Context, op: str, **args: Value) -> None:
+    client, task_id = ctx.client(), ctx.new_id()
+    client.attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
+    outcome = client.attempt(op, task_id=task_id, **args)
+    told = outcome.error == "NotImplementedError" and TEXT in outcome.message.lower()
+    allowed = f"NotImplementedError with the text {TEXT!r}"
+    ctx.require("DIS-2", told, got=ctx.describe(outcome), allowed=allowed)
+
+
+@check("DIS-2", cases=[{"op": op} for op in READS], blame_hang="DIS-2")
+def read_says_that_there_is_no_backend(ctx: Context, op: str) -> None:
+    """Every read ends in an error that says that no result backend is configured."""
+    _require_told(ctx, op)
+
+
+@check("DIS-2", cases=[{"options": options} for options in WAITS], blame_hang="DIS-2")
+def wait_says_that_there_is_no_backend(ctx: Context, options: dict[str, Value]) -> None:
+    """Every wait ends at once in an error that says that no result backend is configured, whatever its timeout."""
+    _require_told(ctx, "wait_for", **options)
+
+
+@check("DIS-3")
+def location_is_disabled(ctx: Context) -> None:
+    """`as_uri` of a disabled backend is `disabled://`."""
+    outcome = ctx.client().attempt("as_uri")
+    holds = outcome.kind == "ok" and outcome.value == "disabled://"
+    ctx.require("DIS-3", holds, got=ctx.describe(outcome), allowed="'disabled://'")
