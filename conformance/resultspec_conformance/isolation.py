@@ -37,11 +37,15 @@ class OpenTarget:
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """How checks are run: the number of examples, the seed, and the seconds that one call may take."""
+    """How checks are run: the number of examples, the seed, and the seconds that one call may take.
+
+    ``most_cases`` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
+    """
 
     examples: int = 100
     seed: int = 0
     call_timeout: float = 10.0
+    most_cases: int = 0
 
 
 class WorkerDied(Exception):
@@ -126,6 +130,7 @@ class Worker:
             "name": check.name,
             "seed": self.settings.seed,
             "examples": self.settings.examples,
+            "most_cases": self.settings.most_cases,
             "example": example,
         }
         try:

@@ -121,7 +121,7 @@ def _children(children: Any) -> Any:
     return [_lists(child) for child in children] if isinstance(children, (list, tuple)) else children
 
 
-class Misshapen(Exception):  # noqa: N818 - it is the report of a wrong answer, not an error of ours
+class Misshapen(Exception):
     """What a method of the backend returned has not the shape of the operation's result."""
 
 
@@ -138,7 +138,9 @@ class PythonConnection:
             return Outcome("ok", getattr(self, f"_{op}")(**args))
         except Misshapen as error:
             return Outcome("info", error="Unknown", message=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a backend raises is an outcome
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, SystemExit too
             return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
 
     def close(self) -> None:
@@ -203,11 +205,11 @@ class PythonConnection:
         """Whether what ``wait_for`` raised is the task's exception and not an error of the wait itself."""
         try:
             meta = self.backend.get_task_meta(task_id, cache=False)
-            failed = meta["status"] in STATES.sets["PROPAGATE"]
+            failed, stored = meta["status"] in STATES.sets["PROPAGATE"], from_python(meta["result"])
         except Exception:  # noqa: BLE001 - an entry that cannot be read has no outcome
             return False
-        timed_out = getattr(self.backend, "TimeoutError", TimeoutError)
-        return failed and (not isinstance(error, timed_out) or isinstance(meta["result"], timed_out))
+        # what must not end the client, SystemExit for one, may be raised in the wrapping of an Exception (EXC-10)
+        return failed and (type(error) is Exception or getattr(stored, "type", None) == type(error).__qualname__)
 
 
 def show_message(error: BaseException) -> str:

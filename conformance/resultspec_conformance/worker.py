@@ -104,12 +104,21 @@ class _Worker:
             "secrets": sorted(passwords(target, subject.capabilities.store or "")),
         }
 
-    def check(self, name: str, seed: int, examples: int, example: Mapping[str, Any] | None) -> dict[str, Any]:
+    def check(
+        self, name: str, seed: int, examples: int, most_cases: int, example: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         if self.session is None:
             raise SubjectError("no target is open")
         self.running = name
         try:
-            result = execute(all_checks()[name], self.session, seed_number=seed, examples=examples, replay=example)
+            result = execute(
+                all_checks()[name],
+                self.session,
+                seed_number=seed,
+                examples=examples,
+                most_cases=most_cases,
+                replay=example,
+            )
         finally:
             self.running = None
         answer: dict[str, Any] = {"result": result.to_json()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.broken.correct import CorrectDisabled
+from resultspec_conformance.broken.correct_disabled import CorrectDisabled
 from resultspec_conformance.capabilities import Capabilities
 
 Made = TypeVar("Made", bound=type)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct import CorrectDisabled
+from resultspec_conformance.broken.correct_disabled import CorrectDisabled
 
 
 @broken("DIS-1", "storing-refused")

@@ -161,44 +161,36 @@ def success_once_read_is_read_again(ctx: Context, late: str) -> None:
     )
 
 
-LARGE, PORTABLE = 20_000, 2_000
+LARGE, PORTABLE = 200_000, 20_000
 
 
-def _many(first: str, rest: str, count: int) -> Value:
-    return [first, *[rest] * count]
-
-
-def _is_one_of_many(result: Value, count: int) -> bool:
-    """Whether a value was made by :func:`_many`, or is none at all: nothing is whole, too."""
-    return result is None or (isinstance(result, list) and len(result) == count + 1 and len(set(result[1:])) == 1)
+def _is_whole(result: Value, length: int) -> bool:
+    """Whether a text is one letter so many times, or there is none at all: nothing is whole, too."""
+    return result is None or (isinstance(result, str) and len(result) == length and len(set(result)) == 1)
 
 
 @check("STATE-15", cases=[{}] * 12, deadline=120.0)
 def entry_is_seen_whole(ctx: Context) -> None:
     """While large entries replace one another, a reader sees one of them, whole."""
     task_id, barrier = ctx.new_id(), Barrier(3)
-    count, reader = LARGE, ctx.client("reader")
-    if (
-        reader.attempt("store_result", task_id=task_id, result=_many("first", "first", count), state="STARTED").kind
-        != "ok"
-    ):
-        count = PORTABLE
-        reader.store(task_id, _many("first", "first", count), "STARTED")
+    length, reader = LARGE, ctx.client("reader")
+    if reader.attempt("store_result", task_id=task_id, result="x" * length, state="STARTED").kind != "ok":
+        length = PORTABLE
+        reader.store(task_id, "x" * length, "STARTED")
     torn: list[str] = []
 
-    def write(name: str) -> None:
+    def write(name: str, letters: str) -> None:
         client = ctx.client(name)
         barrier.wait()
-        for letter in "ab":
-            value = _many(name, name + letter, count)
-            client.attempt("store_result", task_id=task_id, result=value, state="STARTED")
+        for letter in letters:
+            client.attempt("store_result", task_id=task_id, result=letter * length, state="STARTED")
 
     def read() -> None:
         barrier.wait()
         for _ in range(6):
             outcome = reader.attempt("get_task_meta", task_id=task_id)
-            if outcome.kind != "ok" or not _is_one_of_many(outcome.value["result"], count):
+            if outcome.kind != "ok" or not _is_whole(outcome.value["result"], length):
                 torn.append(ctx.describe(outcome))
 
-    _together(ctx, [partial(write, "rival-1"), partial(write, "rival-2"), read])
+    _together(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
     ctx.require("STATE-15", not torn, got=torn[0] if torn else "", allowed="one of the entries that were stored, whole")
