@@ -90,8 +90,10 @@ portable_text = st.text(PORTABLE_ID_ALPHABET, max_size=8)
 
 _ODD_PIECES = [
     "\x00", "\n", "\r\n", "\t", " ", "/", "//", "..", "../", "./", "\\", "*", "?", "[a-z]", "%s", "%", "{0}", "{", "}",
-    "'", '"', ";", "--", "$", "#", "&", "=", "+", "@", "|", "<", ">", "(", ")", "^", "`", ",", "!", "\x7f", "\x1b", "\x85",
-    "\xa0", "\u200b", "\u2028", "\u202e", "\ufeff", "\ufffd", "\uffff", "é", "e\u0301", "ß", "İ", "ı", "漢", "ﷺ", "\U0001f600",
+    "'", '"', ";", "--", "$", "#", "&", "=", "+", "@", "|", "<", ">", "(", ")", "^", "`", ",", "!", "\x7f", "\x1b",
+    "\x85",
+    "\xa0", "\u200b", "\u2028", "\u202e", "\ufeff", "\ufffd", "\uffff", "é", "e\u0301", "ß", "İ", "ı", "漢", "ﷺ",
+    "\U0001f600",
     "\U0001f469\u200d\U0001f680", "\U0010ffff", "a", "Z", "0", "-", "_", ".", ":", "~",
 ]  # fmt: skip
 
@@ -104,7 +106,7 @@ _SHELLS = ("bare", "list", "map", "deep")
 
 
 def put(value: Value, shell: str) -> Value:
-    """Return a value inside a list, a map or both, or as it is: what a serializer carries may depend on where it stands."""
+    """Return a value inside a list, a map or both, or as it is: what is carried may depend on where it stands."""
     inside = {"bare": value, "list": [1, value], "map": {"": value}, "deep": {"a": [{"b": [value, None]}]}}
     return inside[shell]
 
@@ -123,11 +125,10 @@ def nested(depth: int) -> Value:
 
 
 wide_json_values: st.SearchStrategy[Value] = st.one_of(
-    st.text(st.sampled_from("a\x00\x01\x1f\x7f\x85\u2028\ufeff\uffff\U0001f600"), max_size=8).map(lambda text: text + "\x00"),
+    st.text("a\x00\x01\x1f\x7f\x85\u2028\ufeff\uffff\U0001f600", max_size=8).map(lambda text: text + "\x00"),
     st.integers(101, 150).map(nested),
-    st.integers(32_769, 100_000).map(lambda size: "x" * size),
 )
-"""Values outside the portable domain that plain JSON carries: text with NUL, deep nesting, more than 32 KiB."""
+"""Values outside the portable domain that plain JSON carries: text with NUL, and deep nesting."""
 
 _surrogates = st.text(st.sampled_from("ab\ud800\udbff\udc00\udfffé"), min_size=1, max_size=5)
 _offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
@@ -150,7 +151,6 @@ wide_values: st.SearchStrategy[Value] = within_shells(
         st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 2**63, 2**64, -(2**63) - 1]),
         _surrogates,
         st.binary(max_size=8),
-        st.binary(max_size=8).map(bytearray),
         st.lists(st.integers(0, 3), max_size=3).map(tuple),
         st.sets(st.integers(0, 9), max_size=3),
         st.frozensets(st.text("ab", max_size=2), max_size=3),
