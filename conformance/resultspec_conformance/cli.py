@@ -130,7 +130,7 @@ def selftest(
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Backends that are tried at the same time.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Backends that are tried at the same time.")] = 4,
     report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
 ) -> None:
     """Judge the suite: every broken backend must be killed by a check that cites what it breaks, no correct one

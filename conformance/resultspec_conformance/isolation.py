@@ -77,9 +77,19 @@ class Worker:
     _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
 
     def start(self) -> OpenTarget:
-        """Start the process and open the target. Raises SubjectError or UsageError with what the target
-        answered.
+        """Start the process and open the target.
+
+        Raises SubjectError or UsageError with what the target answered.
         """
+        self._start_process()
+        return self._open()
+
+    def turn_to(self, target: str, run: str) -> OpenTarget:
+        """Close the target, and open another one in the same process, if that still lives. Raises as `start` does."""
+        self.target, self.run = target, run
+        return self.start() if self._process is None else self._open()
+
+    def _start_process(self) -> None:
         self._answers = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "resultspec_conformance.worker"],
@@ -94,6 +104,8 @@ class Worker:
         )
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
         threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
+
+    def _open(self) -> OpenTarget:
         command = {
             "do": "open",
             "target": self.target,

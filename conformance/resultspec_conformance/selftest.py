@@ -5,6 +5,7 @@ accusation* is a violation of a requirement that neither the catalogue nor the r
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,17 @@ Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
 GOOD: frozenset[Fate] = frozenset({"killed", "acquitted"})
 
 EXAMPLES = 40
-FEW = 8
+"""Examples of the checks that have to find the defect of a broken backend."""
+
+SOME = 15
+"""Examples of every check on a correct backend."""
+
+FEW = 4
+"""Examples of a check that a broken backend's defect is no business of."""
+
+JOBS = 4
+"""More than processors: half of the time is spent in waits that run out."""
+
 CALL_TIMEOUT = 4.0
 
 
@@ -142,22 +153,26 @@ def _concerns(check: Check, specimen: Specimen) -> bool:
     return not specimen.violates or specimen.violates in check.cites
 
 
-def try_specimen(specimen: Specimen, checks: Mapping[str, Check], settings: CheckSettings) -> Trial:
-    """Run every check that applies against a specimen, in a worker of its own."""
+def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker, settings: CheckSettings) -> Trial:
+    """Run every check that applies against a specimen, in a worker that may have had another one before."""
     began = time.monotonic()
+    thorough = settings if specimen.violates else replace(settings, examples=min(SOME, settings.examples))
     few = replace(settings, examples=FEW, most_cases=3 * FEW)
-    worker = Worker(f"broken:{specimen.name}", f"selftest-{specimen.name}", settings)
-    try:
-        opened = worker.start()
-        claimed = frozenset(specimen.capabilities.classes)
-        chosen = [check for check in checks.values() if _applicable(check, claimed, opened.available)]
-        results = []
-        for check in chosen:
-            worker.settings = settings if _concerns(check, specimen) else few
+    opened = worker.turn_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
+    claimed = frozenset(specimen.capabilities.classes)
+    results = []
+    for check in checks.values():
+        if _applicable(check, claimed, opened.available):
+            worker.settings = thorough if _concerns(check, specimen) else few
             results.append(worker.run_check(check))
-    finally:
-        worker.stop()
     return judge(specimen, results, checks, time.monotonic() - began)
+
+
+def _taken(left: deque[Specimen]) -> Specimen | None:
+    try:
+        return left.popleft()
+    except IndexError:
+        return None
 
 
 def selftest(
@@ -165,7 +180,7 @@ def selftest(
     *,
     examples: int = EXAMPLES,
     seed: int = 0,
-    jobs: int = 3,
+    jobs: int = JOBS,
     progress: Callable[[Trial], object] = id,
 ) -> Selftest:
     """Try every specimen of the catalogue, or those named; ``progress`` is told of each trial as it ends.
@@ -178,16 +193,22 @@ def selftest(
     checks = all_checks()
     settings = CheckSettings(examples=examples, seed=seed, call_timeout=CALL_TIMEOUT)
 
-    def run(specimen: Specimen) -> Trial:
-        trial = try_specimen(specimen, checks, settings)
-        progress(trial)
-        return trial
+    left = deque(chosen)
+    trials: dict[str, Trial] = {}
 
-    pool = ThreadPoolExecutor(max_workers=jobs)
-    try:
-        trials = tuple(pool.map(run, chosen))
-    finally:
-        # interrupted, only the trials that are under way are ended
-        pool.shutdown(cancel_futures=True)
+    def work() -> None:
+        worker = Worker("", "", settings)
+        try:
+            while (specimen := _taken(left)) is not None:
+                trials[specimen.name] = try_specimen(specimen, checks, worker, settings)
+                progress(trials[specimen.name])
+        finally:
+            # whatever ended this one, the others take no more
+            left.clear()
+            worker.stop()
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        for future in [pool.submit(work) for _ in range(jobs)]:
+            future.result()
     missing = tuple(gaps(REQUIREMENTS, checks, CATALOGUE))
-    return Selftest(trials, missing, time.monotonic() - began)
+    return Selftest(tuple(trials.values()), missing, time.monotonic() - began)

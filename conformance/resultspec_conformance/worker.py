@@ -85,6 +85,8 @@ class _Worker:
     def open(
         self, target: str, run: str, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
     ) -> dict[str, Any]:
+        if self.session is not None:
+            self.session.close()
         self.in_flight.call_timeout = call_timeout
         sys.path.extend(entry for entry in sys_path if entry not in sys.path)
         subject = claiming(open_target(target, run), claims)
