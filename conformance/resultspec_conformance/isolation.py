@@ -72,6 +72,7 @@ class Worker:
     sys_path: Sequence[str] = ()
     opened: OpenTarget | None = None
     losses: int = 0
+    retired: bool = False
     _process: "subprocess.Popen[str] | None" = None
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
     _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
@@ -81,6 +82,8 @@ class Worker:
 
         Raises SubjectError or UsageError with what the target answered.
         """
+        if self.retired:
+            raise SubjectError("the worker was ended")
         self._start_process()
         return self._open()
 
@@ -170,6 +173,11 @@ class Worker:
                 complaint = self._ask({"do": "close"}, 10.0).get("error", "")
         self.kill()
         return complaint
+
+    def retire(self) -> None:
+        """End the worker for good: whoever still uses it, in another thread, gets SubjectError."""
+        self.retired = True
+        self.kill()
 
     def kill(self) -> None:
         """End the worker and whatever it has started."""

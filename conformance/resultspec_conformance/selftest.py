@@ -196,19 +196,27 @@ def selftest(
     left = deque(chosen)
     trials: dict[str, Trial] = {}
 
-    def work() -> None:
-        worker = Worker("", "", settings)
+    workers = [Worker("", "", settings) for _ in range(jobs)]
+
+    def work(worker: Worker) -> None:
         try:
             while (specimen := _taken(left)) is not None:
                 trials[specimen.name] = try_specimen(specimen, checks, worker, settings)
                 progress(trials[specimen.name])
         finally:
-            # whatever ended this one, the others take no more
+            # whatever ended this job, the others take no more
             left.clear()
             worker.stop()
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for future in [pool.submit(work) for _ in range(jobs)]:
-            future.result()
+        try:
+            for future in [pool.submit(work, worker) for worker in workers]:
+                future.result()
+        except BaseException:
+            # the pool waits for its threads, and a thread for its worker: so end those
+            left.clear()
+            for worker in workers:
+                worker.retire()
+            raise
     missing = tuple(gaps(REQUIREMENTS, checks, CATALOGUE))
     return Selftest(tuple(trials.values()), missing, time.monotonic() - began)
