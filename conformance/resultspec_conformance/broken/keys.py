@@ -27,11 +27,11 @@ class IdQuoted(Correct):
 
 @broken("KEY-1", "long-ids-hashed-in-the-key")
 class LongIdsHashed(Correct):
-    """Puts a hash in the place of an id of more than 40 characters."""
+    """Puts a hash in the place of an id of more than 100 characters."""
 
     def key(self, task_id: str) -> str:
         """Return the key with the id or its hash."""
-        short = task_id if len(task_id) <= 40 else hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()
+        short = task_id if len(task_id) <= 100 else hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()
         return self.prefix + TASK_KEY_PREFIX + short
 
 

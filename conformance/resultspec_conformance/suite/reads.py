@@ -43,9 +43,23 @@ def _store(ctx: Context, client: Client, task_id: str, entry: dict[str, Value]) 
 @check("READ-1", given={"entry": entries}, effort=0.3)
 def reading_changes_nothing(ctx: Context, entry: dict[str, Value]) -> None:
     """However often and by whom a task is read and waited for, it reads the same."""
-    writer, clients, task_id = ctx.client("writer"), [ctx.client("a"), ctx.client("b")], ctx.new_id()
-    _store(ctx, writer, task_id, entry)
-    first = writer.meta(task_id)
+    task_id = ctx.new_id()
+    _store(ctx, ctx.client("writer"), task_id, entry)
+    _require_unchanged_by_reads(ctx, task_id)
+
+
+@check("READ-1", cases=[{"state": state} for state in ["SUCCESS", *NOT_SUCCESS]])
+def reading_changes_no_state(ctx: Context, state: str) -> None:
+    """In every state an entry is as it was, with its traceback and its children, after all ways to read it."""
+    task_id = ctx.new_id()
+    request = {"id": task_id, "children": [[["child", None], None]]}
+    ctx.client("writer").store(task_id, _result(state), state, traceback="kept", request=request)
+    _require_unchanged_by_reads(ctx, task_id)
+
+
+def _require_unchanged_by_reads(ctx: Context, task_id: str) -> None:
+    clients = [ctx.client("a"), ctx.client("b")]
+    first = clients[0].meta(task_id)
     for _ in range(2):
         for client in clients:
             for door in DOORS:
