@@ -131,6 +131,9 @@ def selftest(
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Backends that are tried at the same time.")] = 4,
+    brief: Annotated[
+        bool, typer.Option(help="Look for stray accusations on one broken backend of each requirement only.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
 ) -> None:
     """Judge the suite: every broken backend must be killed by a check that cites what it breaks, no correct one
@@ -155,6 +158,7 @@ def selftest(
         examples=examples,
         seed=seed,
         jobs=jobs,
+        brief=brief,
         progress=lambda trial: typer.echo("\n".join(trial_lines(trial, width()))),
     )
     typer.echo("\n".join(summary_lines(outcome, width(), partial=bool(only))))

@@ -73,7 +73,7 @@ def test_what_changes_its_kind(serializer: str, value: Value, expected: Value) -
 
 @pytest.mark.parametrize("value", [{"__type__": "x", "__value__": 1}, [{"__type__": 1, "__value__": []}], object()])
 def test_of_some_values_nothing_is_promised(value: Value) -> None:
-    """A map with the members of a type tag has no escape in json, and an object of another class no row in the table."""
+    """A map with the members of a type tag has no escape in json; an object of another class is in no row."""
     with pytest.raises(Unspecified):
         norm("json", value)
 

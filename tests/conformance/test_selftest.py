@@ -134,7 +134,7 @@ def test_a_broken_backend_that_is_mended_survives() -> None:
 
 def test_the_whole_self_test_holds() -> None:
     """Every broken backend dies for its own sentence, and no correct one is accused."""
-    outcome = selftest()
+    outcome = selftest(brief=True)
     wrong = [trial for trial in outcome.trials if trial.fate not in ("killed", "acquitted")]
     assert not wrong, "\n".join(
         f"{trial.name} {trial.fate}: {dict(trial.accusations)} {trial.message}" for trial in wrong

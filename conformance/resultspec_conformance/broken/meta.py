@@ -172,7 +172,7 @@ class ChildrenLost(Correct):
         return None if request is None else []
 
 
-@broken("META-7", "children-sorted")
+@broken("META-7", "children-sorted", also=["STATE-8"])
 class ChildrenSorted(Correct):
     """Sorts the children by their ids."""
 
@@ -182,7 +182,7 @@ class ChildrenSorted(Correct):
         return sorted(children, key=lambda child: str(child[0][0])) if children else children
 
 
-@broken("META-7", "parents-of-children-lost")
+@broken("META-7", "parents-of-children-lost", also=["STATE-8"])
 class ParentsOfChildrenLost(Correct):
     """Stores the children without their parents."""
 
@@ -192,7 +192,7 @@ class ParentsOfChildrenLost(Correct):
         return children and [((task_id, None), members) for (task_id, _), members in children]
 
 
-@broken("META-7", "members-of-groups-lost")
+@broken("META-7", "members-of-groups-lost", also=["STATE-8"])
 class MembersOfGroupsLost(Correct):
     """Stores a group among the children as a task."""
 

@@ -314,7 +314,7 @@ def id_is_no_pattern(ctx: Context, pattern: str) -> None:
 @check(
     "ID-6",
     given={"pieces": st.lists(st.sampled_from(SPECIAL), min_size=1, max_size=5)},
-    effort=0.25,
+    effort=0.15,
 )
 def ids_of_special_characters_touch_no_other(ctx: Context, pieces: list[str]) -> None:
     """What is done to an id of any special characters is done to no other task."""

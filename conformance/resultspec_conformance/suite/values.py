@@ -56,7 +56,7 @@ def _round_trip(ctx: Context, requirement: str, value: Value, serializer: str, s
 @check(
     "VALUE-1",
     given={"value": portable_values, "serializer": numbers, "state": st.sampled_from(["SUCCESS", "PROGRESS"])},
-    effort=0.7,
+    effort=0.5,
 )
 def portable_value_comes_back(ctx: Context, value: Value, serializer: int, state: str) -> None:
     """A value of the portable domain comes back as the serializer's table says."""
@@ -136,13 +136,13 @@ def _faithful_or_refused(ctx: Context, value: Value, serializer: str) -> None:
         ctx.require("VALUE-2", holds, got=got, allowed=f"{show(expected)}, or a definite error")
 
 
-@check("VALUE-2", given={"value": wide_json_values, "serializer": numbers}, effort=0.25)
+@check("VALUE-2", given={"value": wide_json_values, "serializer": numbers}, effort=0.15)
 def wide_json_value_is_kept_or_refused(ctx: Context, value: Value, serializer: int) -> None:
     """NUL in text and deep nesting are kept or refused, never changed."""
     _faithful_or_refused(ctx, value, serializer_of(ctx, serializer))
 
 
-@check("VALUE-2", given={"value": wide_values, "serializer": numbers}, needs=["tagged"])
+@check("VALUE-2", given={"value": wide_values, "serializer": numbers}, needs=["tagged"], effort=0.7)
 def wide_value_is_kept_or_refused(ctx: Context, value: Value, serializer: int) -> None:
     """Values of every other kind come back as the serializer's table says, or are refused."""
     _faithful_or_refused(ctx, value, serializer_of(ctx, serializer))
@@ -335,7 +335,7 @@ def _binary_serializer(ctx: Context, number: int) -> str:
 undecodable = {"kind": st.sampled_from(["garbage", "torn"]), "cut": st.integers(0, 10_000), "serializer": numbers}
 
 
-@check("VALUE-6", given=undecodable, effort=0.5)
+@check("VALUE-6", given=undecodable, effort=0.3)
 def undecodable_entry_is_a_decode_error(ctx: Context, kind: str, cut: int, serializer: int) -> None:
     """Reading an entry that is torn or garbage ends in a DecodeError that names the task, by every way of reading."""
     client, task_id = ctx.client(serializer=_binary_serializer(ctx, serializer)), ctx.new_id()
@@ -353,7 +353,7 @@ def undecodable_entry_is_a_decode_error(ctx: Context, kind: str, cut: int, seria
         ctx.require("VALUE-6", named, got=f"{op}: {outcome.message}", allowed=f"a message that names {task_id}")
 
 
-@check("VALUE-7", given={**undecodable, "state": st.sampled_from(["SUCCESS", "STARTED", "FAILURE"])}, effort=0.4)
+@check("VALUE-7", given={**undecodable, "state": st.sampled_from(["SUCCESS", "STARTED", "FAILURE"])}, effort=0.3)
 def undecodable_entry_is_replaced(ctx: Context, kind: str, cut: int, serializer: int, state: str) -> None:
     """A store replaces an entry that cannot be decoded, whatever it once was."""
     client, task_id = ctx.client(serializer=_binary_serializer(ctx, serializer)), ctx.new_id()
@@ -366,7 +366,7 @@ def undecodable_entry_is_replaced(ctx: Context, kind: str, cut: int, serializer:
     ctx.require("VALUE-7", holds, got=ctx.describe(found), allowed=f"{state} and {show(result)}")
 
 
-@check("VALUE-8", given=undecodable, effort=0.3)
+@check("VALUE-8", given=undecodable, effort=0.2)
 def undecodable_entry_is_forgotten(ctx: Context, kind: str, cut: int, serializer: int) -> None:
     """`forget` removes an entry that cannot be decoded."""
     client, task_id = ctx.client(serializer=_binary_serializer(ctx, serializer)), ctx.new_id()
@@ -403,8 +403,8 @@ def _deflated(data: bytes, level: int, end: int) -> bytes:
 
 @check(
     "VALUE-11",
-    given={"result": portable_values, "level": st.integers(0, 9), "size": st.sampled_from([0, 4_096, 2**20])},
-    effort=0.2,
+    given={"result": portable_values, "level": st.integers(0, 9), "size": st.sampled_from([0, 4_096, 2**16])},
+    effort=0.1,
 )
 def compressed_payload_is_read(ctx: Context, result: Value, level: int, size: int) -> None:
     """A compressed payload is read by a client that was told nothing of compression."""
