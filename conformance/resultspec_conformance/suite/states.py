@@ -146,7 +146,7 @@ _placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
 
 
 @check(
-    "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-8", "STATE-9", "STATE-10", "STATE-11",
+    "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", "STATE-11",
     "READ-4", "META-2",
     given={"program": st.lists(_placed_steps, min_size=1, max_size=12)},
 )  # fmt: skip
