@@ -42,7 +42,7 @@ class FalsyExceptionsLost(Correct):
         return super().prepare(value, state)
 
 
-@broken("EXC-1", "arguments-in-reverse", also=["EXC-2", "EXC-6", "VALUE-10"])
+@broken("EXC-1", "arguments-in-reverse", also=["EXC-2", "EXC-6", "META-14", "VALUE-10"])
 class ArgumentsInReverse(Correct):
     """Calls a class that is not one of Python with the arguments in reverse."""
 

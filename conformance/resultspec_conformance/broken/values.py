@@ -41,7 +41,7 @@ class ChangesValues(Correct):
 # -- the portable domain -------------------------------------------------------------------------
 
 
-@broken("VALUE-1", "falsy-values-dropped", also=["VALUE-2"])
+@broken("VALUE-1", "falsy-values-dropped", also=["VALUE-2", "STATE-1"])
 class FalsyValuesDropped(ChangesValues):
     """Stores null for a result that is false in a condition."""
 
@@ -59,7 +59,7 @@ class TextsStripped(ChangesValues):
         return item.strip() if isinstance(item, str) else item
 
 
-@broken("VALUE-1", "floats-rounded")
+@broken("VALUE-1", "floats-rounded", also=["STATE-1"])
 class FloatsRounded(ChangesValues):
     """Stores numbers with no more than six significant digits."""
 
@@ -77,7 +77,7 @@ class IntegersOf32Bits(ChangesValues):
         return (item + 2**31) % 2**32 - 2**31 if isinstance(item, int) and not isinstance(item, bool) else item
 
 
-@broken("VALUE-1", "texts-cut", also=["VALUE-2", "VALUE-4"])
+@broken("VALUE-1", "texts-cut", also=["VALUE-2", "VALUE-4", "STATE-15"])
 class TextsCut(ChangesValues):
     """Cuts texts after 255 characters, as a VARCHAR does."""
 
@@ -86,7 +86,7 @@ class TextsCut(ChangesValues):
         return item[:255] if isinstance(item, str) else item
 
 
-@broken("VALUE-1", "truth-values-are-numbers")
+@broken("VALUE-1", "truth-values-are-numbers", also=["STATE-1"])
 class TruthValuesAreNumbers(ChangesValues):
     """Stores 0 and 1 for false and true."""
 
@@ -201,7 +201,7 @@ class WhatDecodesIsNotChecked(Correct):
             raise EncodeError(type(error).__name__) from error
 
 
-@broken("VALUE-2", "blob-of-64-kib", also=["VALUE-4"])
+@broken("VALUE-2", "blob-of-64-kib", also=["VALUE-4", "STATE-15"])
 class BlobOf64KiB(Correct):
     """Cuts a text so that the payload has no more than 64 KiB, as a BLOB of MySQL does."""
 

@@ -105,7 +105,7 @@ def portable_length_comes_back(ctx: Context, length: int) -> None:
     """Text and lists of up to 32 KiB encoded come back whole."""
     serializer = serializer_of(ctx, 0)
     _round_trip(ctx, "VALUE-1", "x" * (length - 1) + "y", serializer)
-    _round_trip(ctx, "VALUE-1", ["12345678"] * (length // 12) + ["end"], serializer)
+    _round_trip(ctx, "VALUE-1", ["12345abc"] * (length // 12) + ["end"], serializer)
 
 
 # -- values beyond it ----------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def long_value_is_kept_or_refused(ctx: Context, length: int) -> None:
     """Values of more than 32 KiB are kept or refused, never cut."""
     serializer = serializer_of(ctx, 0)
     _faithful_or_refused(ctx, "x" * (length - 1) + "y", serializer)
-    _faithful_or_refused(ctx, ["12345678"] * (length // 12) + ["end"], serializer)
+    _faithful_or_refused(ctx, ["12345abc"] * (length // 12) + ["end"], serializer)
 
 
 @check("VALUE-2", cases=[{"value": value} for value in WIDE], needs=["tagged"])
