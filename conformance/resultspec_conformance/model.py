@@ -60,6 +60,15 @@ Possible = frozenset[Write | None]
 
 NOTHING: Possible = frozenset({None})
 
+MEMBER_RULES: Mapping[str, str] = {
+    "result": "VALUE-1",
+    "traceback": "META-5",
+    "children": "META-7",
+    "group_id": "META-11",
+    "parent_id": "META-11",
+}
+"""The requirement that a member breaks which is wrong, and is not that of another write either."""
+
 
 def after_store(there: Write | None, arriving: Write, late_unready: str | None) -> Possible:
     """Return what may be there after a store; ``late_unready`` None: the choice is not declared, either is possible."""
@@ -88,22 +97,34 @@ def instant(date_done: Value) -> dt.datetime | None:
     return moment
 
 
+def expected_members(there: Write | None) -> dict[str, Value]:
+    """Return what a reader must find where ``there`` is stored, by member; null for empty children (META-8)."""
+    if there is None:
+        return {"status": "PENDING", "result": None}
+    return {
+        "status": there.state,
+        "result": expected_result(there),
+        "traceback": there.traceback,
+        "children": list(there.children) if there.children else None,
+        "group_id": there.group_id,
+        "parent_id": there.parent_id,
+    }
+
+
 def wrong_members(there: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
     """Return the members of a meta that are not what a reader must find for ``there``, and what they must be."""
-    if there is None:
-        expected: dict[str, Value] = {"status": "PENDING", "result": None}
-    else:
-        expected = {
-            "status": there.state,
-            "result": expected_result(there),
-            "traceback": there.traceback,
-            # null and [] may be read one for the other (META-8)
-            "children": list(there.children) if there.children else None,
-            "group_id": there.group_id,
-            "parent_id": there.parent_id,
-        }
     found = {**meta, "children": meta.get("children") or None}
-    return {name: value for name, value in expected.items() if not same(found.get(name), value)}
+    return {name: value for name, value in expected_members(there).items() if not same(found.get(name), value)}
+
+
+def left_over(there: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
+    """Return the members that are wrong for ``there`` because they are those of another write."""
+    rest = [expected_members(other) for other in others if other != there]
+    return [
+        name
+        for name in wrong_members(there, meta)
+        if meta.get(name) and any(same(meta[name], other[name]) for other in rest)
+    ]
 
 
 def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
@@ -119,7 +140,8 @@ class Model:
     """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
 
     ``rules``: the requirement that decided the last change of each task; ``wholeness``: the one that forbids to mix the
-    entry that is there now with another; ``earlier``: what may have been there before that change.
+    entry that is there now with another; ``earlier``: what may have been there before that change; ``written``: all
+    that was ever stored.
     """
 
     late_unready: str | None
@@ -127,6 +149,7 @@ class Model:
     rules: dict[str, str] = field(default_factory=dict)
     wholeness: dict[str, str] = field(default_factory=dict)
     earlier: dict[str, Possible] = field(default_factory=dict)
+    written: dict[str, list[Write]] = field(default_factory=dict)
 
     def possible(self, task_id: str) -> Possible:
         """Return what may be there."""
@@ -142,6 +165,7 @@ class Model:
     def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
         """A store has returned; or, not ``certain``, its fate is unknown."""
         before = self.possible(task_id)
+        self.written.setdefault(task_id, []).append(arriving)
         self.rules[task_id] = self.rule_for(task_id, arriving)
         after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
         self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
@@ -164,7 +188,19 @@ class Model:
             self.entries[task_id] = explained
             return self.rules.get(task_id, "META-2"), None
         nearest = min(possible, key=lambda there: len(wrong_members(there, meta)))
-        unchanged = any(complaint(there, meta) is None for there in self.earlier.get(task_id, ()))
-        blended = not unchanged and not {"status", "result"} & set(wrong_members(nearest, meta))
-        broken = (self.wholeness if blended else self.rules).get(task_id, "META-2")
-        return broken, complaint(nearest, meta)
+        return self._blame(task_id, nearest, meta), complaint(nearest, meta)
+
+    def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
+        """Return the requirement that a meta breaks which is most like that of ``nearest``, and is not the same."""
+        rule = self.rules.get(task_id, "META-2")
+        wrong = wrong_members(nearest, meta)
+        unchanged = any(complaint(there, meta) is None for there in self.earlier.get(task_id, ()) if there)
+        if nearest is None or unchanged or "status" in wrong:
+            return rule
+        remains = left_over(nearest, self.written[task_id], meta)
+        if remains:
+            return rule if "result" in remains else self.wholeness[task_id]
+        name = next(iter(wrong))
+        if name == "result" and nearest.state in STATES.sets["EXCEPTION"]:
+            return "EXC-1"
+        return MEMBER_RULES[name]

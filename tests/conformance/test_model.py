@@ -57,9 +57,10 @@ def test_blame_falls_on_the_sentence_that_decided() -> None:
     """The requirement that a wrong read breaks is the one that decides the last pair, or that forbids mixing."""
     model = Model("latest")
     model.store("t", Write(1, "SUCCESS", 1))
-    model.store("t", Write(2, "FAILURE", ExceptionData("ValueError", "builtins", ())))
+    model.store("t", Write(2, "FAILURE", ExceptionData("ValueError", "builtins", ()), traceback="of 2"))
     assert model.read("t", {"status": "FAILURE", "result": None})[0] == "STATE-3"
     assert model.read("t", {**meta_of(Write(1, "SUCCESS", 1)), "traceback": "of 2"})[0] == "STATE-9"
+    assert model.read("t", {**meta_of(Write(1, "SUCCESS", 1)), "traceback": "of none"})[0] == "META-5"
     model.forget("t")
     assert model.possible("t") == NOTHING
     assert model.read("t", meta_of(Write(1, "SUCCESS", 1)))[0] == "READ-4"

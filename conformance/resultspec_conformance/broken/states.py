@@ -6,7 +6,7 @@ from typing import Any
 
 from resultspec import STATES
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct import Correct
+from resultspec_conformance.broken.correct import Correct, DecodeError
 
 
 @broken("STATE-1", "custom-states-upper-cased")
@@ -18,7 +18,7 @@ class CustomStatesUpperCased(Correct):
         return super().check_state(state).upper()
 
 
-@broken("STATE-1", "custom-states-refused")
+@broken("STATE-1", "custom-states-refused", also=["META-1", "META-9", "META-11", "WAIT-2"])
 class CustomStatesRefused(Correct):
     """Takes the seven named states only."""
 
@@ -83,7 +83,7 @@ class PrecedenceRefused(Correct):
         return super().keeps(there, arriving) or (there == "STARTED" and arriving == "RETRY")
 
 
-@broken("STATE-5", "same-state-not-stored-again")
+@broken("STATE-5", "same-state-not-stored-again", also=["KEY-4"])
 class SameStateNotStoredAgain(Correct):
     """Ignores a store of the state that is there, so that progress never moves."""
 
@@ -130,7 +130,10 @@ class _Merging(Correct):
         """Build a meta out of two."""
         built = super().build(task_id, result, state, traceback, request)
         payload = self.link.get(self.key(task_id))
-        there: Mapping[str, Any] = self.load(payload, task_id) if payload is not None else {}
+        try:
+            there: Mapping[str, Any] = self.load(payload, task_id) if payload is not None else {}
+        except DecodeError:
+            there = {}
         kept = {name: there[name] for name in self.merged if there.get(name) and not built.get(name)}
         return {**built, **kept}
 
@@ -142,7 +145,7 @@ class TracebackSurvives(_Merging):
     merged = ("traceback",)
 
 
-@broken("STATE-8", "parent-survives")
+@broken("STATE-8", "parent-survives", also=["META-11"])
 class ParentSurvives(_Merging):
     """Keeps parent and group of an earlier request."""
 
@@ -175,7 +178,7 @@ class RefusedStoreRaises(Correct):
         return True
 
 
-@broken("STATE-11", "tombstones")
+@broken("STATE-11", "tombstones", also=["STATE-5", "READ-6", "KEY-7"])
 class Tombstones(Correct):
     """Remembers which tasks succeeded and refuses later stores even after they were forgotten."""
 

@@ -8,7 +8,7 @@ from resultspec import STATES
 from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context
-from resultspec_conformance.model import Model, Write, complaint
+from resultspec_conformance.model import Model, Write, complaint, left_over
 from resultspec_conformance.strategies import (
     custom_states,
     portable_values,
@@ -68,15 +68,14 @@ def every_pair(ctx: Context, there: str | None, arrives: str, bare: bool) -> Non
     after = writer.meta(task_id)
     kept, expected = (first, f"{there} stays") if action == "keep" else (second, f"{arrives} is there")
     ctx.require(rule, after["status"] == kept.state, got=f"state {show(after['status'])}", allowed=expected)
-    whole = complaint(kept, after)
     stayed = there is not None and same(after["result"], before["result"])
     ctx.require(rule, stayed == (action == "keep"), got=after, allowed=f"the entry of run {kept.number}")
     if action == "keep":
         ctx.require("STATE-9", after == before, got=after, allowed=f"the entry as it was: {show(before)}")
     else:
-        ctx.require(
-            "STATE-8", whole is None, got=whole or "", allowed="the arriving entry, whole, and nothing of the other"
-        )
+        remains = left_over(second, [first], after)
+        got = ", ".join(f"{name} {show(after[name])}" for name in remains)
+        ctx.require("STATE-8", not remains, got=got, allowed="nothing of run 1")
 
 
 @check("STATE-1", given={"state": custom_states, "result": portable_values})
@@ -147,7 +146,7 @@ _placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
 
 @check(
     "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", "STATE-11",
-    "READ-4", "META-2",
+    "READ-4", "META-2", "META-5", "META-7", "META-11", "VALUE-1", "EXC-1",
     given={"program": st.lists(_placed_steps, min_size=1, max_size=12)},
 )  # fmt: skip
 def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
