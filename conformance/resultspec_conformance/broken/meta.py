@@ -316,7 +316,7 @@ class MissingMembersRefused(Correct):
         return shaped
 
 
-@broken("META-13", "no-id-no-entry")
+@broken("META-13", "no-id-no-entry", also=["META-4"])
 class NoIdNoEntry(Correct):
     """Takes an entry that names no task for the entry of none."""
 

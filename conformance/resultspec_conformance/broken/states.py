@@ -9,7 +9,7 @@ from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct import Correct, DecodeError
 
 
-@broken("STATE-1", "custom-states-upper-cased")
+@broken("STATE-1", "custom-states-upper-cased", also=["META-1", "META-9", "WAIT-2"])
 class CustomStatesUpperCased(Correct):
     """Writes every state in upper case."""
 
@@ -65,7 +65,7 @@ class SuccessOverSuccess(Correct):
         return super().keeps(there, arriving) and arriving != "SUCCESS"
 
 
-@broken("STATE-4", "failure-is-final")
+@broken("STATE-4", "failure-is-final", also=["EXC-7", "READ-5"])
 class FailureIsFinal(Correct):
     """Takes FAILURE for final too, so that a second run cannot succeed."""
 
@@ -92,7 +92,7 @@ class SameStateNotStoredAgain(Correct):
         return super().keeps(there, arriving) or (there == arriving and not STATES.is_ready(there))
 
 
-@broken("STATE-6", "first-failure-stays")
+@broken("STATE-6", "first-failure-stays", also=["KEY-4"])
 class FirstFailureStays(Correct):
     """Keeps the first failure against later ones."""
 
@@ -167,7 +167,7 @@ class RefusedStoreTouchesDate(Correct):
         return False
 
 
-@broken("STATE-10", "refused-store-raises")
+@broken("STATE-10", "refused-store-raises", also=["KEY-6", "KEY-8"])
 class RefusedStoreRaises(Correct):
     """Raises where a store loses to the SUCCESS that is there."""
 

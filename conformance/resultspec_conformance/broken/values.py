@@ -95,7 +95,7 @@ class TruthValuesAreNumbers(ChangesValues):
         return int(item) if isinstance(item, bool) else item
 
 
-@broken("VALUE-1", "numeric-texts-are-numbers")
+@broken("VALUE-1", "numeric-texts-are-numbers", also=["VALUE-2"])
 class NumericTextsAreNumbers(Correct):
     """Reads a text that looks like a number as a number."""
 
@@ -233,7 +233,7 @@ class UnencodableBecomesText(Correct):
         return prepared
 
 
-@broken("VALUE-3", "entry-removed-before-encoding", also=["VALUE-2"])
+@broken("VALUE-3", "entry-removed-before-encoding", also=["VALUE-2", "STATE-12"])
 class EntryRemovedBeforeEncoding(Correct):
     """Makes room for the entry before it knows whether it can encode it."""
 
