@@ -172,7 +172,8 @@ def progress_changes_no_deadline(ctx: Context, timeout: float, pause: float) -> 
     def attempt() -> float:
         task_id = ctx.new_id()
         wait = ctx.background(lambda: _run_out(ctx, waiter, task_id, timeout))
-        until = time.monotonic() + timeout + 2 * ctx.grace + 0.2
+        # long enough for a wait that begins anew at every message to stand out on a loaded machine
+        until = time.monotonic() + timeout + 2 * ctx.grace + 1.0
         while not wait.done() and time.monotonic() < until:
             writer.store(task_id, "still running", "PROGRESS")
             time.sleep(pause)
