@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import groupby, pairwise
 from threading import Barrier, Event
 from typing import Any
 
@@ -156,7 +156,7 @@ def success_once_read_is_read_again(ctx: Context, late: str) -> None:
     ctx.require(
         "STATE-14",
         set(after) <= {"SUCCESS"},
-        got=f"the states {seen[-20:]}",
+        got=f"the states {', then '.join(str(state) for state, _ in groupby(seen))}",
         allowed="nothing but SUCCESS after SUCCESS",
     )
 
