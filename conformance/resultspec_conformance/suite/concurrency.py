@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from resultspec import STATES
 from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.concurrency.linearizability import explain, steps_of
@@ -22,7 +23,8 @@ LATE = ("FAILURE", "STARTED", "REVOKED", "RETRY")
 
 def _late(client: Client, task_id: str, state: str, barrier: Barrier) -> None:
     barrier.wait()
-    late = ExceptionData("ValueError", "builtins", ("late",))
+    failed = state in STATES.sets["EXCEPTION"]
+    late: Value = ExceptionData("ValueError", "builtins", ("late",)) if failed else "late"
     for _ in range(BURST):
         client.attempt("store_result", task_id=task_id, result=late, state=state)
 
