@@ -45,6 +45,11 @@ class RunningServer(Protocol):
         """Where the server came from, for the report: ``redis-server 7.0.15 on PATH``. No password."""
         ...
 
+    @property
+    def throw_away(self) -> bool:
+        """Whether what is written there goes away with the server; not so for one that was given by URL."""
+        ...
+
     def stop(self) -> None:
         """Stop the server and remove what it has written. Idempotent. A server that was given by URL is
         left alone.
@@ -105,15 +110,15 @@ def running(name: str) -> Iterator[RunningServer]:
 
 @dataclass(frozen=True)
 class Served:
-    """A target that can be opened. ``origin``: where servers that were started for it came from, or empty."""
+    """A target that can be opened.
+
+    ``origin``: where servers that were started for it came from, or empty. ``throw_away``: whether what is written
+    there goes away with the run in any case.
+    """
 
     target: str
     origin: str = ""
-
-    @property
-    def throw_away(self) -> bool:
-        """Whether what is written there goes away with the run in any case."""
-        return bool(self.origin)
+    throw_away: bool = False
 
 
 def _not_a_target(target: str) -> UsageError:
@@ -139,13 +144,14 @@ def served(target: str) -> Iterator[Served]:
             if target not in server_entry_points():
                 raise _not_a_target(target)
             server = stack.enter_context(running(target))
-            yield Served(server.url, server.origin)
+            yield Served(server.url, server.origin, server.throw_away)
             return
-        origins = []
+        servers: list[RunningServer] = []
         if target.lower().startswith("exec:"):
             names = "|".join(map(re.escape, server_entry_points()))
             for name in sorted(set(re.findall(rf"\{{({names})\}}", target))) if names else ():
                 server = stack.enter_context(running(name))
                 target = target.replace(f"{{{name}}}", server.url)
-                origins.append(server.origin)
-        yield Served(target, ", ".join(origins))
+                servers.append(server)
+        throw_away = bool(servers) and all(server.throw_away for server in servers)
+        yield Served(target, ", ".join(server.origin for server in servers), throw_away)

@@ -195,6 +195,8 @@ def test_a_given_server_is_used_and_left_alone(server: RunningServer, monkeypatc
     monkeypatch.setenv(redis_server.URL_VARIABLE, server.url)
     with running("redis") as given:
         assert given.url == server.url
+        assert server.throw_away
+        assert not given.throw_away, "what a run has written there has to be removed, also when it is interrupted"
     with redis.Redis.from_url(server.url) as client:
         assert client.ping()
 

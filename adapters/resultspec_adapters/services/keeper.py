@@ -25,6 +25,7 @@ class KeptServer:
 
     url: str = field(repr=False)
     origin: str
+    throw_away: bool = field(default=True, init=False)
     _keeper: Keeper = field(repr=False)
 
     def stop(self) -> None:

@@ -34,6 +34,7 @@ class GivenServer:
 
     url: str = field(repr=False)
     origin: str
+    throw_away: bool = field(default=False, init=False)
 
     def stop(self) -> None:
         """Do nothing."""
