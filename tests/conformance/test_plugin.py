@@ -1,5 +1,6 @@
 """The pytest plugin, and the few-line test module of an author, as pytest itself runs them."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,11 +170,14 @@ def module_factory(app: object, **options: object) -> object:
     return object()
 
 
-def test_a_factory_is_found_by_module_or_by_file() -> None:
+def test_a_factory_is_found_by_module_or_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its module where a fresh process finds that, else by the file."""
     from resultspec_adapters.memory import MemoryBackend
 
     assert target_of(MemoryBackend) == "python:resultspec_adapters.memory:MemoryBackend"
+    # `python -m pytest` puts the current directory on the path, and so this very module within reach of its name
+    root = Path(__file__).parents[2]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry or ".").resolve() != root])
     assert target_of(module_factory) == f"python:{Path(__file__)}:module_factory"
 
 

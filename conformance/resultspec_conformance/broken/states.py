@@ -145,7 +145,7 @@ class TracebackSurvives(_Merging):
     merged = ("traceback",)
 
 
-@broken("STATE-8", "parent-survives", also=["META-11"])
+@broken("STATE-8", "parent-survives", also=["META-11", "STATE-5"])
 class ParentSurvives(_Merging):
     """Keeps parent and group of an earlier request."""
 
@@ -178,7 +178,7 @@ class RefusedStoreRaises(Correct):
         return True
 
 
-@broken("STATE-11", "tombstones", also=["STATE-5", "READ-6", "KEY-7"])
+@broken("STATE-11", "tombstones", also=["STATE-5", "READ-6", "KEY-7", "VALUE-1"])
 class Tombstones(Correct):
     """Remembers which tasks succeeded and refuses later stores even after they were forgotten."""
 
