@@ -1,7 +1,7 @@
 """A driver program in Python: any target of the suite, served by the driver protocol.
 
 ``python -m resultspec_adapters.process redis://127.0.0.1:6379/0`` reads requests from standard input and writes answers
-to standard output, a line each, as chapter 11 of the specification says. It shows that the protocol carries all that
+to standard output, a line each, as chapter 17 of the specification says. It shows that the protocol carries all that
 the suite asks, and it is a template: the class :class:`Driver` is what a port has to write in its own language.
 """
 

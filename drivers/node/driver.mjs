@@ -1,4 +1,4 @@
-// A driver over a Redis, written from the specification alone (spec/11-driver.md): node driver.mjs redis://HOST:PORT/DB
+// A driver over a Redis, written from the specification alone (spec/17-driver.md): node driver.mjs redis://HOST:PORT/DB
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inflateSync } from 'node:zlib'

@@ -34,7 +34,7 @@ from resultspec_conformance.subject import ClientOptions, Subject, Target, Usage
 from resultspec_conformance.values import ExceptionData
 
 ROOT = Path(__file__).parents[2]
-CHAPTER = (ROOT / "spec" / "11-driver.md").read_text(encoding="utf-8")
+CHAPTER = (ROOT / "spec" / "17-driver.md").read_text(encoding="utf-8")
 SABOTAGED = Path(__file__).with_name("sabotaged.py")
 PYTHON_DRIVER = [sys.executable, "-m", "resultspec_adapters.process"]
 

@@ -70,21 +70,21 @@ SABOTAGES = [
     ),
     Sabotage(
         "a sentence is stated twice",
-        "10-disabled.md",
+        "16-disabled.md",
         stated("DIS-3"),
         stated("DIS-3") * 2,
-        r"10-disabled\.md:\d+: DIS-3 is stated 2 times",
+        r"16-disabled\.md:\d+: DIS-3 is stated 2 times",
     ),
     Sabotage(
         "a sentence stands in another chapter",
-        "10-disabled.md",
+        "16-disabled.md",
         stated("DIS-3"),
         stated("DIS-3") + "\n" + stated("READ-1"),
-        r"(10-disabled|8-reads)\.md:\d+: READ-1 (is stated 2 times|belongs to 8-reads\.md)",
+        r"(16-disabled|8-reads)\.md:\d+: READ-1 (is stated 2 times|belongs to 8-reads\.md)",
     ),
     Sabotage(
         "a sentence has an id that is not registered",
-        "10-disabled.md",
+        "16-disabled.md",
         "**DIS-3** ",
         "**DIS-33** ",
         r"DIS-33 is (not in the register|mentioned)|DIS-3 is not stated",
@@ -182,10 +182,10 @@ SABOTAGES = [
     ),
     Sabotage(
         "a block of code is not closed",
-        "10-disabled.md",
+        "16-disabled.md",
         "It takes every argument",
         "```text\nIt takes every argument",
-        r"10-disabled\.md:\d+: the block of code is never closed|DIS-[23] is not stated",
+        r"16-disabled\.md:\d+: the block of code is never closed|DIS-[23] is not stated",
     ),
     Sabotage(
         "an error is described otherwise",
@@ -232,8 +232,8 @@ SABOTAGES = [
     Sabotage(
         "a level and its key word disagree",
         REGISTER,
-        'chapter = "10-disabled"\nlevel = "MUST"',
-        'chapter = "10-disabled"\nlevel = "SHOULD"',
+        'chapter = "16-disabled"\nlevel = "MUST"',
+        'chapter = "16-disabled"\nlevel = "SHOULD"',
         r"requirements\.toml:\d+: DIS-1 has the level SHOULD, and its key words are \['MUST'\]",
     ),
     Sabotage(
@@ -253,7 +253,7 @@ SABOTAGES = [
     Sabotage(
         "an entry names no chapter",
         REGISTER,
-        'id = "DIS-3"\nchapter = "10-disabled"',
+        'id = "DIS-3"\nchapter = "16-disabled"',
         'id = "DIS-3"\nchapter = "12-enabled"',
         r"DIS-3 (names the chapter 12-enabled|belongs to 12-enabled)",
     ),
@@ -377,7 +377,7 @@ def test_a_sabotage_is_found(sabotage: Sabotage, copy: Path, before: list[Findin
 
 def remove_chapter(root: Path) -> None:
     """Remove a whole chapter."""
-    (root / "10-disabled.md").unlink()
+    (root / "16-disabled.md").unlink()
 
 
 def break_json(root: Path) -> None:
@@ -411,7 +411,7 @@ def add_foreign_vector(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "finding"),
     [
-        (remove_chapter, "DIS-1 names the chapter 10-disabled, which does not exist"),
+        (remove_chapter, "DIS-1 names the chapter 16-disabled, which does not exist"),
         (break_json, "resultspec/operations.json:1: cannot be read"),
         (repeat_member, "resultspec/states.json:0: cannot be read: a member is given twice"),
         (break_encoding, "1-terms.md:0: cannot be read"),
@@ -445,13 +445,13 @@ def test_wrong_use_is_one_line(arguments: list[str], code: int, capsys: pytest.C
 
 def test_the_command_prints_findings_and_exits_with_1(copy: Path) -> None:
     """``python -m resultspec.lint`` prints path, line and message of each finding."""
-    path = copy / "10-disabled.md"
+    path = copy / "16-disabled.md"
     path.write_text(path.read_text(encoding="utf-8") + "\nIt MAY rest.\n", encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-m", "resultspec.lint", str(copy)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
-    assert re.search(r"^10-disabled\.md:\d+: the key word MAY stands outside a normative sentence$", run.stdout, re.M)
+    assert re.search(r"^16-disabled\.md:\d+: the key word MAY stands outside a normative sentence$", run.stdout, re.M)
 
 
 def test_an_installed_package_asks_for_the_directory(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Backends that break chapter 10: disabled ones."""
+"""Backends that break chapter 16: disabled ones."""
 
 from typing import Any
 

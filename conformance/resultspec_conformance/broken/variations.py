@@ -295,7 +295,7 @@ class NoConstructorCalled(Correct):
         return made
 
 
-# -- chapters 7 to 10 ----------------------------------------------------------------------------
+# -- chapters 7 to 9 and 16 ------------------------------------------------------------------------
 
 
 @variation("publishes-what-was-kept")

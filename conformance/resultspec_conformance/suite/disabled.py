@@ -1,4 +1,4 @@
-"""Checks of chapter 10: the disabled backend."""
+"""Checks of chapter 16: the disabled backend."""
 
 from resultspec import STATES
 from resultspec_conformance.checks import check
