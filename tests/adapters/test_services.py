@@ -15,9 +15,10 @@ import psutil
 import pytest
 import redis
 
-from resultspec_adapters.services import keeper, redis_binary, redis_server
+from resultspec_adapters.services import keeper, redis_binary, redis_server, ways
 from resultspec_adapters.services.kept import Unavailable
 from resultspec_adapters.services.ladder import Ladder, Way
+from resultspec_adapters.services.process import free_ports
 from resultspec_conformance.servers import RunningServer, load_source, running
 from resultspec_conformance.subject import SubjectError, UsageError
 
@@ -33,14 +34,7 @@ with running("redis") as server:
 """
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    """Poll a condition; return whether it has come true within the bound."""
-    deadline = time.monotonic() + BOUND_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
+Until = Callable[[Callable[[], bool]], bool]
 
 
 def process_and_directory(url: str) -> tuple[psutil.Process, Path]:
@@ -49,6 +43,11 @@ def process_and_directory(url: str) -> tuple[psutil.Process, Path]:
         process_id = client.info("server")["process_id"]
         directory = client.config_get("dir")["dir"]
     return psutil.Process(process_id), Path(directory)
+
+
+def way_to(name: str, binary: Path) -> Way:
+    """Return the way that runs a binary as a Redis."""
+    return ways.binary_way(name, "redis_binary", lambda: [str(binary)], redis_server.version)
 
 
 def servers_below(process_id: int) -> list[psutil.Process]:
@@ -155,7 +154,7 @@ def test_a_port_that_is_taken_costs_an_attempt_only() -> None:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
         taken = squatter.getsockname()[1]
-        free = next(redis_binary.free_ports())
+        free = next(free_ports())
         with redis_binary.running(binary, iter([taken, free])) as url:
             assert url == f"redis://127.0.0.1:{free}/0"
 
@@ -173,7 +172,7 @@ def test_a_binary_that_fails_shows_its_log(tmp_path: Path) -> None:
     binary = tmp_path / "redis-server"
     binary.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "server v=9.9.9" && exit\necho no memory; exit 7\n')
     binary.chmod(0o755)
-    way = redis_server.binary_way("a broken one", lambda: str(binary))
+    way = way_to("a broken one", binary)
     assert way.rung().available
     with pytest.raises(Unavailable, match=r"exit code 7; its log ends: no memory"):
         way.start()
@@ -183,9 +182,9 @@ def test_what_is_no_redis_is_refused(tmp_path: Path) -> None:
     """A file that does not run, or that tells no version, is no way; the reason names the file."""
     mute = tmp_path / "redis-server"
     mute.write_text("#!/bin/sh\nexit 0\n")
-    assert not redis_server.binary_way("no program", lambda: str(mute)).rung().available
+    assert not way_to("no program", mute).rung().available
     mute.chmod(0o755)
-    rung = redis_server.binary_way("a mute program", lambda: str(mute)).rung()
+    rung = way_to("a mute program", mute).rung()
     assert not rung.available
     assert str(mute) in rung.why
 
@@ -250,7 +249,7 @@ def test_an_engine_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.Mon
         began = time.monotonic()
         rung = redis_server.docker.rung()
         assert not rung.available
-        assert time.monotonic() - began < redis_server.LOOK_SECONDS + keeper.ENDING_SECONDS
+        assert time.monotonic() - began < ways.LOOK_SECONDS + keeper.ENDING_SECONDS
 
 
 def test_the_ladder_tries_in_order_and_stops_at_the_first() -> None:
@@ -262,13 +261,13 @@ def test_the_ladder_tries_in_order_and_stops_at_the_first() -> None:
     def untouchable() -> RunningServer:
         raise AssertionError("a later way was tried")
 
-    given = redis_server.GivenServer("redis://127.0.0.1", "somewhere")
-    ways = tuple(Way("way", lambda: "", start) for start in (refuse, lambda: given, untouchable))
-    assert Ladder("redis", ways).start() is given
+    given = ways.GivenServer("redis://127.0.0.1", "somewhere")
+    in_order = tuple(Way("way", lambda: "", start) for start in (refuse, lambda: given, untouchable))
+    assert Ladder("redis", in_order).start() is given
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
-def test_no_server_outlives_the_process_that_asked_for_it(number: signal.Signals) -> None:
+def test_no_server_outlives_the_process_that_asked_for_it(number: signal.Signals, until: Until) -> None:
     """However the process ends, its server and the server's directory are gone soon after."""
     with Script("") as script:
         server, directory = process_and_directory(script.url)
@@ -279,7 +278,7 @@ def test_no_server_outlives_the_process_that_asked_for_it(number: signal.Signals
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process together with its parent")
-def test_no_server_outlives_its_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_outlives_its_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
     """A keeper that is killed takes its server along."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with running("redis") as found:
@@ -291,7 +290,7 @@ def test_no_server_outlives_its_keeper(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_no_server_outlives_an_interrupted_check(number: signal.Signals) -> None:
+def test_no_server_outlives_an_interrupted_check(number: signal.Signals, until: Until) -> None:
     """A check that is interrupted ends, not as conformant, and its server and the server's directory with it."""
     with subprocess.Popen(
         [sys.executable, "-m", "resultspec_conformance", "check", "redis"],

@@ -1,4 +1,4 @@
-"""A Redis for the tests of drivers: that of RESULTSPEC_REDIS_URL, or one that is started for the session."""
+"""A Redis for tests: that of RESULTSPEC_REDIS_URL, or one that is started for the session."""
 
 from collections.abc import Iterator
 

@@ -1,26 +1,26 @@
-"""A Redis in a Docker container, by testcontainers. As a program it is a keeper of one.
+"""A server in a Docker container, by testcontainers. As a program it is a keeper of one.
 
-``redis_container look IMAGE`` tells whether an engine answers and has the image, ``redis_container start IMAGE`` runs
-it.
+``container look STORE IMAGE`` tells whether an engine answers and has the image, ``container start STORE IMAGE`` runs
+it as a server of that store (``images``).
 """
 
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from resultspec_adapters.services.images import IMAGES, USER, Image
 from resultspec_adapters.services.kept import Unavailable, answering, keep, tell
 
-REDIS_PORT = 6379
 ENGINE_SECONDS = 2
 """How long an engine may take to answer that it is there."""
 REQUEST_SECONDS = 60
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
+LOG_LINES = 5
 
 
 def _reason(error: BaseException) -> str:
@@ -77,31 +77,32 @@ def _pull(image: str) -> None:
         raise Unavailable(f"the image {image} cannot be pulled ({_reason(error)}); run: docker pull {image}") from None
 
 
-def _answers(host: str, port: int, password: str) -> bool:
-    heard = b""
-    try:
-        with socket.create_connection((host, port), timeout=1.0) as connection:
-            connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-            while b"+PONG" not in heard:
-                piece = connection.recv(4096)
-                if not piece:
-                    return False
-                heard += piece
-    except OSError:
-        return False
-    return True
+def _failed(container: Any, how: str) -> Unavailable:
+    log = b"\n".join(container.get_logs()).decode(errors="replace").splitlines()
+    end = [" ".join(line.split()) for line in log if line.strip()][-LOG_LINES:]
+    return Unavailable(f"the container {how}; its log ends: {' | '.join(end) or '(empty)'}")
 
 
-def _await(container: Any, password: str) -> str:
-    """Return the URL of the Redis in a container as soon as it answers. Raises Unavailable with the end of its log."""
+def _has_ended(container: Any) -> bool:
+    wrapped = container.get_wrapped_container()
+    wrapped.reload()
+    return bool(wrapped.status == "exited")
+
+
+def _await(container: Any, store: Image, password: str) -> str:
+    """Return the URL of the server in a container as soon as it answers. Raises Unavailable with the end of its log."""
     deadline = time.monotonic() + READY_SECONDS
-    host, port = container.get_container_host_ip(), int(container.get_exposed_port(REDIS_PORT))
-    while not _answers(host, port, password):
+    try:
+        host, port = container.get_container_host_ip(), int(container.get_exposed_port(store.port))
+    except TimeoutError:  # a container that has ended publishes no port
+        raise _failed(container, "ended") from None
+    while not store.greeting.answered(host, port, USER, password):
+        if _has_ended(container):
+            raise _failed(container, "ended")
         if time.monotonic() > deadline:
-            log = b"".join(container.get_logs()).decode(errors="replace").strip().splitlines()
-            raise Unavailable(f"the container did not answer; its log ends: {' | '.join(log[-5:]) or '(empty)'}")
+            raise _failed(container, f"did not answer within {READY_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
-    return f"redis://:{password}@{host}:{port}/0"
+    return store.url.format(password=password, address=f"{host}:{port}")
 
 
 def _remove(name: str) -> None:
@@ -112,8 +113,8 @@ def _remove(name: str) -> None:
 
 
 @contextmanager
-def running(image: str) -> Iterator[str]:
-    """Run an image of Redis that saves nothing, and give its URL. Raises Unavailable.
+def running(name: str, image: str) -> Iterator[str]:
+    """Run an image as a server of a store, and give its URL. Raises Unavailable.
 
     Docker publishes a port on every interface of the machine, hence the password.
     """
@@ -122,22 +123,24 @@ def running(image: str) -> Iterator[str]:
         _pull(image)
     from testcontainers.core.container import DockerContainer
 
-    name, password = f"resultspec-redis-{secrets.token_hex(6)}", secrets.token_hex(16)
-    settings = ["--save", "", "--appendonly", "no", "--requirepass", password]
-    container = DockerContainer(image).with_name(name).with_exposed_ports(REDIS_PORT)
+    store = IMAGES[name]
+    called, password = f"resultspec-{name}-{secrets.token_hex(6)}", secrets.token_hex(16)
+    container = DockerContainer(image).with_name(called).with_exposed_ports(store.port)
+    for variable, value in store.environment(password).items():
+        container.with_env(variable, value)
     try:
-        container.with_command(["redis-server", *settings]).start()
-        yield _await(container, password)
+        container.with_command(list(store.command(password))).start()
+        yield _await(container, store, password)
     finally:
         # by its name: a container that was created and could not start is unknown to some releases of testcontainers
-        _remove(name)
+        _remove(called)
 
 
-def main(verb: str, image: str) -> None:
+def main(verb: str, name: str, image: str) -> None:
     """Answer one verb, ``look`` or ``start``."""
     # the keeper itself removes the container; the reaper of testcontainers would be a second image to pull
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-    answering((lambda: look(image)) if verb == "look" else (lambda: keep(running(image))))
+    answering((lambda: look(image)) if verb == "look" else (lambda: keep(running(name, image))))
 
 
 if __name__ == "__main__":
