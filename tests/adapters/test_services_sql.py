@@ -19,7 +19,7 @@ from resultspec_adapters.services import mariadb_binary, mariadb_server, postgre
 from resultspec_adapters.services.kept import Unavailable
 from resultspec_adapters.services.ladder import Ladder, Way
 from resultspec_adapters.services.process import free_ports
-from resultspec_conformance.servers import RunningServer
+from resultspec_conformance.servers import RunningServer, served
 from resultspec_conformance.subject import SubjectError, UsageError
 
 Until = Callable[[Callable[[], bool]], bool]
@@ -329,6 +329,18 @@ def test_every_rung_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, sou
     with pytest.raises(SubjectError) as caught:
         source.start()
     assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [f"{r.name}: {r.why}" for r in rungs]
+
+
+def test_a_program_can_ask_for_several_servers() -> None:
+    """Each name stands for the URL of a server, which ends with the block."""
+    if not (WAYS["mariadb"].rung().available and SOURCES["postgresql"].ways[-1].rung().available):
+        pytest.skip("one of the servers is missing here")
+    with served("exec:driver {postgresql} {mariadb}") as found:
+        _program, *urls = found.target.removeprefix("exec:").split()
+        assert [urlsplit(url).scheme for url in urls] == ["postgresql", "mysql"]
+        processes = [listener(url) for url in urls]
+        assert found.throw_away
+    assert all(map(is_gone, processes))
 
 
 def test_the_newest_release_of_the_distribution_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
