@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -38,6 +39,9 @@ class Server:
         try:
             parse: Callable[[str], Mapping[str, Any]] = parse_url
             self._options: dict[str, Any] = {**parse(url), **options}
+            if "db" not in self._options and urlsplit(url).path.strip("/") and not url.startswith("unix:"):
+                # redis-py would take database 0 in the place of one that it cannot read
+                raise ValueError("the database is no number")
         except ValueError:
             # the message may hold a part of the password
             raise ImproperlyConfigured(f"{self.shown} is no URL of a Redis") from None

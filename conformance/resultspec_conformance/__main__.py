@@ -1,6 +1,41 @@
-"""``python -m resultspec_conformance`` is the command ``resultspec``."""
+"""The command ``resultspec``, which is ``python -m resultspec_conformance`` too: what has to be in order before the
+suite is imported.
+"""
 
-from resultspec_conformance.cli import main
+import os
+import sys
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+def _open_standard_streams() -> None:
+    """Open nothing in the place of a standard stream that is closed: whoever writes there must not hit another file."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    while opened <= 2:
+        opened = os.dup(opened)
+    os.close(opened)
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
+def main() -> None:
+    """Run the command."""
+    _open_standard_streams()
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("resultspec: the current directory does not exist any more; change to another one.", file=sys.stderr)
+        sys.exit(USAGE)
+    try:
+        from resultspec_conformance import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        # while modules are imported
+        sys.exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from resultspec_conformance import cli_info
-from resultspec_conformance.command import answered, color, require_writable, width, write
+from resultspec_conformance.command import (
+    OutputClosedError,
+    answered,
+    color,
+    drop_output,
+    require_writable,
+    say,
+    width,
+    write,
+)
 from resultspec_conformance.render import console
 from resultspec_conformance.report import Report
 from resultspec_conformance.rerun import Seen
@@ -48,7 +57,9 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
-    call_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a call counts as hung.")] = 10.0,
+    call_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hung.")
+    ] = 10.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Judge a backend.
@@ -70,8 +81,12 @@ def check(
         known=read(known_failures, all_checks()) if known_failures else (),
     )
     found = run(target, options, observer(quiet=quiet))
+    # the verdict counts, whoever has stopped reading
+    try:
+        say(console.render(found, width(), color=color()).rstrip("\n"))
+    except OutputClosedError:
+        drop_output()
     _write_all(found, report, junit, html, markdown)
-    typer.echo(console.render(found, width(), color=color()), nl=False)
     raise typer.Exit(found["exit_code"])
 
 
@@ -111,14 +126,14 @@ def _show(seen: Seen, expected: str) -> int:
     """Print what a counterexample did this time; return the exit code that belongs to it."""
     name = seen.result.name
     if seen.failure is not None:
-        typer.echo(console.failure_text(seen.failure, width(), color=color()), nl=False)
+        say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
         broke = seen.failure["requirement"]
-        typer.echo(f"{name} failed again" if broke == expected else f"{name} failed otherwise: {broke}, not {expected}")
+        say(f"{name} failed again" if broke == expected else f"{name} failed otherwise: {broke}, not {expected}")
         return 1
     if seen.result.status == "passed":
-        typer.echo(f"{name} did not fail this time, in {seen.attempts} attempts")
+        say(f"{name} did not fail this time, in {seen.attempts} attempts")
         return 0
-    typer.echo(f"{name} {seen.result.status}: {seen.result.message}")
+    say(f"{name} {seen.result.status}: {seen.result.message}")
     return 4 if seen.result.status == "unobserved" else 3
 
 
@@ -159,9 +174,9 @@ def selftest(
         seed=seed,
         jobs=jobs,
         brief=brief,
-        progress=lambda trial: typer.echo("\n".join(trial_lines(trial, width()))),
+        progress=lambda trial: say("\n".join(trial_lines(trial, width()))),
     )
-    typer.echo("\n".join(summary_lines(outcome, width(), partial=bool(only))))
+    say("\n".join(summary_lines(outcome, width(), partial=bool(only))))
     write(report, json.dumps(outcome.to_json(), indent=1) + "\n")
     raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
 

@@ -11,7 +11,7 @@ import typer
 
 from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.requirements import CLASSES
-from resultspec_conformance.command import answered, width
+from resultspec_conformance.command import answered, say, width
 from resultspec_conformance.render.text import printable, wrapped
 from resultspec_conformance.subject import SubjectError, UsageError
 
@@ -51,7 +51,7 @@ def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids 
     from resultspec_conformance.selection import require_known
 
     for requirement in [require_known(one) for one in ids]:
-        typer.echo("\n".join(printable(line) for line in _explanation(requirement, width())))
+        say("\n".join(printable(line) for line in _explanation(requirement, width())))
 
 
 @answered
@@ -65,11 +65,11 @@ def requirements(
     validate(Selection(tuple(classes or ())), {})
     found = [one for one in REQUIREMENTS.values() if one.conformance_class in (classes or CLASSES)]
     if as_json:
-        typer.echo(json.dumps({"spec_version": SPEC_VERSION, "requirements": [asdict(one) for one in found]}, indent=1))
+        say(json.dumps({"spec_version": SPEC_VERSION, "requirements": [asdict(one) for one in found]}, indent=1))
         return
     for one in found:
         head = f"{one.id:<9} {one.level:<7} {one.conformance_class:<8} {one.severity:<13} "
-        typer.echo("\n".join(wrapped(one.statement, width(), head, " " * 10)))
+        say("\n".join(wrapped(one.statement, width(), head, " " * 10)))
 
 
 def _read(file: str) -> bytes:
@@ -93,12 +93,12 @@ def validate(
 
     findings = examine(_read(file))
     if not findings:
-        typer.echo("valid: a task meta as a writer of the specification makes it")
+        say("valid: a task meta as a writer of the specification makes it")
         return
     fatal = any(finding.fatal for finding in findings)
-    typer.echo("not valid: " + ("no reader takes it" if fatal else "a reader takes it, but no writer may make it"))
+    say("not valid: " + ("no reader takes it" if fatal else "a reader takes it, but no writer may make it"))
     for finding in findings:
-        typer.echo("\n".join(wrapped(f"{finding.requirement}: {printable(finding.text)}", width(), "  ", "    ")))
+        say("\n".join(wrapped(f"{finding.requirement}: {printable(finding.text)}", width(), "  ", "    ")))
     raise typer.Exit(1)
 
 
@@ -135,9 +135,9 @@ def _server_lines() -> Iterator[str]:
 @answered
 def targets() -> None:
     """Say what can be tested on this machine, and how to get the rest."""
-    typer.echo("Targets by scheme:")
+    say("Targets by scheme:")
     for line in _adapter_lines():
-        typer.echo(printable(line))
-    typer.echo("Servers that can be started for a run, by name; the first way that is there is taken:")
+        say(printable(line))
+    say("Servers that can be started for a run, by name; the first way that is there is taken:")
     for line in _server_lines():
-        typer.echo(printable(line))
+        say(printable(line))

@@ -10,6 +10,10 @@ from resultspec_conformance.subject import ClientOptions, Connection
 from resultspec_conformance.values import Value
 
 
+class RunEnded(BaseException):
+    """The run is over: nobody waits for what a check would find. Nothing that a check catches, nor Hypothesis."""
+
+
 class InFlight:
     """The calls that have not returned yet, each with the moment at which it counts as hung.
 
@@ -21,12 +25,18 @@ class InFlight:
         self.call_timeout = call_timeout
         self.seconds = 0.0
         self.calls = 0
+        self.ended = False
         self._lock = threading.Lock()
         self._running: dict[int, tuple[float, Operation, History]] = {}
         self._busy_since = 0.0
 
     def enter(self, operation: Operation, history: History, extra: float = 0.0) -> None:
-        """Note that a call begins which may take ``extra`` seconds more than others."""
+        """Note that a call begins which may take ``extra`` seconds more than others.
+
+        Raises RunEnded once ``ended`` is set: no call begins any more.
+        """
+        if self.ended:
+            raise RunEnded
         now = time.monotonic()
         with self._lock:
             if not self._running:

@@ -3,11 +3,14 @@ interruption.
 """
 
 import functools
+import os
 import shutil
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, ParamSpec, TypeVar
@@ -25,6 +28,12 @@ R = TypeVar("R")
 USAGE = 2
 FAILED = 3
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""What a shell shows of a program such as ``cat`` whose reader has gone."""
+
+
+class OutputClosedError(Exception):
+    """Whoever read standard output reads no more, as ``head`` does."""
 
 
 def width() -> int:
@@ -34,33 +43,66 @@ def width() -> int:
 
 def color() -> bool:
     """Whether standard output is a terminal that is to be painted."""
-    return sys.stdout.isatty()
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """Write lines to standard output. Raises OutputClosedError, and SubjectError where it cannot be written."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise OutputClosedError from None
+    except OSError as error:
+        raise SubjectError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def say_error(message: str) -> None:
     """Write a message to standard error, without a password."""
-    typer.echo(f"resultspec: {redact_text(message)}", err=True)
+    with suppress(OSError):
+        typer.echo(f"resultspec: {redact_text(message)}", err=True)
 
 
 def write(path: Path | None, text: str) -> None:
-    """Write a file, if one was asked for. Raises UsageError."""
+    """Write a file, if one was asked for. Raises SubjectError."""
     if path is None:
         return
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise SubjectError(f"cannot write {path}: {error.strerror}") from error
 
 
 def require_writable(*paths: Path | None) -> None:
     """Raise UsageError for a file that could not be written, before a run is made for it."""
-    for path in paths:
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+    given = [path for path in paths if path is not None]
+    for path in given:
+        if path.is_dir() or not path.absolute().parent.is_dir():
             raise UsageError(f"cannot write {path}: give the name of a file in a directory that exists.")
+        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise UsageError(f"cannot write {path}: permission denied.")
+    for path, times in Counter(path.absolute() for path in given).items():
+        if times > 1:
+            raise UsageError(f"{path} is to be written twice: give each kind of report a file of its own.")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
     raise KeyboardInterrupt
+
+
+def _take_signals() -> None:
+    """Let what asks a program to end interrupt it, as the keyboard does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    hang_up = getattr(signal, "SIGHUP", None)
+    # under nohup, who closes the terminal does not mean us
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        signal.signal(hang_up, _interrupt)
+
+
+def drop_output() -> None:
+    """Send what is still to be written to nowhere, lest the interpreter complains about it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def answered(function: Callable[P, R]) -> Callable[P, R]:
@@ -68,9 +110,12 @@ def answered(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> R:
-        signal.signal(signal.SIGTERM, _interrupt)
+        _take_signals()
         try:
             return function(*args, **kwargs)
+        except OutputClosedError:
+            drop_output()
+            raise typer.Exit(OUTPUT_CLOSED) from None
         except SubjectError as error:
             say_error(str(error))
             raise typer.Exit(error.exit_code) from error

@@ -21,6 +21,9 @@ from resultspec_conformance.subject import SubjectError, UsageError
 OPEN_SECONDS = 30.0
 """How long a target may take to open, beside the time of one call."""
 
+ENDING_SECONDS = 6.0
+"""How long a worker that was dismissed is waited for. It gives up by itself a little earlier."""
+
 
 @dataclass(frozen=True)
 class OpenTarget:
@@ -62,7 +65,7 @@ class Worker:
 
     ``claims`` are capabilities that are said in the place of the subject's own (``classes``, ``choices``);
     ``sys_path`` is where the worker looks for modules too. ``losses`` counts the processes that hung or
-    died.
+    died. ``traces``: whether the store may hold what checks have written.
     """
 
     target: str
@@ -73,6 +76,7 @@ class Worker:
     opened: OpenTarget | None = None
     losses: int = 0
     retired: bool = False
+    traces: bool = False
     _process: "subprocess.Popen[str] | None" = None
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
     _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
@@ -140,6 +144,7 @@ class Worker:
         """
         if self._process is None:
             self.start()
+        self.traces = True
         command = {
             "do": "check",
             "name": check.name,
@@ -171,8 +176,26 @@ class Worker:
         if self._process is not None and self._process.poll() is None and self.opened is not None:
             with suppress(WorkerDied):
                 complaint = self._ask({"do": "close"}, 10.0).get("error", "")
+                self.traces = False
         self.kill()
         return complaint
+
+    def dismiss(self) -> None:
+        """Tell the worker that the run is over: it stops what it does, cleans up and ends, whatever becomes of us."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+
+    def end(self) -> None:
+        """Dismiss the worker, and kill it if it does not end in time."""
+        process = self._process
+        if process is None:
+            return
+        self.dismiss()
+        with suppress(subprocess.TimeoutExpired):
+            self.traces = process.wait(ENDING_SECONDS) != 0 and self.traces
+        self.kill()
 
     def retire(self) -> None:
         """End the worker for good: whoever still uses it, in another thread, gets SubjectError."""
@@ -204,7 +227,8 @@ class Worker:
             line = self._answers.get(timeout=timeout)
         except queue.Empty:
             raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
-        except OSError:
+        except (OSError, ValueError):
+            # the worker is gone, or was dismissed by another thread
             line = None
         if line is None:
             raise WorkerDied(f"the process of the backend ended {self._how_it_ended(process)}")

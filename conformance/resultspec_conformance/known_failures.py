@@ -61,7 +61,7 @@ def _places(path: str, text: str, count: int) -> list[str]:
     heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[\s*known\s*\]\]", line)]
     if len(heads) != count:
         return [path] * count
-    ends = [*heads[1:], len(lines)]
+    ends = [*heads, len(lines)][1:]
     return [_quote(path, lines, start, end) for start, end in zip(heads, ends, strict=True)]
 
 

@@ -82,6 +82,8 @@ def _parse(text: bytes) -> tuple[Any, list[str]]:
         raise _Unreadable(f"it is not JSON: {error}") from error
     except RecursionError as error:
         raise _Unreadable("it is nested too deeply") from error
+    except ValueError as error:
+        raise _Unreadable("a number has more digits than a reader takes") from error
     return document, twice
 
 

@@ -1,6 +1,7 @@
 """Telling how far a run is, on standard error."""
 
 import sys
+from contextlib import suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -59,7 +60,9 @@ class Lines(Silent):
         """Tell of a check that did not pass."""
         if result.status != "passed":
             about = f" ({result.failure.requirement})" if result.failure else ""
-            print(f"{result.name}: {result.status}{about}", file=sys.stderr, flush=True)
+            # who reads the log may have gone: that is no reason to end the run
+            with suppress(OSError):
+                print(f"{result.name}: {result.status}{about}", file=sys.stderr, flush=True)
 
 
 class Bar:

@@ -78,8 +78,11 @@ class _Execution:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             except BaseException:
                 self._give_up("the run was interrupted")
+                # all are told before the first is waited for: a second interruption may end us in between
                 for worker in workers:
-                    worker.kill()
+                    worker.dismiss()
+                for worker in workers:
+                    worker.end()
                 raise
             for future in done:
                 future.result()
@@ -119,7 +122,7 @@ class _Execution:
 
 
 def _remove_traces(worker: Worker) -> None:
-    """Remove what an interrupted run has written: the target is opened once more, and closed in good order."""
+    """Remove what a worker has written that could not do it itself: the target is opened once more, and closed."""
     with suppress(SubjectError):
         worker.kill()
         worker.start()
@@ -131,16 +134,14 @@ def ended(worker: Worker, target: Served) -> Iterator[Worker]:
     """Stop a worker at the end of the block, also if that is interrupted."""
     try:
         yield worker
-    except SubjectError:
-        worker.kill()
-        raise
-    except BaseException:
-        if target.throw_away or worker.opened is None:
+        worker.stop()
+    finally:
+        if target.throw_away:
             worker.kill()
         else:
-            _remove_traces(worker)
-        raise
-    worker.stop()
+            worker.end()
+            if worker.traces:
+                _remove_traces(worker)
 
 
 @contextmanager

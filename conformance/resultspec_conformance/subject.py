@@ -86,7 +86,7 @@ class Probe(Protocol):
         ...
 
     def ping(self) -> None:
-        """Raise SubjectError if the store itself cannot be reached."""
+        """Raise SubjectError if the store itself cannot be reached, takes no writes, or has lost what was in it."""
         ...
 
     def close(self) -> None:

@@ -2,11 +2,13 @@
 run.
 
 It reads commands as lines of JSON from its standard input and answers each with one line. What the backend
-prints goes to standard error: the stream of answers is kept apart from the beginning.
+prints goes to standard error: the stream of answers is kept apart from the beginning. When its input ends, the run is
+over, in whatever way: the worker stops what it does, removes what it has written, and ends.
 """
 
 import json
 import os
+import queue
 import sys
 import threading
 import time
@@ -17,7 +19,7 @@ from typing import IO, Any
 
 from resultspec_conformance.checks import all_checks, available
 from resultspec_conformance.claims import claiming
-from resultspec_conformance.client import InFlight
+from resultspec_conformance.client import InFlight, RunEnded
 from resultspec_conformance.context import Session
 from resultspec_conformance.execute import CheckResult, Status, execute, failure_of
 from resultspec_conformance.operation import History, Operation, Outcome
@@ -26,6 +28,9 @@ from resultspec_conformance.subject import Subject, SubjectError, WireProbe
 from resultspec_conformance.targets import open_target
 
 HUNG_EXIT = 70
+
+ENDING_SECONDS = 5.0
+"""How long a worker whose run is over may take to remove what it has written."""
 
 
 @dataclass
@@ -49,6 +54,7 @@ class _Worker:
         self.in_flight = InFlight()
         self.session: Session | None = None
         self.running: str | None = None
+        self._over_since: float | None = None
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
@@ -57,10 +63,22 @@ class _Worker:
         """
         while True:
             time.sleep(0.05)
+            if self._over_since is not None and time.monotonic() - self._over_since > ENDING_SECONDS:
+                os._exit(HUNG_EXIT)
             overdue = self.in_flight.overdue()
             if overdue is not None:
-                self.answers.send(self._hung(*overdue))
-                os._exit(HUNG_EXIT)
+                try:
+                    self.answers.send(self._hung(*overdue))
+                finally:
+                    os._exit(HUNG_EXIT)
+
+    def _read(self, commands: IO[str], waiting: "queue.Queue[str | None]") -> None:
+        """Take commands in while others are worked on, so that the end of the run is noticed at once."""
+        for line in commands:
+            waiting.put(line)
+        self.in_flight.ended = True
+        self._over_since = time.monotonic()
+        waiting.put(None)
 
     def _hung(self, operation: Operation, history: History) -> dict[str, Any]:
         """Return the answer for a call that did not return."""
@@ -80,7 +98,7 @@ class _Worker:
             name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
             seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
         )  # fmt: skip
-        return {"result": result.to_json(), "hung": True}
+        return {"result": result.to_json(), "hung": True, "lost": self._lost(self.session.subject)}
 
     def open(
         self, target: str, run: str, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
@@ -124,7 +142,7 @@ class _Worker:
         finally:
             self.running = None
         answer: dict[str, Any] = {"result": result.to_json()}
-        if result.status in ("violated", "error"):
+        if result.status != "passed":
             answer["lost"] = self._lost(self.session.subject)
         return answer
 
@@ -143,12 +161,25 @@ class _Worker:
         return ""
 
     def close(self) -> dict[str, Any]:
-        if self.session is not None:
-            self.session.close()
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
         return {"closed": True}
 
     def serve(self, commands: IO[str]) -> None:
-        for line in commands:
+        """Serve commands until there are no more; clean up in any case."""
+        waiting: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, args=(commands, waiting), daemon=True).start()
+        try:
+            self._serve(waiting)
+        except (RunEnded, BrokenPipeError):
+            # nobody waits for the answer
+            pass
+        finally:
+            self.close()
+
+    def _serve(self, waiting: "queue.Queue[str | None]") -> None:
+        while (line := waiting.get()) is not None:
             command = json.loads(line)
             verb = command.pop("do")
             try:

@@ -32,6 +32,12 @@ def broke(requirement: str, name: str = CHECK) -> CheckResult:
     return CheckResult(name, "violated", failure=Failure(requirement, "got", "allowed", {}, [], {}))
 
 
+def test_an_empty_list_knows_of_nothing() -> None:
+    """A file that is empty, or has nothing but a comment, is a list without entries."""
+    assert parse("", "known.toml", all_checks()) == ()
+    assert parse("# none left\n", "known.toml", all_checks()) == ()
+
+
 def test_entries_are_read_with_their_place() -> None:
     """Each entry knows the line that it comes from, and its counterexample."""
     text = entry(f'requirement = "STATE-3"\nreason = "to be fixed"\nreplay = "{TOKEN}"')

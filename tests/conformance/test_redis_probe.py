@@ -1,5 +1,6 @@
 """The probe of a Redis, against a real server: keys and channels as they are, and only our connections cut."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import redis
 
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.probes.redis import RedisProbe
+from resultspec_conformance.probes.sockets import local_ports
 from resultspec_conformance.servers import running
 from resultspec_conformance.subject import SubjectError, WireProbe
 
@@ -182,6 +184,29 @@ def test_connections_of_other_processes_are_left_alone(probe: RedisProbe, url: s
         parent.stdin.write("\n")
         parent.stdin.flush()
         assert parent.stdout.readline() == "b'PONG'\n"
+
+
+def test_only_open_connections_of_this_process_and_its_children_are_ours() -> None:
+    """IPv4 and IPv6 alike, and those of a child; not one that is closed, which the kernel remembers for a minute."""
+    child = "import socket, sys; s = socket.create_connection((sys.argv[1], int(sys.argv[2]))); sys.stdin.read()"
+    for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
+        with socket.create_server((host, 0), family=family) as server:
+            here = server.getsockname()
+            mine = socket.create_connection(here[:2])
+            server.accept()[0].close()
+            closed = mine.getsockname()[1]
+            mine.close()
+            open_one = socket.create_connection(here[:2])
+            accepted = [server.accept()[0]]
+            command = [sys.executable, "-c", child, host, str(here[1])]
+            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+                accepted.append(server.accept()[0])
+                found = local_ports()
+                assert {open_one.getsockname()[1], accepted[1].getpeername()[1]} <= found
+                assert closed not in found
+                process.kill()
+            for one in (open_one, *accepted):
+                one.close()
 
 
 def test_nothing_to_cut_is_zero(probe: RedisProbe) -> None:

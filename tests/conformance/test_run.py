@@ -198,7 +198,7 @@ def test_servers_are_started_for_a_target_and_stopped(target: str) -> None:
     assert eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in mine))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("target", ["memory://", "redis"])
 def test_an_interrupted_run_leaves_nothing_behind(target: str, number: signal.Signals, tmp_path: Path) -> None:
     """Workers and servers end, the exit code is 130, and there is no traceback."""

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, cast
 
-import psutil
 import redis
 
+from resultspec_conformance.probes.redis_health import Health
+from resultspec_conformance.probes.sockets import local_ports
 from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import Notification, SubjectError
 
@@ -71,6 +72,10 @@ class RedisProbe:
                 f"{redact_text(url)} is no URL of a Redis.\n"
                 "Write redis://USER:PASSWORD@HOST:PORT/DB, and %-escape the password."
             ) from error
+        try:
+            self._health = Health(self._client, url, prefix)
+        except redis.RedisError as error:
+            raise unreachable(url, error) from error
         self.ping()
 
     def key(self, task_id: str) -> str:
@@ -120,7 +125,7 @@ class RedisProbe:
 
         The server may be shared: what others have opened is told apart by the ports at this end.
         """
-        ours = _local_ports()
+        ours = local_ports()
         client = cast(Any, self._client)
         victims = [
             entry["id"]
@@ -130,9 +135,9 @@ class RedisProbe:
         return sum(int(client.client_kill_filter(_id=victim)) for victim in victims)
 
     def ping(self) -> None:
-        """Raise SubjectError if the Redis cannot be reached."""
+        """Raise SubjectError if the Redis cannot be reached, takes no writes, or has lost what was in it."""
         try:
-            self._client.ping()
+            self._health.require()
         except redis.RedisError as error:
             raise unreachable(self.url, error) from error
 
@@ -145,16 +150,6 @@ class RedisProbe:
     def close(self) -> None:
         """Close the probe's connections."""
         self._client.close()
-
-
-def _local_ports() -> set[int]:
-    """Return the local TCP ports of this process and its children."""
-    this = psutil.Process()
-    return {
-        connection.laddr.port
-        for process in [this, *this.children(recursive=True)]
-        for connection in process.net_connections(kind="tcp")
-    }
 
 
 def _escaped(text: str) -> str:
