@@ -16,6 +16,7 @@ from hypothesis.strategies import SearchStrategy
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.subject import CuttingProbe, Probe, RowProbe, WireProbe
 from resultspec_conformance.values import Value
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -110,7 +111,14 @@ def all_checks() -> Mapping[str, Check]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def available(capabilities: Capabilities, *, probe: bool, wire: bool, in_process: bool) -> frozenset[str]:
+def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool) -> frozenset[str]:
     """Return the names of what a subject provides and the suite can see: what ``needs`` may ask for."""
-    views = {"probe": probe, "wire": wire, "in-process": in_process}
+    views = {
+        "probe": probe is not None,
+        "payload": probe is not None and not isinstance(probe, RowProbe),
+        "wire": isinstance(probe, WireProbe),
+        "rows": isinstance(probe, RowProbe),
+        "cut": isinstance(probe, CuttingProbe),
+        "in-process": in_process,
+    }
     return capabilities.provided | {name for name, there in views.items() if there}

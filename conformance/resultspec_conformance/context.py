@@ -16,7 +16,16 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.client import Client, InFlight
 from resultspec_conformance.operation import History, Outcome
-from resultspec_conformance.subject import ClientOptions, Connection, Probe, Subject, SubjectError, WireProbe
+from resultspec_conformance.subject import (
+    ClientOptions,
+    Connection,
+    CuttingProbe,
+    Probe,
+    RowProbe,
+    Subject,
+    SubjectError,
+    WireProbe,
+)
 from resultspec_conformance.values import Value, show
 
 T = TypeVar("T")
@@ -128,6 +137,14 @@ class Context:
         return probe
 
     @property
+    def rows(self) -> RowProbe:
+        """The probe of tables."""
+        probe = self.probe
+        if not isinstance(probe, RowProbe):
+            raise Unobserved("the subject's probe does not see rows")
+        return probe
+
+    @property
     def grace(self) -> float:
         """The tolerance of an upper bound in seconds: the larger of 100 ms and three round trips, and the
         resolution.
@@ -160,7 +177,10 @@ class Context:
         Shared connections are closed too, lest the next check is surprised by a dead one: a check that cuts
         works with fresh clients.
         """
-        cut = self.wire.cut_connections()
+        probe = self.probe
+        if not isinstance(probe, CuttingProbe):
+            raise Unobserved("the subject's probe cannot cut connections")
+        cut = probe.cut_connections()
         self.session.drop_connections()
         return cut
 

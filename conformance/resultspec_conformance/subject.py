@@ -75,14 +75,18 @@ class InProcess(Protocol):
 
 
 class Probe(Protocol):
-    """The suite's own view of the store: the raw bytes of a task's entry."""
+    """The suite's own view of the store: the raw bytes of a task's entry.
+
+    Where an entry is several columns, as in a table, it is read and written as one payload all the same: a meta in
+    json for columns that can be read as one, and otherwise the bytes of the result alone.
+    """
 
     def read(self, task_id: str) -> bytes | None:
         """Return the stored bytes of a task, or None."""
         ...
 
     def write(self, task_id: str, payload: bytes) -> None:
-        """Put bytes under a task, without a notification."""
+        """Put bytes under a task, without a notification; what `read` returned makes the same entry again."""
         ...
 
     def ping(self) -> None:
@@ -118,7 +122,29 @@ class Listener(Protocol):
 
 
 @runtime_checkable
-class WireProbe(Probe, Protocol):
+class CuttingProbe(Probe, Protocol):
+    """A probe that can cut connections."""
+
+    def cut_connections(self) -> int:
+        """Cut all connections of other clients that belong to the subject; return how many there were."""
+        ...
+
+
+@runtime_checkable
+class RowProbe(Probe, Protocol):
+    """A probe of tables: the rows of tasks, a map of columns to values each."""
+
+    def row(self, task_id: str) -> Mapping[str, Value] | None:
+        """Return the row of a task, or None."""
+        ...
+
+    def put_row(self, row: Mapping[str, Value]) -> None:
+        """Put a row in the place of the one with its ``task_id``; columns that it does not name are null."""
+        ...
+
+
+@runtime_checkable
+class WireProbe(CuttingProbe, Protocol):
     """A probe of a key/value store: keys, channels and connections too."""
 
     def get(self, key: str) -> bytes | None:
@@ -147,10 +173,6 @@ class WireProbe(Probe, Protocol):
 
     def subscribers(self, channel: str) -> int:
         """Return how many subscriptions to a channel there are."""
-        ...
-
-    def cut_connections(self) -> int:
-        """Cut all connections of other clients that belong to the subject; return how many there were."""
         ...
 
 

@@ -24,7 +24,7 @@ from resultspec_conformance.context import Session
 from resultspec_conformance.execute import CheckResult, Status, execute, failure_of
 from resultspec_conformance.operation import History, Operation, Outcome
 from resultspec_conformance.redaction import passwords
-from resultspec_conformance.subject import Subject, SubjectError, WireProbe
+from resultspec_conformance.subject import Subject, SubjectError
 from resultspec_conformance.targets import open_target
 
 HUNG_EXIT = 70
@@ -110,13 +110,7 @@ class _Worker:
         subject = claiming(open_target(target, run), claims)
         self.session = Session(subject, run, self.in_flight)
         self.session.measure_round_trip()
-        probe = subject.probe
-        names = available(
-            subject.capabilities,
-            probe=probe is not None,
-            wire=isinstance(probe, WireProbe),
-            in_process=subject.in_process,
-        )
+        names = available(subject.capabilities, subject.probe, in_process=subject.in_process)
         return {
             "capabilities": subject.capabilities.to_json(),
             "available": sorted(names),

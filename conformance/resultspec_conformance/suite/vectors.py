@@ -71,25 +71,25 @@ _INVALID = _names(valid=False)
 _INVALID_TAGGED = _names(valid=False, applies="tagged")
 
 
-@check(*dict.fromkeys([*_cited("META-14", _VALID), "META-15"]), cases=_VALID)
+@check(*dict.fromkeys([*_cited("META-14", _VALID), "META-15"]), needs=["payload"], cases=_VALID)
 def valid_vector_is_read(ctx: Context, vector: str) -> None:
     """What each release of Celery, or a foreign writer, may have stored is read as the vectors say."""
     _require_read(ctx, vector)
 
 
-@check(*dict.fromkeys([*_cited("VALUE-10", _TAGGED), "META-15"]), cases=_TAGGED)
+@check(*dict.fromkeys([*_cited("VALUE-10", _TAGGED), "META-15"]), needs=["payload"], cases=_TAGGED)
 def vector_with_type_tags_is_read(ctx: Context, vector: str) -> None:
     """What the json serializer writes as a type tag is read as the value that it stands for."""
     _require_read(ctx, vector)
 
 
-@check(*_cited("VALUE-9", _INVALID), cases=_INVALID)
+@check(*_cited("VALUE-9", _INVALID), needs=["payload"], cases=_INVALID)
 def invalid_vector_is_refused(ctx: Context, vector: str) -> None:
     """What is no meta is refused, whatever it nearly is."""
     _require_refused(ctx, vector)
 
 
-@check(*_cited("VALUE-9", _INVALID_TAGGED), needs=["tagged"], cases=_INVALID_TAGGED)
+@check(*_cited("VALUE-9", _INVALID_TAGGED), needs=["payload", "tagged"], cases=_INVALID_TAGGED)
 def invalid_type_tag_is_refused(ctx: Context, vector: str) -> None:
     """A known type tag with a value that its type does not have is refused."""
     _require_refused(ctx, vector)

@@ -288,7 +288,7 @@ def interrupted_wait_leaves_no_subscription(ctx: Context) -> None:
 
 @check(
     "WAIT-13",
-    needs=["wire"],
+    needs=["cut"],
     cases=[{"cuts": 1, "stores": True}, {"cuts": 3, "stores": True}, {"cuts": 1, "stores": False}],
     blame_hang="WAIT-13",
 )

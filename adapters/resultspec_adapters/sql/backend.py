@@ -1,0 +1,223 @@
+"""The backend over the tables of a database."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from resultspec_adapters.sql.database import Database
+from resultspec_adapters.sql.faults import TablesChanged
+from resultspec_adapters.sql.rows import RowCodec, text
+from resultspec_adapters.sql.statements import Row, Statements, channel
+from resultspec_adapters.sql.tables import TableNames, prepare, remove
+from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
+from resultspec_reference import exceptions, meta
+from resultspec_reference.app import AppProtocol, setting
+from resultspec_reference.base import BaseBackend
+from resultspec_reference.errors import DecodeError
+from resultspec_reference.guard import Guard
+from resultspec_reference.keyvalue import naming
+from resultspec_reference.meta import TaskMeta
+from resultspec_reference.retry import with_retries
+from resultspec_reference.states import is_ready
+from resultspec_reference.watch import PollingWatch, Watch
+
+T = TypeVar("T")
+
+POLL: Final = 0.1
+"""Seconds between two reads of a waiter, where nothing tells it of a change."""
+
+NOTIFIED_REREAD: Final = 1.0
+"""The same where something does: a foreign writer may not."""
+
+
+class SqlBackend(BaseBackend):
+    """A result backend in the tables of a SQLite, PostgreSQL, MariaDB or MySQL.
+
+    ``url`` is that of SQLAlchemy, or of Celery with ``db+`` before it; where it names no driver, psycopg and
+    PyMySQL are taken. ``sqlite://`` is a database in memory, of this backend alone. Besides the options of
+    `BaseBackend` it takes ``table_names`` (a map that may have ``task``; None: the setting
+    ``database_table_names``), ``table_prefix``, which is put before every name that is made, ``engine_options``
+    of SQLAlchemy (None: the setting ``database_engine_options``), ``retry_policy``, and ``database``, one that
+    is shared with other backends of the process. Raises ImproperlyConfigured for a URL or options that are of no
+    use, and at the first use for a table that is something else; nothing is connected until it is needed.
+    """
+
+    def __init__(self, app: AppProtocol, url: str = "sqlite://", **options: Any) -> None:
+        given: Mapping[str, str] | None = options.pop("table_names", None)
+        self._prefix: str = options.pop("table_prefix", "")
+        engine_options = options.pop("engine_options", None) or getattr(app.conf, "database_engine_options", None)
+        policy: Mapping[str, Any] | None = options.pop("retry_policy", None)
+        shared: Database | None = options.pop("database", None)
+        super().__init__(app, url=url, **options)
+        transport = setting(app, "result_backend_transport_options") or {}
+        self.retry_policy = MappingProxyType(
+            {**self.retry_policy, **transport.get("retry_policy", {}), **(policy or {})}
+        )
+        self.database = shared or Database.of(url, engine_options)
+        self.names = TableNames.of(self._prefix, given or getattr(app.conf, "database_table_names", None) or {})
+        self._rows = RowCodec(self._codec)
+        self._kept: dict[str, frozenset[str]] = {}
+        self.reread_interval = NOTIFIED_REREAD if self.database.tells else POLL
+
+    def close(self) -> None:
+        """Do nothing: the connections are those of the process, and of its other backends."""
+
+    def make_tables(self) -> None:
+        """Make the tables that are not there, without trying again. Raises OperationalError, ImproperlyConfigured."""
+        self._known()
+
+    def remove_tables(self) -> None:
+        """Remove the tables, with all that is in them. Raises ValueError for tables whose names have no prefix."""
+        if not self._prefix:
+            raise ValueError("without a prefix this would remove what belongs to others")
+        with_retries(lambda: remove(self.database, self.names), self.retry_policy)
+        self._look_anew()
+
+    # -- storing -------------------------------------------------------------------------------
+
+    def _build_meta(
+        self, task_id: str, result: Any, status: str, traceback: str | None, request: object | None
+    ) -> TaskMeta:
+        if traceback is not None:
+            # not every database holds NUL in a text (META-6)
+            traceback = exceptions.printable(traceback).replace("\x00", "\\x00")
+        return super()._build_meta(task_id, result, status, traceback, request)
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        status: str,
+        traceback: str | None,
+        request: object | None,
+        **kwargs: Any,  # noqa: ARG002 - options of other backends, as in Celery
+    ) -> None:
+        row = self._rows.row(self._build_meta(task_id, result, status, traceback, request))
+
+        def put() -> None:
+            known = self._prepared(task_id)
+            statement = known.store(self._kept_by(status), notify=is_ready(status))
+            with self.database.connect() as connection:
+                connection.execute(statement, known.arguments(row))
+                if not known.layout.exact:
+                    self._require_own(connection, known, task_id)
+
+        self._with_retries(put)
+
+    def _kept_by(self, status: str) -> frozenset[str]:
+        if status not in self._kept:
+            self._kept[status] = Guard(status, self.late_unready, lambda _: None).kept
+        return self._kept[status]
+
+    @staticmethod
+    def _require_own(connection: sa.Connection, known: Statements, task_id: str) -> None:
+        """Require that the row to which the database takes an id is that of the id (ID-2)."""
+        found = connection.execute(known.read, {"of_task": task_id}).mappings().first()
+        if found is not None and found["task_id"] != task_id:
+            raise ValueError(
+                f"the collation of table {known.layout.table.name} takes {task_id!r} for task {found['task_id']!r}; "
+                "give the column task_id a binary collation without padding"
+            )
+
+    def _forget(self, task_id: str) -> None:
+        def remove_row() -> None:
+            known = self._prepared(task_id)
+            with self.database.connect() as connection:
+                if known.layout.exact:
+                    connection.execute(known.forget, {"of_task": task_id})
+                    return
+                found = self._row(connection, known, task_id)
+                if found is not None:
+                    connection.execute(known.forget_number(found["id"]))
+
+        self._with_retries(remove_row)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _get_task_meta_for(self, task_id: str) -> TaskMeta:
+        return self._with_retries(lambda: self._read_once(task_id))
+
+    def _read_once(self, task_id: str) -> TaskMeta:
+        known = self._prepared(task_id)
+        with self.database.connect() as connection:
+            return self._read_over(connection, known, task_id)
+
+    def _read_over(self, connection: sa.Connection, known: Statements, task_id: str) -> TaskMeta:
+        with naming(task_id), self.database.errors():
+            try:
+                row = self._row(connection, known, task_id)
+            except (ValueError, TypeError, LookupError) as error:
+                raise DecodeError(f"a column holds what is none of its type: {error}") from error
+            return self._meta_of(task_id, row)
+
+    @staticmethod
+    def _row(connection: sa.Connection, known: Statements, task_id: str) -> Row | None:
+        found = connection.execute(known.read, {"of_task": task_id}).mappings().first()
+        return dict(found) if found is not None and found["task_id"] == task_id else None
+
+    def _meta_of(self, task_id: str, row: Row | None) -> TaskMeta:
+        if row is None:
+            return meta.unknown(task_id)
+        return meta.complete(self.meta_from_decoded(self._rows.meta(row)), task_id)
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def _look(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - one read has none
+        return PollingWatch(lambda: self._fetch(task_id, self._read_once))
+
+    @contextmanager
+    def _open_watch(self, task_id: str, limit: float) -> Iterator[Watch]:  # noqa: ARG002 - as above
+        known = self._prepared(task_id)
+
+        def read(connection: sa.Connection) -> TaskMeta:
+            return self._fetch(task_id, lambda task_id: self._read_over(connection, known, task_id))
+
+        if not self.database.tells:
+            yield PollingWatch(lambda: self._fetch(task_id, self._read_once))
+            return
+        watch = (
+            CountedWatch(self.database, read)
+            if self.database.kind == "sqlite"
+            else NotifiedWatch(self.database, read, channel(self.names.task, task_id))
+        )
+        with closing(watch):
+            yield watch
+
+    # -- the tables ----------------------------------------------------------------------------
+
+    @property
+    def _dialect(self) -> str:
+        return "mysql" if self.database.kind in ("mysql", "mariadb") else self.database.kind
+
+    def _prepared(self, task_id: str) -> Statements:
+        """Return the statements for the table as it is. Raises ValueError for an id that its column does not hold."""
+        found = self._known()
+        text("task id", task_id)
+        if len(task_id) > found.layout.id_length:
+            raise ValueError(f"an id in table {self.names.task} has at most {found.layout.id_length} characters")
+        return found
+
+    def _known(self) -> Statements:
+        known = self.database.known.get()
+        found: Statements | None = known.get(self.names)
+        if found is None:
+            found = known.setdefault(self.names, Statements(prepare(self.database, self.names), self._dialect))
+        return found
+
+    def _look_anew(self) -> None:
+        self.database.known.get().pop(self.names, None)
+
+    def _with_retries(self, action: Callable[[], T]) -> T:
+        return with_retries(functools.partial(self._looking_again, action), self.retry_policy)
+
+    def _looking_again(self, action: Callable[[], T]) -> T:
+        """Return what an action returns; after it has failed for the tables, look at them anew the next time."""
+        try:
+            return action()
+        except TablesChanged:
+            self._look_anew()
+            raise

@@ -1,0 +1,99 @@
+"""The statements: to read a row, to forget it, and to store it with the guard in the same statement.
+
+Storing is one statement, in which the database itself compares the state that is there with those that are kept
+(`resultspec_reference.guard.Guard.kept`). So no writer comes between, and a refused row leaves no trace.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from resultspec_adapters.sql.tables import Layout
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns."""
+
+
+def channel(table: str, task_id: str) -> str:
+    """Return the name of the channel of PostgreSQL on which a change of a task is told.
+
+    Names are limited to 63 bytes, so it is made of a hash: of the name of the table, a blank, and the id.
+    """
+    return "resultspec_" + hashlib.sha256(f"{table} {task_id}".encode()).hexdigest()[:40]
+
+
+class Statements:
+    """The statements for one table, each of which is made once. ``dialect`` is a name of SQLAlchemy's."""
+
+    def __init__(self, layout: Layout, dialect: str) -> None:
+        table, task_id = layout.table, sa.bindparam("of_task", type_=sa.String())
+        self.layout = layout
+        self.read: Final = sa.select(table).where(table.c.task_id == task_id)
+        self.forget: Final = sa.delete(table).where(table.c.task_id == task_id)
+        self._dialect = dialect
+        self._stores: dict[tuple[frozenset[str], bool], sa.Executable] = {}
+
+    def forget_number(self, number: int) -> sa.Delete:
+        """Return the statement that removes a row by its number."""
+        table = self.layout.table
+        return sa.delete(table).where(table.c.id == number)
+
+    def store(self, kept: frozenset[str], notify: bool) -> sa.Executable:
+        """Return the statement that stores a row, unless the one that is there is in a state that is kept.
+
+        It takes `arguments`. ``notify``: whether to tell who waits for the task, where the database can.
+        """
+        key = (kept, notify)
+        if key not in self._stores:
+            self._stores[key] = _store(self.layout, self._dialect, kept, notify)
+        return self._stores[key]
+
+    def arguments(self, row: Row) -> dict[str, Any]:
+        """Return the arguments of the statement that stores a row."""
+        table = self.layout.table
+        told = {"channel": channel(table.name, row["task_id"])} if self._dialect == "postgresql" else {}
+        return {**told, **{f"new_{name}": value for name, value in row.items() if name in table.c}}
+
+
+def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool) -> Any:
+    names = [column.name for column in layout.table.c if column.name != "id"]
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=layout.table.c[name].type) for name in names}
+    if layout.number is not None:
+        values["id"] = layout.number.next_value()
+    if dialect == "mysql":
+        return _on_duplicate(mysql.insert(layout.table).values(values), layout.table, names, kept)
+    if dialect == "sqlite":
+        return _on_conflict(sqlite.insert(layout.table).values(values), layout.table, names, kept)
+    stored = _on_conflict(postgresql.insert(layout.table).values(values), layout.table, names, kept)
+    if not notify:
+        return stored
+    done = stored.returning(sa.literal_column("1").label("done")).cte("stored")
+    told = sa.func.pg_notify(sa.bindparam("channel", type_=sa.String()), sa.literal_column("''"))
+    return sa.select(told).select_from(done)
+
+
+def _on_conflict(insert: Any, table: sa.Table, names: list[str], kept: frozenset[str]) -> Any:
+    replaced = sa.or_(table.c.status.is_(None), table.c.status.not_in(sorted(kept))) if kept else None
+    return insert.on_conflict_do_update(
+        index_elements=[table.c.task_id],
+        set_={name: insert.excluded[name] for name in names if name != "task_id"},
+        where=replaced,
+    )
+
+
+def _on_duplicate(insert: Any, table: sa.Table, names: list[str], kept: frozenset[str]) -> Any:
+    """Return the statement for MariaDB and MySQL, which has no condition of its own, and so one for each column.
+
+    The state comes last, since the conditions that follow an assignment see the new value. All texts are compared
+    as bytes: the collation of a table that somebody else made may fold them.
+    """
+    same = sa.cast(table.c.task_id, sa.LargeBinary) == sa.cast(insert.inserted.task_id, sa.LargeBinary)
+    state = sa.cast(table.c.status, sa.LargeBinary)
+    kept_bytes = [name.encode() for name in sorted(kept)]
+    allowed = sa.and_(same, sa.or_(table.c.status.is_(None), state.not_in(kept_bytes))) if kept else same
+    others = [name for name in names if name not in ("task_id", "status")]
+    pairs = [(name, sa.func.if_(allowed, insert.inserted[name], table.c[name])) for name in [*others, "status"]]
+    return insert.on_duplicate_key_update(pairs)

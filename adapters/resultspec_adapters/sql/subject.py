@@ -1,0 +1,69 @@
+"""A database put under test: each run has tables of its own, which are removed at its end."""
+
+import functools
+from typing import Any, Final
+
+from resultspec_adapters.sql.backend import SqlBackend
+from resultspec_adapters.sql.database import Database
+from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
+from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.probes import probe_for
+from resultspec_conformance.probes.sql import SqlProbe
+from resultspec_conformance.python_route import PythonSubject
+from resultspec_conformance.subject import Adapter, SubjectError, Target, UsageError
+from resultspec_reference.app import App
+from resultspec_reference.errors import ImproperlyConfigured, OperationalError
+
+CLASSES: Final = ("core", "waiting", "atomic")
+
+WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
+"""Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""
+
+
+def open_subject(target: Target) -> PythonSubject:
+    """Put a database under test.
+
+    Raises UsageError for a URL that is none, SubjectError for a database that cannot be reached or refuses us.
+    """
+    prefix = f"rs_{target.run}_"
+    try:
+        database = Database(target.text)
+        shared: dict[str, Any] = {"database": database} if database.in_memory else {}
+        make = functools.partial(SqlBackend, url=target.text, table_prefix=prefix, **shared)
+        janitor = make(app=App(), retry_policy={"max_retries": 3})
+    except ImproperlyConfigured as error:
+        raise UsageError(f"{error}.\nSee: resultspec targets") from None
+    try:
+        janitor.make_tables()
+    except OperationalError as error:
+        raise SubjectError(f"{error}.\nStart the server, or correct the URL, its rights or its space.") from None
+    except ImproperlyConfigured as error:
+        raise SubjectError(str(error)) from None
+    kind = "memory" if database.in_memory else database.kind
+    server = database.kind != "sqlite"
+    capabilities = Capabilities(
+        classes=CLASSES,
+        choices={"late_unready": SqlBackend.late_unready},
+        sharing={"memory": "thread", "sqlite": "process"}.get(kind, "host"),
+        serializers=SERIALIZERS,
+        values="tagged",
+        features=FEATURES | ({"connection"} if server else frozenset()),
+        store=None if database.in_memory else target.text,
+        prefix=prefix,
+        wake_up=WAKE_UP["mysql" if kind == "mariadb" else kind],
+        payload_limit=SqlBackend.payload_limit,
+        implementation={"name": f"resultspec SQL backend, {database.kind}", "language": "Python"},
+    )
+    probe = SqlProbe(database.engine, prefix, database.shown) if database.in_memory else probe_for(target.text, prefix)
+    return PythonSubject(factory(make), capabilities, probe, on_close=janitor.remove_tables)
+
+
+def _adapter(summary: str, example: str, server: str = "") -> Adapter:
+    return Adapter(open_subject, summary, example, extra="sql", server=server, construct=construct(SqlBackend))
+
+
+sqlite: Final = _adapter("results in a SQLite, with Celery's tables", "sqlite:///results.db")
+postgresql: Final = _adapter(
+    "results in a PostgreSQL, with Celery's tables and notifications", "postgresql://user@localhost/name", "postgresql"
+)
+mysql: Final = _adapter("results in a MariaDB or MySQL, with Celery's tables", "mysql://user@localhost/name", "mariadb")

@@ -1,0 +1,218 @@
+"""The tables: those that we make, and those that others made and we find.
+
+Names and columns are those of Celery's tables, so that either can read what the other stores. In tables that we
+make, ids and states have a binary collation, values have room, dates have microseconds, and there are the
+columns ``group_id`` and ``parent_id``, which Celery does not look at. A table that somebody else made is used as
+it is: what it has no column for is left out, and its reader is told so once.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from resultspec_adapters.sql.database import Database
+from resultspec_reference.errors import ImproperlyConfigured, OperationalError
+
+logger: Final = logging.getLogger(__name__)
+
+TASK_TABLE: Final = "celery_taskmeta"
+TASK_SEQUENCE: Final = "task_id_sequence"
+ID_LENGTH: Final = 155
+
+REQUIRED: Final = ("task_id", "status", "result", "date_done", "traceback")
+"""What a table must have to be one of task metas: the columns of every release of Celery."""
+
+OURS: Final = ("group_id", "parent_id")
+"""The columns that Celery's tables lack, and that a table has to have to keep all of a meta."""
+
+EXACT_COLLATIONS: Final = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+"""Collations of MariaDB and MySQL in which texts are equal only if they are the same, trailing blanks included."""
+
+
+PAUSES: Final = (0.0, 0.01, 0.1, 0.5)
+"""Seconds before each attempt to find or to make the table."""
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """What the table of the tasks is called, and the sequence that its rows are numbered by."""
+
+    task: str = TASK_TABLE
+    task_sequence: str = TASK_SEQUENCE
+
+    @classmethod
+    def of(cls, prefix: str, given: Mapping[str, str]) -> "TableNames":
+        """Return names with a prefix; ``given`` may have another name for the table of a ``task``."""
+        return cls(prefix + given.get("task", TASK_TABLE), prefix + TASK_SEQUENCE)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table as it was found.
+
+    ``exact``: whether the database takes two ids for equal only if they are the same text. ``number`` is what
+    gives a new row its number, None where the database does that by itself. ``id_length``: characters of an id.
+    """
+
+    table: sa.Table
+    exact: bool
+    number: sa.Sequence | None
+    id_length: int
+
+
+def _columns(collation: str | None) -> list[sa.Column[Any]]:
+    text: dict[str, Any] = {"charset": "utf8mb4", "collation": collation}
+    exact = sa.String(ID_LENGTH).with_variant(mysql.VARCHAR(ID_LENGTH, **text), "mysql")
+    state = sa.String(50).with_variant(mysql.VARCHAR(50, **text), "mysql")
+    long_text = sa.Text().with_variant(mysql.LONGTEXT(**text), "mysql")
+    value = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+    date = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+    return [
+        sa.Column("task_id", exact, nullable=False, unique=True),
+        sa.Column("status", state),
+        sa.Column("result", value),
+        sa.Column("date_done", date, index=True),
+        sa.Column("traceback", long_text),
+        sa.Column("children", value),
+        sa.Column("name", long_text),
+        sa.Column("args", value),
+        sa.Column("kwargs", value),
+        sa.Column("worker", long_text),
+        sa.Column("retries", sa.Integer),
+        sa.Column("queue", long_text),
+        sa.Column("stamps", value),
+        sa.Column("group_id", long_text),
+        sa.Column("parent_id", long_text),
+    ]
+
+
+def _own_table(names: TableNames, collation: str | None) -> sa.Table:
+    number = sa.Sequence(names.task_sequence)
+    key = sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        number,
+        server_default=number.next_value(),
+        primary_key=True,
+    )
+    return sa.Table(names.task, sa.MetaData(), key, *_columns(collation))
+
+
+def prepare(database: Database, names: TableNames) -> Layout:
+    """Return how the table of the tasks looks, which is made if it is not there.
+
+    Raises ImproperlyConfigured for a table that is something else, OperationalError if it cannot be made.
+    """
+    failure: OperationalError | None = None
+    for pause in PAUSES:
+        time.sleep(pause)
+        found = _look(database, names)
+        if found is not None:
+            return found
+        try:
+            _make(database, names)
+        except OperationalError as error:
+            # somebody else may be making it at the same time
+            failure = error
+    found = _look(database, names)
+    if found is None:
+        raise failure or OperationalError(f"{database.shown}: table {names.task} was made and is not there")
+    return found
+
+
+def _look(database: Database, names: TableNames) -> Layout | None:
+    with database.connect() as connection:
+        return _found(connection, names)
+
+
+def _make(database: Database, names: TableNames) -> None:
+    with database.connect() as connection:
+        table = _own_table(names, _collation(connection))
+        if not connection.dialect.supports_sequences:
+            table.c.id.server_default = None
+        if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
+            # a new file: readers and writers need not wait for each other, and a store costs one sync instead of three
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        table.create(connection, checkfirst=True)
+
+
+def remove(database: Database, names: TableNames) -> None:
+    """Remove the table and its sequence, which may be absent."""
+    with database.connect() as connection:
+        _own_table(names, None).drop(connection, checkfirst=True)
+
+
+def _collation(connection: sa.Connection) -> str | None:
+    """Return the collation for ids in a new table of MariaDB or MySQL, None for other databases."""
+    if connection.dialect.name != "mysql":
+        return None
+    known = sa.text("SELECT collation_name FROM information_schema.collations WHERE collation_name IN :names")
+    found = set(connection.execute(known.bindparams(sa.bindparam("names", EXACT_COLLATIONS, expanding=True))).scalars())
+    return next((name for name in EXACT_COLLATIONS if name in found), "utf8mb4_bin")
+
+
+def _found(connection: sa.Connection, names: TableNames) -> Layout | None:
+    """Return the layout of the table if there is one. Raises ImproperlyConfigured for one of no use."""
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(names.task):
+        return None
+    columns = {column["name"]: column for column in inspector.get_columns(names.task)}
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise ImproperlyConfigured(
+            f"table {names.task} is none of task results: it has no column {', '.join(missing)}; name another one"
+        )
+    if not _is_unique(inspector, names.task):
+        raise ImproperlyConfigured(
+            f"in table {names.task} a task may have several rows: make its column task_id unique"
+        )
+    _tell_of_missing(names.task, [name for name in OURS if name not in columns])
+    known = [column for column in _columns(None) if column.name in columns]
+    key = [sa.Column("id", sa.BigInteger)] if "id" in columns else []
+    return Layout(
+        table=sa.Table(names.task, sa.MetaData(), *key, *known),
+        exact=_is_exact(connection, names.task),
+        number=_number(connection, columns.get("id"), names.task_sequence),
+        id_length=getattr(columns["task_id"]["type"], "length", None) or ID_LENGTH,
+    )
+
+
+def _is_unique(inspector: sa.Inspector, table: str) -> bool:
+    single = ["task_id"]
+    if inspector.get_pk_constraint(table)["constrained_columns"] == single:
+        return True
+    if any(constraint["column_names"] == single for constraint in inspector.get_unique_constraints(table)):
+        return True
+    return any(index["unique"] and index["column_names"] == single for index in inspector.get_indexes(table))
+
+
+def _is_exact(connection: sa.Connection, table: str) -> bool:
+    if connection.dialect.name != "mysql":
+        return True
+    asked = sa.text(
+        "SELECT collation_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = 'task_id'"
+    )
+    return connection.execute(asked, {"table": table}).scalar() in EXACT_COLLATIONS
+
+
+def _number(connection: sa.Connection, key: Mapping[str, Any] | None, sequence: str) -> sa.Sequence | None:
+    """Return the sequence by which the client has to number a new row: Celery's tables have no default for it."""
+    if key is None or not connection.dialect.supports_sequences or connection.dialect.name == "sqlite":
+        return None
+    if key.get("default") is not None or key.get("autoincrement") is True or key.get("identity"):
+        return None
+    found = sa.Sequence(sequence)
+    found.create(connection, checkfirst=True)
+    return found
+
+
+def _tell_of_missing(table: str, missing: list[str]) -> None:
+    if missing:
+        cure = f"ALTER TABLE {table} " + ", ".join(f"ADD COLUMN {name} TEXT" for name in missing)
+        logger.warning("table %s does not keep %s; it does after: %s", table, " and ".join(missing), cure)

@@ -1,0 +1,116 @@
+"""Rows as payloads: how the row of a task reads as one string of bytes, and how bytes become a row.
+
+The checks of the classes that every backend claims speak of payloads, of which a key/value store has one for each
+task. Here a row whose values are json reads as the meta that such a store would keep, and a meta in json becomes a
+row. Any other bytes stand for the column ``result`` alone, of a task that has begun.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from resultspec_conformance.context import Unobserved
+from resultspec_conformance.values import Value, show
+
+TASK_TABLE: Final = "celery_taskmeta"
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns."""
+
+
+def _dumped(value: Value) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _some(value: Value) -> bytes | None:
+    return None if value is None else _dumped(value)
+
+
+def _text(value: Value) -> str | None:
+    if (isinstance(value, str) and "\x00" not in value and value.isprintable()) or value is None:
+        return value
+    raise Unobserved(f"a column of text does not take {show(value)}")
+
+
+def _lines(value: Value) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise Unobserved(f"a column of text does not take {show(value)}")
+
+
+def _number(value: Value) -> int | None:
+    if value is None or (type(value) is int and abs(value) < 2**31):
+        return value
+    raise Unobserved(f"a column of small integers does not take {show(value)}")
+
+
+def _moment(value: Value) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+
+
+_CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
+    "status": _text,
+    "result": _dumped,
+    "traceback": _lines,
+    "children": _some,
+    "date_done": _moment,
+    "group_id": _text,
+    "parent_id": _text,
+    "name": _text,
+    "args": _some,
+    "kwargs": _some,
+    "worker": _text,
+    "retries": _number,
+    "queue": _text,
+}
+"""How the member of a meta is put into the column of its name."""
+
+
+def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
+    """Return the row for a payload, without its id. Raises Unobserved for a meta that the columns do not hold."""
+    meta = _meta(payload)
+    if meta is None:
+        return {"status": "STARTED", "result": payload}
+    known = {name: value for name, value in meta.items() if name != "task_id"}
+    strange = sorted(name for name in known if name not in _CELLS or name not in columns)
+    if strange:
+        raise Unobserved(f"the table has no column for {', '.join(map(repr, strange))}")
+    return {name: _CELLS[name](value) for name, value in known.items()}
+
+
+def _meta(payload: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(payload.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("status"), str) and found["status"] else None
+
+
+def payload_of(row: Row) -> bytes:
+    """Return a row as a meta in json, or the bytes of its result where that is something else."""
+    try:
+        meta = {
+            "status": row["status"],
+            "result": _loaded(row.get("result")),
+            "traceback": row.get("traceback"),
+            "children": _loaded(row.get("children")),
+            "date_done": _instant(row.get("date_done")),
+            **{name: row[name] for name in ("group_id", "parent_id") if row.get(name) is not None},
+            "task_id": row["task_id"],
+        }
+        return _dumped(meta)
+    except (ValueError, TypeError, RecursionError):
+        found = row.get("result")
+        return b"" if found is None else bytes(found)
+
+
+def _loaded(payload: bytes | None) -> Any:
+    return None if payload is None else json.loads(bytes(payload).decode())
+
+
+def _instant(date: Any) -> str | None:
+    if date is None:
+        return None
+    moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
+    return moment.replace(tzinfo=UTC).isoformat()

@@ -1,0 +1,172 @@
+"""The probe of a database: rows of Celery's tables, through a connection of the suite's own."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import psutil
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from resultspec_conformance.context import Unobserved
+from resultspec_conformance.probes.rows import TASK_TABLE, payload_of, row_of
+from resultspec_conformance.redaction import redact_text
+from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.values import Value
+
+_DRIVERS: Final = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+
+
+def open_probe(store: str, prefix: str) -> "SqlProbe":
+    """Return the probe of a database by its URL. Raises SubjectError.
+
+    ``prefix`` is put before the names of the tables.
+    """
+    try:
+        url = sa.make_url(store.removeprefix("db+"))
+        engine = sa.create_engine(
+            url.set(drivername=_DRIVERS.get(url.drivername, url.drivername)), pool_size=1, max_overflow=0
+        )
+    except (exc.ArgumentError, ValueError):
+        # not the text of the error: it may quote a part of the password
+        raise SubjectError(
+            f"{redact_text(store)} is no URL of a database.\nWrite SCHEME://USER:PASSWORD@HOST/NAME"
+        ) from None
+    probe = SqlProbe if engine.dialect.name == "sqlite" else ServerProbe
+    return probe(engine, prefix, redact_text(store))
+
+
+class SqlProbe:
+    """A probe of the rows of one table. ``shown`` is the database, without its password."""
+
+    def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
+        self.prefix = prefix
+        self._engine = engine
+        self._shown = shown
+        self._name = prefix + TASK_TABLE
+        self._reflected: sa.Table | None = None
+        self.ping()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Lend a connection, in a transaction that ends with the block. Raises SubjectError."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except exc.DataError as error:
+            raise Unobserved(f"the database does not hold this: {error.orig}") from None
+        except exc.SQLAlchemyError as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: exc.SQLAlchemyError) -> SubjectError:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        secret = self._engine.url.password
+        said = said.replace(secret, "**") if secret else said
+        return SubjectError(
+            f"{self._shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
+        )
+
+    def _table(self, connection: sa.Connection) -> sa.Table | None:
+        if self._reflected is None and sa.inspect(connection).has_table(self._name):
+            self._reflected = sa.Table(self._name, sa.MetaData(), autoload_with=connection)
+        return self._reflected
+
+    def row(self, task_id: str) -> Mapping[str, Value] | None:
+        """Return the row of a task, or None."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                return None
+            found = connection.execute(sa.select(table).where(table.c.task_id == task_id)).mappings()
+            return next((dict(row) for row in found if row["task_id"] == task_id), None)
+
+    def put_row(self, row: Mapping[str, Value]) -> None:
+        """Put a row in the place of the one with its ``task_id``. Raises Unobserved if there is no table."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                raise Unobserved(f"there is no table {self._name}")
+            # no sequence gives a row a negative number
+            number = {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
+            connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
+            connection.execute(sa.insert(table), [{**number, **row}])
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the row of a task as a payload, or None."""
+        found = self.row(task_id)
+        return None if found is None else payload_of(found)
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
+        with self._connected() as connection:
+            table = self._table(connection)
+        columns = () if table is None else table.c.keys()
+        self.put_row({**row_of(payload, columns), "task_id": task_id})
+
+    def ping(self) -> None:
+        """Raise SubjectError if the database cannot be read, or, once the table is there, cannot be written."""
+        with self._connected() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+            there = self._table(connection) is not None
+        if there:
+            self.put_row({"task_id": "resultspec-ping", "status": "STARTED", "result": b"null"})
+
+    def forget_run(self) -> None:
+        """Remove the tables and sequences of the run, if it has a prefix."""
+        if not self.prefix:
+            return
+        with self._connected() as connection:
+            found = sa.inspect(connection)
+            for name in found.get_table_names():
+                if name.startswith(self.prefix):
+                    sa.Table(name, sa.MetaData()).drop(connection)
+            for name in found.get_sequence_names() if connection.dialect.supports_sequences else ():
+                if name.startswith(self.prefix):
+                    sa.Sequence(name).drop(connection)
+        self._reflected = None
+
+    def close(self) -> None:
+        """Close the probe's connections."""
+        self._engine.dispose()
+
+
+_CONNECTIONS: Final = {
+    "postgresql": "SELECT pid, client_port FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND client_port > 0",
+    "mysql": "SELECT id, substring_index(host, ':', -1) FROM information_schema.processlist"
+    " WHERE id <> connection_id() AND host LIKE '%:%'",
+}
+"""How the connections of others are found, with their ports at this end."""
+
+_CUTS: Final = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+
+
+class ServerProbe(SqlProbe):
+    """A probe of the rows of a server, whose connections it can cut."""
+
+    def cut_connections(self) -> int:
+        """Cut the connections of this process and its children, but the probe's own; return how many there were.
+
+        The server may be shared: what others have opened is told apart by the ports at this end.
+        """
+        dialect, ours, count = self._engine.dialect.name, _local_ports(), 0
+        with self._connected() as connection:
+            for number, port in connection.execute(sa.text(_CONNECTIONS[dialect])).all():
+                if int(port) in ours:
+                    connection.execute(sa.text(_CUTS[dialect].format(int(number))))
+                    count += 1
+        return count
+
+
+def _local_ports() -> set[int]:
+    """Return the local TCP ports of this process and its children."""
+    this = psutil.Process()
+    return {
+        connection.laddr.port
+        for process in [this, *this.children(recursive=True)]
+        for connection in process.net_connections(kind="tcp")
+    }
