@@ -45,6 +45,10 @@ _ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
 """What a driver is told when it connects, where the URL does not say otherwise."""
 
 
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
+"""Hosts to which no network leads, and so connections that need no encryption."""
+
+
 class Engines(NamedTuple):
     """What a process has: a pool of connections, and connections that belong to whoever opens them."""
 
@@ -104,9 +108,16 @@ class Database:
         # finds what is wrong with the options, and opens nothing
         self._engines.get()
 
+    def _usual(self) -> Iterator[tuple[str, Any]]:
+        """Yield what the driver is told when it connects, unless the URL says otherwise."""
+        yield from _ARGUMENTS.get(self._url.drivername, {}).items()
+        encrypts = any(name.startswith("ssl") for name in self._url.query)
+        if self._url.drivername == "mysql+pymysql" and self._url.host in _HERE and not encrypts:
+            # PyMySQL reads all certificates of the machine for each connection
+            yield "ssl_disabled", True
+
     def _make_engines(self) -> Engines:
-        usual = _ARGUMENTS.get(self._url.drivername, {})
-        given = {name: value for name, value in usual.items() if name not in self._url.query}
+        given = {name: value for name, value in self._usual() if name not in self._url.query}
         options: dict[str, Any] = {
             # every statement stands by itself
             "isolation_level": "AUTOCOMMIT",

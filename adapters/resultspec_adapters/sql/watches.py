@@ -7,11 +7,13 @@ so a waiter reads again after `SqlBackend.reread_interval` in any case.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from resultspec_adapters.sql.database import Database
+from resultspec_reference.errors import OperationalError
 from resultspec_reference.meta import TaskMeta
 
 STEP: Final = 0.02
@@ -34,8 +36,8 @@ class _OwnConnection:
         return self._read(self._connection)
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._database.errors():
+        """Close the connection, which may be lost already."""
+        with suppress(OperationalError), self._database.errors():
             self._connection.close()
 
 
