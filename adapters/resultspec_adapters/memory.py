@@ -196,7 +196,7 @@ def _key(task_id: str) -> bytes:
     return f"{MemoryBackend.task_keyprefix}{task_id}".encode()
 
 
-CLASSES: Final = ("core", "waiting", "atomic")
+CLASSES: Final = ("core", "waiting", "atomic", "extended")
 
 WAKE_UP: Final = 0.25
 """Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""

@@ -275,7 +275,7 @@ class RedisBackend(KeyValueStoreBackend):
             watch.close()
 
 
-CLASSES: Final = ("core", "waiting", "atomic", "kv-wire")
+CLASSES: Final = ("core", "waiting", "atomic", "kv-wire", "extended")
 
 
 def open_subject(target: Target) -> PythonSubject:

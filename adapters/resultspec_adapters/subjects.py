@@ -18,6 +18,7 @@ def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[...,
     """
 
     def made(app: Any, **options: Any) -> BaseBackend:
+        options.pop("extended", None)  # the app that is given has it as its setting
         own_serializer = options.get("serializer", "json")
         options["accept"] = list(options.get("accept") or [own_serializer])
         if prefix or "prefix" in options:
@@ -36,7 +37,8 @@ def make(url, **options):
     \"""Return a backend.\"""
     options["accept"] = list(options.get("accept") or [options.get("serializer", "json")])
     options["global_keyprefix"] = "resultspec-script:" + options.pop("prefix", "")
-    return {name}(App(), url={url}, **options)
+    app = App(result_extended=options.pop("extended", False))
+    return {name}(app, url={url}, **options)
 """
 
 

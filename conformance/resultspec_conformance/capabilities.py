@@ -47,6 +47,8 @@ class Capabilities:
             derived.add("pickle")
         if self.values == "tagged":
             derived |= {"tagged", "opaque"}
+        if "extended" in self.classes:
+            derived.add("extended")
         return frozenset(derived)
 
     @classmethod

@@ -236,6 +236,8 @@ def _options(options: ClientOptions | None) -> dict[str, Any]:
         chosen["accept"] = list(options.accept)
     if options.prefix is not None:
         chosen["prefix"] = options.prefix
+    if options.extended:
+        chosen["extended"] = True
     return chosen
 
 

@@ -30,14 +30,14 @@ _ERROR_NAMES: Mapping[str, str] = {
 class RecordingApp:
     """The application that the suite hands to a factory: it has a configuration, and nothing else yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, extended: bool = False) -> None:
         self.conf = SimpleNamespace(
             result_serializer="json",
             result_accept_content=None,
             accept_content=["json"],
             result_expires=3600,
             result_cache_max=-1,
-            result_extended=False,
+            result_extended=extended,
             result_backend_transport_options={},
             timezone=None,
             enable_utc=True,
@@ -234,7 +234,7 @@ class PythonSubject:
     def connect(self, options: ClientOptions) -> PythonConnection:
         """Make a backend. Raises SubjectError that names what the factory raised."""
         try:
-            backend = self.factory(RecordingApp(), **options.non_default())
+            backend = self.factory(RecordingApp(extended=options.extended), **options.non_default())
         except SubjectError:
             raise
         except Exception as error:

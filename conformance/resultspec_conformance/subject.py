@@ -32,20 +32,22 @@ class ClientOptions:
 
     ``accept``: content types or serializer names that it may read; None: only its own serializer.
     ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before*
-    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own.
+    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own. ``extended``: whether the
+    client stores the extended members (EXT-1).
     """
 
     serializer: str = "json"
     accept: tuple[str, ...] | None = None
     max_cached_results: int = -1
     prefix: str | None = None
+    extended: bool = False
 
     def non_default(self) -> dict[str, Value]:
         """Return the options that differ from their defaults."""
         default = ClientOptions()
         return {
             name: getattr(self, name)
-            for name in ("serializer", "accept", "max_cached_results", "prefix")
+            for name in ("serializer", "accept", "max_cached_results", "prefix", "extended")
             if getattr(self, name) != getattr(default, name)
         }
 

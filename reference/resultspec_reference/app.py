@@ -28,6 +28,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "result_backend_transport_options": {},
     "result_cache_max": -1,
     "result_expires": timedelta(days=1),
+    "result_extended": False,
     "result_persistent": None,
     "result_serializer": "json",
     "timezone": None,

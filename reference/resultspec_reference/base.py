@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
-from resultspec_reference import errors, exceptions, meta, states, uri
+from resultspec_reference import errors, exceptions, extended, meta, states, uri
 from resultspec_reference.app import AppProtocol, accepted, current_app, setting, time_zone
 from resultspec_reference.cache import MetaCache
 from resultspec_reference.ids import task_id_text
@@ -109,6 +109,7 @@ class BaseBackend:
         self.serializer = serializer or setting(app, "result_serializer")
         self._codec = Codec(self.serializer, accepted(app, accept), self.payload_limit)
         self.accept = self._codec.accept
+        self.extended = bool(setting(app, "result_extended"))
         self._zone = time_zone(app)
         limit = setting(app, "result_cache_max") if max_cached_results is None else max_cached_results
         self._caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode))
@@ -222,7 +223,8 @@ class BaseBackend:
         """Return the meta to be stored, with escapes in a traceback that the serializer cannot carry (META-6)."""
         if traceback is not None and not self._codec.carries(traceback):
             traceback = exceptions.printable(traceback)
-        return meta.build(task_id, status, result, traceback, request, self._zone)
+        told = extended.members(request, self._codec.carries) if self.extended else meta.NOTHING_MORE
+        return meta.build(task_id, status, result, traceback, request, self._zone, told)
 
     def mark_as_started(self, task_id: Any, **meta: Any) -> Any:
         """Store STARTED; the result is the map of what else is given."""

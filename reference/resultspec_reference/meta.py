@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Final
 
 from resultspec_reference.errors import DecodeError
+from resultspec_reference.extended import member_of
 from resultspec_reference.result_tuples import read_children, to_stored
 from resultspec_reference.states import PENDING, is_ready
 
@@ -14,6 +15,8 @@ logger: Final = logging.getLogger(__name__)
 
 TaskMeta = dict[str, Any]
 """``status``, ``result``, ``traceback``, ``children``, ``date_done``, ``task_id``, and what else is stored."""
+
+NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def build(
@@ -23,11 +26,12 @@ def build(
     traceback: str | None,
     request: object | None,
     zone: tzinfo | None,
+    extended: Mapping[str, Any] = NOTHING_MORE,
 ) -> TaskMeta:
     """Return the meta to be stored, its members in the order in which Celery writes them.
 
     ``result`` is prepared for the serializer, ``request`` an object or a map, ``zone`` that of
-    ``date_done``, None meaning the machine's. Rules: META-7 to META-11.
+    ``date_done``, None meaning the machine's, ``extended`` further members. Rules: META-7 to META-11.
     """
     meta: TaskMeta = {
         "status": status,
@@ -37,24 +41,17 @@ def build(
         "date_done": date_done(status, zone),
     }
     for member, name in (("group_id", "group"), ("parent_id", "parent_id")):
-        value = _of(request, name)
+        value = member_of(request, name)
         if value:
             meta[member] = str(value)
-    meta["task_id"] = task_id
-    return meta
-
-
-def _of(request: object | None, name: str) -> Any:
-    if isinstance(request, Mapping):
-        return request.get(name)
-    return getattr(request, name, None)
+    return {**meta, **extended, "task_id": task_id}
 
 
 def children(request: object | None) -> list[Any] | None:
     """Return the result tuples of what a request's task sent; None if there is no request."""
     if request is None:
         return None
-    return [to_stored(child) for child in _of(request, "children") or ()]
+    return [to_stored(child) for child in member_of(request, "children") or ()]
 
 
 def date_done(status: str, zone: tzinfo | None) -> str | None:

@@ -8,7 +8,9 @@ from typing import Any
 import celery.exceptions
 import pytest
 from celery import Celery
+from celery.app.task import Context
 from celery.result import AsyncResult
+from kombu.exceptions import EncodeError
 
 from resultspec_adapters.redis import RedisBackend
 from resultspec_reference import App
@@ -194,3 +196,67 @@ def test_our_settings_are_those_of_the_app(app: Celery, redis_url: str) -> None:
     ours, plain = RedisBackend(app, redis_url), RedisBackend(App(), redis_url)
     assert ours.expires == plain.expires == 86_400_000
     assert ours.accept == plain.accept == {"application/json"}
+
+
+# -- extended members ------------------------------------------------------------------------------
+
+CALL: dict[str, Any] = {
+    "id": "t",
+    "task": "proj.charge",
+    "args": [1, "é"],
+    "kwargs": {"x": 1.5},
+    "hostname": "w1@host",
+    "retries": 2,
+    "delivery_info": {"exchange": "", "routing_key": "orders.eu"},
+    "group": "g",
+    "parent_id": "p",
+    "stamps": {"tenant": ["acme"], "shard": 3},
+    "stamped_headers": ["tenant"],
+}
+TOLD = ("name", "args", "kwargs", "worker", "retries", "queue", "stamped_headers", "tenant")
+
+
+@pytest.fixture(name="telling")
+def telling_backend(app: Celery, redis_url: str, prefix: str) -> Iterator[RedisBackend]:
+    """Yield our backend, made for a real Celery app whose results are extended."""
+    app.conf.result_extended = True
+    backend = RedisBackend(app, redis_url)
+    yield backend
+    backend.remove_all(prefix)
+
+
+@pytest.mark.parametrize("request_", [CALL, {"id": "t"}, {**CALL, "delivery_info": None, "stamps": None}])
+def test_both_tell_of_a_call_in_the_same_bytes(app: Celery, telling: RedisBackend, raw: Any, request_: Any) -> None:
+    """Order of members and null ones included, for the request that a worker of Celery has."""
+    key, found = telling.get_key_for_task("t"), []
+    for store in (app.backend.store_result, telling.store_result):
+        store("t", 7, "SUCCESS", request=Context(request_))
+        payload: Any = raw.get(key)
+        found.append(payload.replace(str(telling.get_task_meta("t")["date_done"]).encode(), b"DATE"))
+        raw.delete(key)
+    assert found[0] == found[1]
+
+
+def test_celery_reads_what_we_tell(app: Celery, telling: RedisBackend) -> None:
+    """By the properties of its result, where there are some, and in the meta."""
+    telling.store_result("t", 7, "SUCCESS", request=Context(CALL))
+    theirs = AsyncResult("t", app=app)
+    assert (theirs.name, theirs.args, theirs.kwargs) == ("proj.charge", [1, "é"], {"x": 1.5})
+    assert (theirs.worker, theirs.retries, theirs.queue) == ("w1@host", 2, "orders.eu")
+    assert "shard" not in app.backend.get_task_meta("t")
+
+
+def test_we_read_what_celery_tells(app: Celery, telling: RedisBackend) -> None:
+    """Stamps included, and as well as its own reader does."""
+    app.backend.store_result("t", 7, "SUCCESS", request=Context(CALL))
+    ours, theirs = telling.get_task_meta("t"), app.backend.get_task_meta("t")
+    assert {name: ours[name] for name in TOLD} == {name: theirs[name] for name in TOLD}
+
+
+def test_an_argument_that_cannot_be_encoded_costs_us_no_result(app: Celery, telling: RedisBackend) -> None:
+    """It costs Celery's the result (EXT-4), and its reader reads ours."""
+    request_ = Context({**CALL, "args": [1, object()]})
+    with pytest.raises(EncodeError):
+        app.backend.store_result("t", 7, "SUCCESS", request=request_)
+    telling.store_result("t", 7, "SUCCESS", request=request_)
+    assert AsyncResult("t", app=app).get(timeout=20) == 7

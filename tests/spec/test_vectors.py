@@ -119,6 +119,7 @@ def _meta(found: Any, task_id: str) -> dict[str, Any]:
         raise RefusedError(children)
     done = _text_or_null(found.get("date_done"))
     return {
+        **found,
         "status": status,
         "result": _exception(result) if status in STATES.sets["EXCEPTION"] else result,
         "traceback": _text_or_null(found.get("traceback")),
@@ -190,7 +191,7 @@ def test_there_are_at_least_as_many_invalid_ones() -> None:
 def test_what_a_vector_cites_exists() -> None:
     """Requirements are in the register, those in ``by`` included; an error is one in which a read may end."""
     for vector in VALID + INVALID:
-        ids = re.findall(r"\b(?:ID|STATE|META|VALUE|EXC|KEY|READ|WAIT|DIS)-[0-9]+\b", vector.by)
+        ids = re.findall(r"\b(?:ID|STATE|META|VALUE|EXC|KEY|READ|WAIT|DIS|EXT)-[0-9]+\b", vector.by)
         assert {vector.requirement, *ids} <= REQUIREMENTS.keys(), vector.name
         assert vector.valid or vector.error in OPERATIONS["get_task_meta"].errors, vector.name
 

@@ -12,9 +12,10 @@ from resultspec_conformance.broken.correct_core import (
     SecurityError,
     WaitTimeout,
 )
+from resultspec_conformance.broken.correct_extended import WithExtended
 
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(CorrectCore):
+class Correct(WithExtended, CorrectCore):
     """A correct client of a :class:`Server`."""

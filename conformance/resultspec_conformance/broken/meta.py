@@ -7,7 +7,7 @@ from resultspec import STATES
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct import MEMBERS, Correct
 
-KNOWN = {*MEMBERS, "group_id", "parent_id"}
+KNOWN = {*MEMBERS, "group_id", "parent_id", "name", "args", "kwargs", "worker", "retries", "queue", "stamped_headers"}
 
 
 @broken("META-1", "null-members-left-out")
@@ -292,7 +292,7 @@ class ParentIsTheRoot(Correct):
         return built
 
 
-@broken("META-12", "unknown-members-refused")
+@broken("META-12", "unknown-members-refused", also=["EXT-3", "EXT-4", "EXT-5", "EXT-6", "EXT-7", "EXT-9"])
 class UnknownMembersRefused(Correct):
     """Refuses a meta that has a member which it does not know."""
 

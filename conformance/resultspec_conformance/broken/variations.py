@@ -209,7 +209,7 @@ class TracebacksEscaped(Correct):
         )
 
 
-@variation("members-dropped")
+@variation("members-dropped", classes=("core", "waiting", "atomic", "kv-wire"))
 class MembersDropped(Correct):
     """Returns no member that it does not know."""
 
@@ -293,6 +293,44 @@ class NoConstructorCalled(Correct):
         made: BaseException = cls.__new__(cls)
         made.args = args
         return made
+
+
+@variation("extended-members-left-out-where-null")
+class ExtendedNullsLeftOut(Correct):
+    """Writes no extended member that is null."""
+
+    def told(self, request: Any) -> dict[str, Any]:
+        """Return what is there."""
+        return {name: value for name, value in super().told(request).items() if value is not None}
+
+
+@variation("extended-members-cut-or-dropped")
+class ExtendedShort(Correct):
+    """Has room for 155 characters of a name, as a column has, and stores null for arguments that cannot be encoded."""
+
+    def fitting(self, value: Any) -> Any:
+        """Cut a text, and drop what is too large."""
+        if isinstance(value, str):
+            value = value[:155]
+        return super().fitting(value)
+
+    def instead(self, value: Any) -> Any:
+        """Return nothing for it."""
+        return None
+
+
+@variation("extended-members-as-one-text")
+class ExtendedAsText(Correct):
+    """Stores one text for all arguments where one of them cannot be encoded, and names all declared headers."""
+
+    def instead(self, value: Any) -> Any:
+        """Return a text for the whole."""
+        return super().instead(value if isinstance(value, str) else object())
+
+    def stamps(self, request: Any) -> dict[str, Any]:
+        """Name all that was declared."""
+        stamps = super().stamps(request)
+        return stamps and {**stamps, "stamped_headers": list(request.stamped_headers)}
 
 
 # -- chapters 7 to 9 and 16 ------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def _require_refused(ctx: Context, name: str) -> None:
 
 _VALID = _names(valid=True)
 _TAGGED = _names(valid=True, applies="tagged")
+_EXTENDED = _names(valid=True, applies="extended")
 _INVALID = _names(valid=False)
 _INVALID_TAGGED = _names(valid=False, applies="tagged")
 
@@ -80,6 +81,12 @@ def valid_vector_is_read(ctx: Context, vector: str) -> None:
 @check(*dict.fromkeys([*_cited("VALUE-10", _TAGGED), "META-15"]), needs=["payload"], cases=_TAGGED)
 def vector_with_type_tags_is_read(ctx: Context, vector: str) -> None:
     """What the json serializer writes as a type tag is read as the value that it stands for."""
+    _require_read(ctx, vector)
+
+
+@check(*dict.fromkeys([*_cited("EXT-9", _EXTENDED), "META-15"]), needs=["extended"], cases=_EXTENDED)
+def vector_with_extended_members_is_read(ctx: Context, vector: str) -> None:
+    """What each release of Celery tells of a call is handed on as it was stored."""
     _require_read(ctx, vector)
 
 
