@@ -12,7 +12,9 @@ from resultspec_reference.disabled import DisabledBackend
 def open_subject(target: Target) -> PythonSubject:  # noqa: ARG001 - it keeps nothing, so runs need not be told apart
     """Put the disabled backend under test."""
     capabilities = Capabilities(
-        classes=("disabled",), implementation={"name": "resultspec disabled backend", "language": "Python"}
+        classes=("disabled",),
+        features=frozenset({"worker-calls"}),
+        implementation={"name": "resultspec disabled backend", "language": "Python"}
     )
     return PythonSubject(factory(DisabledBackend), capabilities)
 

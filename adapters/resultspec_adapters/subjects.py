@@ -7,7 +7,11 @@ from resultspec_reference.base import BaseBackend
 
 SERIALIZERS: Final = ("json", "pickle", "yaml", "msgpack")
 
-FEATURES: Final = frozenset({"cache", "uuid", "surrogates", "base-exceptions"})
+FEATURES: Final = frozenset({"cache", "uuid", "surrogates", "base-exceptions"}) | {
+    "worker-calls",
+    "current-task",
+    "current-stack",
+}
 """The features of every backend that stands on the reference."""
 
 

@@ -5,8 +5,10 @@ checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and
 raises the task's exception in the documented API, but returns the meta in every release.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,6 +45,21 @@ class RecordingApp:
             enable_utc=True,
         )
         self.main = "resultspec"
+        self._running = threading.local()
+
+    @property
+    def current_task(self) -> Any:
+        """The task that runs in this thread, which has a request; None if there is none. Celery's apps have it too."""
+        return getattr(self._running, "task", None)
+
+    @contextmanager
+    def running(self, request: Mapping[str, Any] | None) -> Iterator[None]:
+        """Have a task with a request run in this thread meanwhile; None: none runs."""
+        self._running.task = None if request is None else SimpleNamespace(request=RequestView(request))
+        try:
+            yield
+        finally:
+            self._running.task = None
 
 
 def error_kind(error: BaseException) -> str:
@@ -95,6 +112,11 @@ class RequestView:
         return self.__dict__.get(name, default)
 
 
+def view_of(request: Value) -> RequestView | None:
+    """Return a request as a backend sees it, None for none."""
+    return None if request is None else RequestView(request)
+
+
 def to_python(value: Value) -> Any:
     """Return what a backend is given for a value: an exception becomes an instance."""
     return zoo.instance(value) if isinstance(value, ExceptionData) else value
@@ -127,10 +149,14 @@ class Misshapen(Exception):
 
 @dataclass
 class PythonConnection:
-    """A client that is a Python object. ``waits_return_meta``: how its ``wait_for`` ends (see the module)."""
+    """A client that is a Python object, and the app it has.
+
+    ``waits_return_meta``: how its ``wait_for`` ends (see the module).
+    """
 
     backend: Any
     waits_return_meta: bool = False
+    app: RecordingApp = field(default_factory=RecordingApp)
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation by the method that the binding names."""
@@ -150,10 +176,16 @@ class PythonConnection:
             close()
 
     def _store_result(
-        self, task_id: Value, result: Value, state: Value, traceback: Value = None, request: Value = None
+        self,
+        task_id: Value,
+        result: Value,
+        state: Value,
+        traceback: Value = None,
+        request: Value = None,
+        current: Value = None,
     ) -> None:
-        view = None if request is None else RequestView(request)
-        self.backend.store_result(task_id, to_python(result), state, traceback=traceback, request=view)
+        with self.app.running(current):
+            self.backend.store_result(task_id, to_python(result), state, traceback=traceback, request=view_of(request))
 
     def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
         found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
@@ -188,6 +220,44 @@ class PythonConnection:
 
     def _as_uri(self) -> Value:
         return self.backend.as_uri()
+
+    def _mark_as_started(self, task_id: Value, meta: Value = None) -> None:
+        self.backend.mark_as_started(task_id, **(meta or {}))
+
+    def _mark_as_done(self, task_id: Value, result: Value, request: Value = None) -> None:
+        self.backend.mark_as_done(task_id, to_python(result), request=view_of(request))
+
+    def _mark_as_failure(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
+        self.backend.mark_as_failure(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+
+    def _mark_as_retry(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
+        self.backend.mark_as_retry(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+
+    def _mark_as_revoked(self, task_id: Value, reason: Value = None, request: Value = None) -> None:
+        given = {} if reason is None else {"reason": reason}
+        self.backend.mark_as_revoked(task_id, request=view_of(request), **given)
+
+    def _fail_from_current_stack(self, task_id: Value, raised: Value = None, exc: Value = None) -> None:
+        given = {} if exc is None else {"exc": to_python(exc)}
+        if raised is None:
+            self.backend.fail_from_current_stack(task_id, **given)
+            return
+        try:
+            raise to_python(raised)
+        except BaseException:  # noqa: BLE001 - a task may raise anything
+            self.backend.fail_from_current_stack(task_id, **given)
+
+    def _process_cleanup(self) -> None:
+        self.backend.process_cleanup()
+
+    def _on_task_call(self, task_id: Value) -> Value:
+        found = self.backend.on_task_call(None, task_id)
+        return dict(found) if isinstance(found, Mapping) else found
+
+    def _current_task_children(self, request: Value = None, current: Value = None) -> Value:
+        with self.app.running(current):
+            given = {} if request is None else {"request": view_of(request)}
+            return _children(self.backend.current_task_children(**given))
 
     def _wait_for(self, task_id: Value, **options: Value) -> Value:
         try:
@@ -234,7 +304,8 @@ class PythonSubject:
     def connect(self, options: ClientOptions) -> PythonConnection:
         """Make a backend. Raises SubjectError that names what the factory raised."""
         try:
-            backend = self.factory(RecordingApp(extended=options.extended), **options.non_default())
+            app = RecordingApp(extended=options.extended)
+            backend = self.factory(app, **options.non_default())
         except SubjectError:
             raise
         except Exception as error:
@@ -243,7 +314,7 @@ class PythonSubject:
                 "It is called as factory(app, **options) and has to return a backend; options are "
                 f"{', '.join(options.non_default()) or 'none'} in this call."
             ) from error
-        return PythonConnection(backend, self.waits_return_meta)
+        return PythonConnection(backend, self.waits_return_meta, app)
 
     def close(self) -> None:
         """Clean up as the adapter said, then close the probe."""

@@ -86,6 +86,11 @@ def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
     return list(DEFAULTS["accept_content"])
 
 
+def current_request(app: AppProtocol) -> Any:
+    """Return the request of the task that runs in this thread by the app's ``current_task``; None where none runs."""
+    return getattr(getattr(app, "current_task", None), "request", None)
+
+
 def time_zone(app: AppProtocol) -> tzinfo | None:
     """Return the time zone of the app: None means that of the machine.
 

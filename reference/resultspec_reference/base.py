@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
 from resultspec_reference import errors, exceptions, extended, meta, states, uri
-from resultspec_reference.app import AppProtocol, accepted, current_app, setting, time_zone
+from resultspec_reference.app import AppProtocol, accepted, current_app, current_request, setting, time_zone
 from resultspec_reference.cache import MetaCache
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.meta import TaskMeta, checked
@@ -224,27 +224,43 @@ class BaseBackend:
         if traceback is not None and not self._codec.carries(traceback):
             traceback = exceptions.printable(traceback)
         told = extended.members(request, self._codec.carries) if self.extended else meta.NOTHING_MORE
-        return meta.build(task_id, status, result, traceback, request, self._zone, told)
+        running = current_request(self.app)
+        own = running if extended.member_of(running, "id") == task_id else None
+        return meta.build(task_id, status, result, traceback, request, self._zone, told, own)
+
+    # -- the calls of a worker -----------------------------------------------------------------
 
     def mark_as_started(self, task_id: Any, **meta: Any) -> Any:
-        """Store STARTED; the result is the map of what else is given."""
+        """Store STARTED; the result is the map of what else is given (WORK-1)."""
         return self.store_result(task_id, meta, states.STARTED)
 
     def mark_as_done(self, task_id: Any, result: Any, request: object | None = None) -> Any:
-        """Store SUCCESS and the result."""
-        return self.store_result(task_id, result, states.SUCCESS, request=request)
+        """Store SUCCESS and the result, unless the request ignores it (WORK-2, WORK-5)."""
+        stored = None
+        if not extended.member_of(request, "ignore_result"):
+            stored = self.store_result(task_id, result, states.SUCCESS, request=request)
+        self._task_ended(request, states.SUCCESS, result)
+        return stored
 
     def mark_as_failure(self, task_id: Any, exc: Any, traceback: Any = None, request: object | None = None) -> Any:
-        """Store FAILURE and the exception."""
-        return self.store_result(task_id, exc, states.FAILURE, traceback=traceback, request=request)
+        """Store FAILURE and the exception (WORK-2)."""
+        stored = self.store_result(task_id, exc, states.FAILURE, traceback=traceback, request=request)
+        self._task_ended(request, states.FAILURE, exc)
+        return stored
 
     def mark_as_retry(self, task_id: Any, exc: Any, traceback: Any = None, request: object | None = None) -> Any:
-        """Store RETRY and the exception that was its cause, if any."""
+        """Store RETRY and the exception that was its cause, if any (WORK-2)."""
         return self.store_result(task_id, exc, states.RETRY, traceback=traceback, request=request)
 
     def mark_as_revoked(self, task_id: Any, reason: Any = "", request: object | None = None) -> Any:
-        """Store REVOKED; the exception is a TaskRevokedError with the reason."""
-        return self.store_result(task_id, errors.TaskRevokedError(reason), states.REVOKED, request=request)
+        """Store REVOKED; the exception is a TaskRevokedError with the reason (WORK-3)."""
+        error = errors.TaskRevokedError(reason)
+        stored = self.store_result(task_id, error, states.REVOKED, request=request)
+        self._task_ended(request, states.REVOKED, error)
+        return stored
+
+    def _task_ended(self, request: object | None, state: str, result: Any) -> None:
+        """Do what follows from the end of a task: called once its entry was stored, and not if storing failed."""
 
     def fail_from_current_stack(self, task_id: Any, exc: BaseException | None = None) -> ExceptionInfo:
         """Store FAILURE with ``exc``, or with the exception that is being handled if none is given.
@@ -365,7 +381,15 @@ class BaseBackend:
         return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
 
     def process_cleanup(self) -> None:
-        """Do what has to be done after a task: nothing, since nothing is kept for one."""
+        """Do what has to be done after a task: nothing, since nothing is kept for one (WORK-10)."""
+
+    def on_task_call(self, producer: Any, task_id: Any) -> dict[str, Any]:  # noqa: ARG002 - nothing has to be prepared
+        """Return what the message of a task needs, so that its result comes here: nothing (WORK-11)."""
+        return {}
+
+    def current_task_children(self, request: object | None = None) -> list[Any] | None:
+        """Return the result tuples of the children of a request, by default of the task that runs here (WORK-8)."""
+        return meta.children(current_request(self.app) if request is None else request)
 
     # -- what a subclass defines ---------------------------------------------------------------
 

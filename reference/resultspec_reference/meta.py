@@ -27,17 +27,19 @@ def build(
     request: object | None,
     zone: tzinfo | None,
     extended: Mapping[str, Any] = NOTHING_MORE,
+    own: object | None = None,
 ) -> TaskMeta:
     """Return the meta to be stored, its members in the order in which Celery writes them.
 
     ``result`` is prepared for the serializer, ``request`` an object or a map, ``zone`` that of
-    ``date_done``, None meaning the machine's, ``extended`` further members. Rules: META-7 to META-11.
+    ``date_done``, None meaning the machine's, ``extended`` further members, ``own`` the request of the task
+    itself where it stores without one, which gives its children. Rules: META-7 to META-11, WORK-7.
     """
     meta: TaskMeta = {
         "status": status,
         "result": result,
         "traceback": traceback,
-        "children": children(request),
+        "children": children(own if request is None else request),
         "date_done": date_done(status, zone),
     }
     for member, name in (("group_id", "group"), ("parent_id", "parent_id")):

@@ -84,6 +84,12 @@ RESULTS: list[tuple[str, Any]] = [
     ("wait_for", {"returned": None}),
     ("wait_for", {"raised": {"$type": "exception", "type": "E", "module": None, "args": []}}),
     ("is_cached", False),
+    ("mark_as_started", None),
+    ("process_cleanup", None),
+    ("on_task_call", {}),
+    ("on_task_call", {"reply_to": "q"}),
+    ("current_task_children", None),
+    ("current_task_children", [[["c", None], None]]),
     ("as_uri", "redis://"),
     ("shutdown", None),
 ]
@@ -100,6 +106,8 @@ WRONG_RESULTS = [
     ("wait_for", 7, "7"),
     ("wait_for", {"returned": {"$type": "tuple"}}, "$.returned"),
     ("is_cached", "yes", "boolean"),
+    ("on_task_call", None, "object"),
+    ("current_task_children", [["c", None]], "valid"),
     ("shutdown", {}, "null"),
 ]
 

@@ -1,100 +1,111 @@
 """Names, signatures and defaults are those of the API reference of Celery 3.1."""
 
 import inspect
-from collections.abc import Mapping
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resultspec_reference import BaseBackend, DisabledBackend, KeyValueStoreBackend
 
-METHODS: Mapping[type[BaseBackend], Mapping[str, str]] = {
-    BaseBackend: {
-        "__init__": "(app, serializer=None, max_cached_results=None, accept=None, url=None, **kwargs)",
-        "as_uri": "(include_password=False)",
-        "decode": "(payload)",
-        "decode_result": "(payload)",
-        "encode": "(data)",
-        "encode_result": "(result, status)",
-        "exception_to_python": "(exc)",
-        "fail_from_current_stack": "(task_id, exc=None)",
-        "forget": "(task_id)",
-        "get_children": "(task_id)",
-        "get_result": "(task_id)",
-        "get_state": "(task_id)",
-        "get_status": "(task_id)",
-        "get_task_meta": "(task_id, cache=True)",
-        "get_traceback": "(task_id)",
-        "is_cached": "(task_id)",
-        "mark_as_done": "(task_id, result, request=None)",
-        "mark_as_failure": "(task_id, exc, traceback=None, request=None)",
-        "mark_as_retry": "(task_id, exc, traceback=None, request=None)",
-        "mark_as_revoked": "(task_id, reason='', request=None)",
-        "mark_as_started": "(task_id, **meta)",
-        "meta_from_decoded": "(meta)",
-        "prepare_exception": "(exc, serializer=None)",
-        "prepare_persistent": "(enabled=None)",
-        "prepare_value": "(result)",
-        "process_cleanup": "()",
-        "reload_task_result": "(task_id)",
-        "store_result": "(task_id, result, status, traceback=None, request=None, **kwargs)",
-        "wait_for": "(task_id, timeout=None, interval=0.5, no_ack=True, on_interval=None)",
-    },
-    KeyValueStoreBackend: {
-        "__init__": "(*args, **kwargs)",
-        "delete": "(key)",
-        "get": "(key)",
-        "get_key_for_task": "(task_id, key='')",
-        "key_t": "(s)",
-        "mget": "(keys)",
-        "set": "(key, value)",
-    },
-    DisabledBackend: {
-        "__init__": "(app, serializer=None, max_cached_results=None, accept=None, url=None, **kwargs)",
-        "as_uri": "(*args, **kwargs)",
-        "get_many": "(*args, **kwargs)",
-        "get_result": "(*args, **kwargs)",
-        "get_state": "(*args, **kwargs)",
-        "get_status": "(*args, **kwargs)",
-        "get_traceback": "(*args, **kwargs)",
-        "store_result": "(*args, **kwargs)",
-        "wait_for": "(*args, **kwargs)",
-    },
-}
+DOCUMENTED: dict[str, Any] = json.loads((Path(__file__).parent / "documented_members.json").read_text(encoding="utf-8"))
+CLASSES: tuple[type[BaseBackend], ...] = (BaseBackend, KeyValueStoreBackend, DisabledBackend)
 
-ATTRIBUTES: Mapping[str, Any] = {
-    "EXCEPTION_STATES": frozenset({"FAILURE", "RETRY", "REVOKED"}),
-    "READY_STATES": frozenset({"FAILURE", "REVOKED", "SUCCESS"}),
-    "UNREADY_STATES": frozenset({"STARTED", "RECEIVED", "RETRY", "PENDING"}),
-    "persistent": True,
-    "retry_policy": {"interval_start": 0, "interval_max": 1, "max_retries": 20, "interval_step": 1},
-    "subpolling_interval": None,
-    "supports_autoexpire": False,
-    "supports_native_join": False,
-}
+PENDING: frozenset[tuple[str, str]] = frozenset(
+    {
+        # chords
+        ("BaseBackend", "apply_chord"),
+        ("BaseBackend", "chord_error_from_stack"),
+        ("BaseBackend", "fallback_chord_unlock"),
+        ("BaseBackend", "on_chord_part_return"),
+        ("KeyValueStoreBackend", "chord_keyprefix"),
+        ("KeyValueStoreBackend", "get_key_for_chord"),
+        ("KeyValueStoreBackend", "implements_incr"),
+        ("KeyValueStoreBackend", "incr"),
+        ("KeyValueStoreBackend", "on_chord_part_return"),
+        # groups
+        ("BaseBackend", "delete_group"),
+        ("BaseBackend", "get_group_meta"),
+        ("BaseBackend", "reload_group_result"),
+        ("BaseBackend", "restore_group"),
+        ("BaseBackend", "save_group"),
+        ("KeyValueStoreBackend", "get_key_for_group"),
+        ("KeyValueStoreBackend", "group_keyprefix"),
+        # joining
+        ("KeyValueStoreBackend", "get_many"),
+        # expiry
+        ("BaseBackend", "cleanup"),
+        ("BaseBackend", "prepare_expires"),
+        ("KeyValueStoreBackend", "expire"),
+    }
+)
+"""Documented members that do not exist yet. Whoever makes one takes it off: its test below is red until then."""
 
-CASES = [(cls, name) for cls, methods in METHODS.items() for name in methods]
+METHODS = [(cls, name) for cls in CLASSES for name in DOCUMENTED[cls.__name__]["methods"]]
+ATTRIBUTES = [(cls, name) for cls in CLASSES for name in DOCUMENTED[cls.__name__]["attributes"]]
+MEMBERS = [*METHODS, *ATTRIBUTES]
+
+
+def _id(case: Any) -> str:
+    return case if isinstance(case, str) else str(case.__name__)
+
+
+def exists(cls: type[BaseBackend], name: str) -> bool:
+    """Whether a class has a member; one that it only inherits from `BaseBackend` is not its own."""
+    found = getattr(cls, name, None)
+    return hasattr(cls, name) and (cls is BaseBackend or found is not getattr(BaseBackend, name, None))
 
 
 def without_types(signature: inspect.Signature) -> str:
-    """Return a signature as the API reference prints it."""
-    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
-    return str(inspect.Signature(bare[1:]))
+    """Return a signature as the API reference prints it, the states of a default in the order of the alphabet."""
+    bare = []
+    for parameter in list(signature.parameters.values())[1:]:
+        default: Any = parameter.default
+        shown = f"frozenset({{{str(sorted(default))[1:-1]}}})" if isinstance(default, frozenset) else None
+        changed = default if shown is None else type("Shown", (), {"__repr__": lambda _, text=shown: text})()
+        bare.append(parameter.replace(annotation=inspect.Parameter.empty, default=changed))
+    return str(inspect.Signature(bare))
 
 
-@pytest.mark.parametrize(("cls", "name"), CASES, ids=lambda case: case if isinstance(case, str) else case.__name__)
+def test_the_list_is_whole() -> None:
+    """The page has 73 members, and what is pending is on it."""
+    assert len(MEMBERS) == 73
+    assert {(cls.__name__, name) for cls, name in MEMBERS} >= PENDING
+
+
+@pytest.mark.parametrize(("cls", "name"), MEMBERS, ids=_id)
+def test_a_member_exists_or_is_pending(cls: type[BaseBackend], name: str) -> None:
+    """One or the other: a member that has come into existence is taken off the list."""
+    assert exists(cls, name) != ((cls.__name__, name) in PENDING)
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS, ids=_id)
 def test_a_method_has_its_signature(cls: type[BaseBackend], name: str) -> None:
-    """Parameters, their order and their defaults."""
-    assert without_types(inspect.signature(getattr(cls, name))) == METHODS[cls][name]
+    """Parameters, their order and their defaults, of every method that exists."""
+    if exists(cls, name):
+        expected = DOCUMENTED[cls.__name__]["methods"][name]
+        assert without_types(inspect.signature(getattr(cls, name))) == expected
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
-def test_an_attribute_has_its_value(name: str) -> None:
+@pytest.mark.parametrize(("cls", "name"), ATTRIBUTES, ids=_id)
+def test_an_attribute_has_its_value(cls: type[BaseBackend], name: str) -> None:
     """As the API reference prints it."""
-    assert getattr(BaseBackend, name) == ATTRIBUTES[name]
+    if not exists(cls, name):
+        return
+    found, expected = getattr(cls, name), DOCUMENTED[cls.__name__]["attributes"][name]
+    if expected == "an exception":
+        assert issubclass(found, Exception)
+    else:
+        assert (sorted(found) if isinstance(found, frozenset) else found) == expected
 
 
-def test_the_rest() -> None:
-    """The error of a wait, and the prefix of keys."""
-    assert issubclass(BaseBackend.TimeoutError, Exception)
-    assert KeyValueStoreBackend.task_keyprefix == "celery-task-meta-"
+@pytest.mark.parametrize("cls", CLASSES, ids=_id)
+def test_a_class_is_made_as_documented(cls: type[BaseBackend]) -> None:
+    """The parameters of the constructor, and their defaults."""
+    assert without_types(inspect.signature(cls.__init__)) == DOCUMENTED[cls.__name__]["constructor"]
+
+
+def test_names_of_today() -> None:
+    """What Celery 5 calls otherwise is there by that name, too."""
+    assert without_types(inspect.signature(BaseBackend.get_state)) == "(task_id)"

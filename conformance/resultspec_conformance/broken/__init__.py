@@ -23,8 +23,10 @@ def open_specimen(specimen: Specimen) -> Subject:
     """Open a backend of the catalogue, with a server in memory of its own."""
     server = Server()
 
-    def factory(app: object, **options: Any) -> Any:  # noqa: ARG001 - these backends read no configuration
-        return specimen.backend() if specimen.disabled else specimen.backend(server, **options)
+    def factory(app: object, **options: Any) -> Any:
+        made: Any = specimen.backend() if specimen.disabled else specimen.backend(server, **options)
+        made.app = app
+        return made
 
     probe = None if specimen.disabled else ServerProbe(server, specimen.capabilities.prefix)
     return PythonSubject(factory, specimen.capabilities, probe)

@@ -15,7 +15,8 @@ EVERYTHING = Capabilities(
     sharing="thread",
     serializers=("json", "pickle", "yaml", "msgpack"),
     values="tagged",
-    features=frozenset({"cache", "connection", "notify", "prefix", "uuid", "surrogates", "base-exceptions"}),
+    features=frozenset({"cache", "connection", "notify", "prefix", "uuid", "surrogates", "base-exceptions"})
+    | {"worker-calls", "current-task", "current-stack"},
     wake_up=0.25,
     payload_limit=2**21,
     implementation={"name": "resultspec-broken"},
@@ -64,7 +65,9 @@ def _add(
         raise CatalogueError(f"{name} does not say what it does")
     capabilities = replace(EVERYTHING, **changes)
     if issubclass(cls, CorrectDisabled):
-        capabilities = Capabilities(classes=("disabled",), implementation=EVERYTHING.implementation)
+        capabilities = Capabilities(
+            classes=("disabled",), features=frozenset({"worker-calls"}), implementation=EVERYTHING.implementation
+        )
     shelf[name] = Specimen(name, violates, cls.__doc__.strip().partition("\n")[0], cls, tuple(also), capabilities)
 
 

@@ -13,9 +13,10 @@ from resultspec_conformance.broken.correct_core import (
     WaitTimeout,
 )
 from resultspec_conformance.broken.correct_extended import WithExtended
+from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithExtended, CorrectCore):
+class Correct(WithExtended, WithWorkerCalls, CorrectCore):
     """A correct client of a :class:`Server`."""

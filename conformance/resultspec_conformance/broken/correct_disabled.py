@@ -16,6 +16,28 @@ class CorrectDisabled:
     def forget(self, task_id: Any) -> None:
         """Do nothing."""
 
+    def mark_as_started(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def mark_as_done(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def mark_as_failure(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def mark_as_retry(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def mark_as_revoked(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def process_cleanup(self) -> None:
+        """Do nothing."""
+
+    def on_task_call(self, producer: Any, task_id: Any) -> Any:
+        """Return no properties."""
+        return {}
+
     def get_task_meta(self, task_id: Any, cache: bool = True) -> Any:
         """Refuse."""
         return self.nothing()

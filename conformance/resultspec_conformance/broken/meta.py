@@ -292,7 +292,7 @@ class ParentIsTheRoot(Correct):
         return built
 
 
-@broken("META-12", "unknown-members-refused", also=["EXT-3", "EXT-4", "EXT-5", "EXT-6", "EXT-7", "EXT-9"])
+@broken("META-12", "unknown-members-refused", also=["EXT-3", "EXT-4", "EXT-5", "EXT-6", "EXT-7", "EXT-9", "EXT-10"])
 class UnknownMembersRefused(Correct):
     """Refuses a meta that has a member which it does not know."""
 

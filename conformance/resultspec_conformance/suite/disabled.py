@@ -27,6 +27,32 @@ def storing_and_forgetting_succeed(ctx: Context, state: str) -> None:
         ctx.require("DIS-1", outcome.kind == "ok", got=ctx.describe(outcome), allowed="forget succeeds")
 
 
+@check(
+    "DIS-4",
+    cases=[
+        {"op": op, "args": args}
+        for op, args in (
+            ("mark_as_started", {"meta": {"pid": 1}}),
+            ("mark_as_started", {}),
+            ("mark_as_done", {"result": {"run": 1}}),
+            ("mark_as_failure", {"exc": failure(1), "traceback": "Traceback"}),
+            ("mark_as_retry", {"exc": None}),
+            ("mark_as_revoked", {"reason": "terminated"}),
+            ("on_task_call", {}),
+            ("process_cleanup", None),
+        )
+    ],
+)
+def worker_runs_without_a_backend(ctx: Context, op: str, args: dict[str, Value] | None) -> None:
+    """Everything that a worker calls succeeds, and no property of a message comes of it."""
+    given = {} if args is None else {"task_id": ctx.new_id(), **args}
+    for _ in range(2):
+        outcome = ctx.client().attempt(op, **given)
+        holds = outcome.kind == "ok" and (op != "on_task_call" or outcome.value == {})
+        allowed = "an empty map" if op == "on_task_call" else f"{op} succeeds"
+        ctx.require("DIS-4", holds, got=ctx.describe(outcome), allowed=allowed)
+
+
 def _require_told(ctx: Context, op: str, **args: Value) -> None:
     client, task_id = ctx.client(), ctx.new_id()
     client.attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
