@@ -109,7 +109,11 @@ def ends_are_stored_whole(ctx: Context, state: str, request: bool, traceback: st
     _require_end(ctx, state, _usual(state), dict(REQUEST) if request else None, traceback)
 
 
-@check("WORK-2", cases=[{"value": value} for value in (None, 0, False, "", [], {}, 0.0, "FAILURE", {"exc_type": "x"})])
+PLAIN: tuple[Value, ...] = (None, 0, False, "", [], {}, 0.0, "FAILURE", {"exc_type": "x"})
+"""Values that are false in a condition, or look like something else."""
+
+
+@check("WORK-2", cases=[{"value": value} for value in PLAIN])
 def any_value_is_a_value(ctx: Context, value: Value) -> None:
     """A value that is false in a condition, or looks like something else, is the value of the task."""
     _require_end(ctx, "SUCCESS", value, None, None)
@@ -310,9 +314,12 @@ def children_of_the_right_task(ctx: Context, mine: Value, given: Value) -> None:
     _require_children(ctx, mine, given)
 
 
-@check("WORK-8", cases=[{"mine": mine, "given": given} for mine in (None, [], OTHERS) for given in (None, [], [CHILD])])
-def children_of_nobody_are_null(ctx: Context, mine: Value, given: Value) -> None:
-    """No task has null children, a task that sent nothing has none."""
+SENT: tuple[Value, ...] = (None, [], [CHILD], OTHERS)
+
+
+@check("WORK-8", cases=[{"mine": mine, "given": given} for mine in SENT for given in SENT])
+def children_of_nobody(ctx: Context, mine: Value, given: Value) -> None:
+    """Where no task runs there are none, and a task that sent nothing has none either."""
     _require_children(ctx, mine, given)
 
 
@@ -323,7 +330,7 @@ def _require_children(ctx: Context, mine: Value, given: Value) -> None:
             options[name] = {"id": ctx.new_id(), "children": children}
     outcome = ctx.client().attempt("current_task_children", **options)
     expected = mine if given is None else given
-    holds = outcome.kind == "ok" and same(outcome.value, expected)
+    holds = outcome.kind == "ok" and same(outcome.value or [], expected or [])
     ctx.require("WORK-8", holds, got=ctx.describe(outcome), allowed=show(expected))
 
 
