@@ -18,7 +18,7 @@ class StartedWithNothingIsNull(Correct):
         self.mark(task_id, meta or None, "STARTED")
 
 
-@broken("WORK-1", "started-with-pid-and-host-only")
+@broken("WORK-1", "started-with-pid-and-host-only", also=["WORK-6"])
 class StartedWithPidAndHostOnly(Correct):
     """Stores of a run that begins only what Celery's worker tells today."""
 
@@ -267,10 +267,10 @@ class CleanupRemovesTheLastEntry(Correct):
 
     last = ""
 
-    def mark(self, task_id: Any, result: Any, state: str, traceback: Any = None, request: Any = None) -> None:
+    def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Remember the task."""
-        super().mark(task_id, result, state, traceback, request)
         self.last = task_id
+        return super().write(task_id, payload, state)
 
     def process_cleanup(self) -> None:
         """Remove its entry."""
