@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from resultspec import OPERATIONS
+from resultspec import ERRORS, OPERATIONS
 from resultspec._data import text
 from resultspec.schemas import URN, complaint, names, schema, validator
 
@@ -111,6 +111,11 @@ def test_invalid_documents(name: str, document: object, says: str) -> None:
     found = complaint(document, name)
     assert found is not None
     assert says in found
+
+
+def test_a_join_ends_in_any_error_or_none() -> None:
+    """The list of ends of a join is that of errors, and the two ways without one."""
+    assert schema("join")["properties"]["ended"]["enum"] == ["exhausted", "closed", *ERRORS]
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
