@@ -26,7 +26,7 @@ class Change:
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def notify(self) -> None:
+    def notify(self, key: bytes) -> None:  # noqa: ARG002 - there is but one
         """End the rest of the waiter."""
         self._event.set()
 
@@ -36,13 +36,34 @@ class Change:
         self._event.clear()
 
 
+class Changes:
+    """The subscription of one join to its keys."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._changed: set[bytes] = set()
+
+    def notify(self, key: bytes) -> None:
+        """End the rest of the join."""
+        with self._condition:
+            self._changed.add(key)
+            self._condition.notify()
+
+    def wait(self, seconds: float) -> set[bytes]:
+        """Return the keys that have changed since the last call, or none after the seconds."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._changed, seconds)
+            changed, self._changed = self._changed, set()
+        return changed
+
+
 class MemoryStore:
     """Bytes under keys, and who waits for a change of which."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: dict[bytes, bytes] = {}
-        self._changes: dict[bytes, list[Change]] = {}
+        self._changes: dict[bytes, list[Change | Changes]] = {}
 
     def get(self, key: bytes) -> bytes | None:
         """Return the bytes under a key, or None."""
@@ -75,15 +96,29 @@ class MemoryStore:
     def subscribe(self, key: bytes) -> Iterator[Change]:
         """Watch a key."""
         change = Change()
-        with self._lock:
-            self._changes.setdefault(key, []).append(change)
-        try:
+        with self._subscribed(change, [key]):
             yield change
+
+    @contextmanager
+    def subscribe_many(self, keys: Iterable[bytes]) -> Iterator[Changes]:
+        """Watch keys."""
+        changes = Changes()
+        with self._subscribed(changes, list(keys)):
+            yield changes
+
+    @contextmanager
+    def _subscribed(self, change: Change | Changes, keys: Sequence[bytes]) -> Iterator[None]:
+        with self._lock:
+            for key in keys:
+                self._changes.setdefault(key, []).append(change)
+        try:
+            yield
         finally:
             with self._lock:
-                self._changes[key].remove(change)
-                if not self._changes[key]:
-                    del self._changes[key]
+                for key in keys:
+                    self._changes[key].remove(change)
+                    if not self._changes[key]:
+                        del self._changes[key]
 
     def watched(self) -> list[bytes]:
         """Return the keys that somebody waits for."""
@@ -93,7 +128,7 @@ class MemoryStore:
     def _set(self, key: bytes, value: bytes) -> None:
         self._values[key] = value
         for change in self._changes.get(key, ()):
-            change.notify()
+            change.notify(key)
 
 
 class _NamedStores:
@@ -170,6 +205,10 @@ class MemoryBackend(KeyValueStoreBackend):
         """Watch a key."""
         return self.store.subscribe(key)
 
+    def subscribe_many(self, keys: Iterable[bytes]) -> Any:
+        """Watch keys."""
+        return self.store.subscribe_many(keys)
+
 
 class MemoryProbe:
     """The suite's view of a store in memory."""
@@ -196,7 +235,7 @@ def _key(task_id: str) -> bytes:
     return f"{MemoryBackend.task_keyprefix}{task_id}".encode()
 
 
-CLASSES: Final = ("core", "waiting", "atomic", "extended")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "extended")
 
 WAKE_UP: Final = 0.25
 """Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""

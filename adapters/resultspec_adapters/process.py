@@ -13,17 +13,15 @@ from threading import Lock, Thread
 from typing import IO, Any
 
 from resultspec import OPERATIONS, PROTOCOL
+from resultspec_conformance.forms import encode_result
 from resultspec_conformance.operation import Outcome
 from resultspec_conformance.subject import ClientOptions, Connection, Subject, SubjectError
 from resultspec_conformance.targets import open_target
-from resultspec_conformance.values import decode, encode
+from resultspec_conformance.values import decode
 
 USAGE = "usage: python -m resultspec_adapters.process TARGET, for example redis://127.0.0.1:6379/0"
 ERROR_CODE = -32000
 UNKNOWN_METHOD = -32601
-
-_OPEN_MAPS = ("get_task_meta", "wait_for")
-"""Operations whose result is a map with members of its own, whose values are in the tagged encoding."""
 
 
 class Driver:
@@ -78,9 +76,7 @@ def _error(kind: str, message: str, code: int = ERROR_CODE) -> dict[str, Any]:
 def _outcome(method: str, outcome: Outcome) -> dict[str, Any]:
     if outcome.kind != "ok":
         return _error(outcome.error, outcome.message)
-    if method in _OPEN_MAPS:
-        return {"result": {name: encode(member) for name, member in outcome.value.items()}}
-    return {"result": encode(outcome.value)}
+    return {"result": encode_result(method, outcome.value)}
 
 
 def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:

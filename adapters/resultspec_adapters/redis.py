@@ -12,7 +12,8 @@ channel in one step, and a refused one is nowhere.
 
 **Waiting.** A waiter has connections of its own: on one it subscribes, on the other it reads. A message
 means only that the key has changed; what is in it is not looked at. Since a foreign writer may not publish,
-a waiter also reads again every second, and at its deadline.
+a waiter also reads again every second, and at its deadline. A join does the same for many keys at a time
+(`resultspec_adapters.redis_join`).
 """
 
 import functools
@@ -26,6 +27,7 @@ from typing import Any, Final, cast
 import redis
 
 from resultspec_adapters.redis_connection import Line, Patience, Server
+from resultspec_adapters.redis_join import RedisJoinWatch
 from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes import probe_for
@@ -34,6 +36,7 @@ from resultspec_conformance.subject import Adapter, Target, UsageError
 from resultspec_reference.app import App, AppProtocol, setting
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.guard import Guard
+from resultspec_reference.join_watch import JoinWatch
 from resultspec_reference.keyvalue import KeyValueStoreBackend, naming
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.per_process import PerProcess
@@ -274,8 +277,16 @@ class RedisBackend(KeyValueStoreBackend):
         finally:
             watch.close()
 
+    @contextmanager
+    def _open_join(self) -> Iterator[JoinWatch]:
+        watch = RedisJoinWatch(self, self.server)
+        try:
+            yield watch
+        finally:
+            watch.close()
 
-CLASSES: Final = ("core", "waiting", "atomic", "kv-wire", "extended")
+
+CLASSES: Final = ("core", "waiting", "join", "atomic", "kv-wire", "extended")
 
 
 def open_subject(target: Target) -> PythonSubject:

@@ -6,19 +6,23 @@ where there is one (KEY-1).
 """
 
 import functools
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from resultspec_reference import meta
+from resultspec_reference import meta, states
 from resultspec_reference.app import setting
 from resultspec_reference.base import BaseBackend
-from resultspec_reference.errors import ContentDisallowed, DecodeError, SecurityError
+from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, SecurityError
 from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
+from resultspec_reference.join_watch import Answer, JoinDriver, JoinWatch, not_all_ready
+from resultspec_reference.joining import Join, passes
 from resultspec_reference.meta import TaskMeta
-from resultspec_reference.store import Subscription
+from resultspec_reference.store import KeysSubscription, Subscription
+from resultspec_reference.waiting import DEFAULT_INTERVAL, Phase, Terms
 from resultspec_reference.watch import Watch
 
 PREFIX_ENDS: Final = (":", "_", "-", ".")
@@ -46,6 +50,14 @@ class _Polling:
         time.sleep(seconds)
 
 
+class _PollingKeys:
+    """The subscription to several keys of a store that does not notify."""
+
+    def wait(self, seconds: float) -> tuple[()]:
+        time.sleep(seconds)
+        return ()
+
+
 class _KeyWatch:
     def __init__(self, backend: "KeyValueStoreBackend", task_id: str, subscription: Subscription) -> None:
         self._backend = backend
@@ -59,6 +71,26 @@ class _KeyWatch:
         self._subscription.wait(seconds)
 
 
+class _KeysWatch:
+    """A join's view of the keys of its tasks."""
+
+    def __init__(self, backend: "KeyValueStoreBackend", resources: ExitStack) -> None:
+        self._backend = backend
+        self._resources = resources
+        self._task_ids: dict[bytes, str] = {}
+        self._subscription: KeysSubscription = _PollingKeys()
+
+    def subscribe(self, task_ids: Iterable[str], limit: float) -> None:  # noqa: ARG002 - no way to limit it
+        self._task_ids = {self._backend.get_key_for_task(task_id): task_id for task_id in task_ids}
+        self._subscription = self._resources.enter_context(self._backend.subscribe_many(self._task_ids))
+
+    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:  # noqa: ARG002 - as above
+        return self._backend.answers(task_ids, self._backend.mget)
+
+    def rest(self, seconds: float) -> Iterable[str]:
+        return [self._task_ids[key] for key in self._subscription.wait(seconds)]
+
+
 class KeyValueStoreBackend(BaseBackend):
     """A result backend over keys and values.
 
@@ -67,6 +99,7 @@ class KeyValueStoreBackend(BaseBackend):
     """
 
     task_keyprefix = "celery-task-meta-"
+    supports_native_join = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         prefix = kwargs.pop("global_keyprefix", None)
@@ -118,6 +151,11 @@ class KeyValueStoreBackend(BaseBackend):
         """Watch a key. Here the watch sleeps; a subclass whose store notifies overrides it."""
         yield _Polling()
 
+    @contextmanager
+    def subscribe_many(self, keys: Iterable[bytes]) -> Iterator[KeysSubscription]:  # noqa: ARG002 - as above
+        """Watch keys. Here the watch sleeps; a subclass whose store notifies overrides it."""
+        yield _PollingKeys()
+
     # -- what the base class asks for ----------------------------------------------------------
 
     def _store_result(
@@ -160,3 +198,89 @@ class KeyValueStoreBackend(BaseBackend):
     def _open_watch(self, task_id: str, limit: float) -> Iterator[Watch]:  # noqa: ARG002 - as above
         with self.subscribe(self.get_key_for_task(task_id)) as subscription:
             yield _KeyWatch(self, task_id, subscription)
+
+    # -- joining -------------------------------------------------------------------------------
+
+    def get_many(
+        self,
+        task_ids: Iterable[Any],
+        timeout: float | None = None,
+        interval: float | None = DEFAULT_INTERVAL,
+        no_ack: bool = True,  # noqa: ARG002 - reading a store never consumes
+        READY_STATES: Iterable[str] = states.READY_STATES,  # noqa: N803 - the name is Celery's
+        *,
+        on_message: Callable[[TaskMeta], object] | None = None,
+        on_interval: Callable[[], object] | None = None,
+        max_iterations: int | None = None,
+    ) -> Iterator[tuple[str, TaskMeta]]:
+        """Return an iterator over ids and metas of tasks, each as soon as the task is ready.
+
+        ``timeout`` and ``interval`` are seconds, from the moment at which the first item is asked for; without a
+        timeout there is no deadline. ``max_iterations`` bounds the passes over what is left. ``on_interval`` is called
+        between reads. Raises at the call TypeError and ValueError for wrong arguments, and ImproperlyConfigured for
+        ``on_message``, since there are no messages. The iterator raises TimeoutError when the time is over, and what
+        reading raises, after all that is ready. Rules: chapter 10.
+        """
+        if on_message is not None:
+            raise ImproperlyConfigured(f"{type(self).__name__} has no messages to call on_message with")
+        if isinstance(task_ids, (str, bytes)):
+            raise TypeError("task_ids is an iterable of ids, not one id")
+        wanted = dict.fromkeys(map(task_id_text, task_ids))
+        terms, most = Terms.of(timeout, interval), passes(max_iterations)
+        return self._join(wanted, terms, frozenset(READY_STATES), on_interval, most)
+
+    def _join(
+        self,
+        task_ids: Iterable[str],
+        terms: Terms,
+        ready_states: frozenset[str],
+        on_interval: Callable[[], object] | None,
+        most: float,
+    ) -> Iterator[tuple[str, TaskMeta]]:
+        join = Join(task_ids, terms, time.monotonic(), self.reread_interval, most)
+        retries = None if math.isfinite(join.deadline) else self.retry_policy["max_retries"]
+        driver = JoinDriver(
+            join,
+            self._open_join,
+            ready_states,
+            on_interval,
+            pause=self.subpolling_interval,
+            max_losses=math.inf if retries is None else retries,
+        )
+        yield from driver.run()
+        if join.phase is not Phase.GIVEN_UP:
+            return
+        if driver.last_error is not None and terms.timeout <= 0:
+            raise driver.last_error
+        raise not_all_ready(join, terms.timeout, driver.last_error) from driver.last_error
+
+    @contextmanager
+    def _open_join(self) -> Iterator[JoinWatch]:
+        """Open the watch of a join; a store whose reads can be limited in time has its own."""
+        with ExitStack() as resources:
+            yield _KeysWatch(self, resources)
+
+    def answers(
+        self, task_ids: Sequence[str], mget: Callable[[Sequence[bytes]], Sequence[bytes | None]]
+    ) -> Iterator[Answer]:
+        """Return what is known of some tasks: from the cache, or else by ``mget``, which is called at once."""
+        ticket = self._cache.ticket()
+        held = {task_id: None for task_id in task_ids if task_id in self._cache}
+        asked = [task_id for task_id in task_ids if task_id not in held]
+        payloads = mget([self.get_key_for_task(task_id) for task_id in asked]) if asked else ()
+        return self._decoded(held, asked, payloads, ticket)
+
+    def _decoded(
+        self, held: Iterable[str], asked: Iterable[str], payloads: Iterable[bytes | None], ticket: int
+    ) -> Iterator[Answer]:
+        for task_id in held:
+            yield task_id, self.get_task_meta(task_id)
+        for task_id, payload in zip(asked, payloads, strict=True):
+            try:
+                with naming(task_id):
+                    found = self._meta_of(task_id, payload)
+            except (DecodeError, ContentDisallowed, SecurityError) as error:
+                yield task_id, error
+                continue
+            self._cache.put(task_id, found, ticket)
+            yield task_id, found

@@ -7,7 +7,8 @@ limits:
 * `GuardedStore.store_if` makes the read, the decision and the write one step. A store need not understand
   what it keeps for that: compare-and-set is enough, since the decision is a function of the bytes that are
   there.
-* `WatchedStore.subscribe` lets a waiter rest until its entry changes.
+* `WatchedStore.subscribe` lets a waiter rest until its entry changes, `WatchedStore.subscribe_many` a join until one of
+  its entries does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,8 +51,18 @@ class Subscription(Protocol):
         """Return when the key has changed since the last call, or when the time is over."""
 
 
+class KeysSubscription(Protocol):
+    """Notice of the changes of some keys, from the moment on at which it was returned."""
+
+    def wait(self, seconds: float) -> Iterable[bytes]:
+        """Return the keys that have changed since the last call once there are any, or none when the time is over."""
+
+
 class WatchedStore(Store, Protocol):
     """A store that tells who waits that a key has changed."""
 
     def subscribe(self, key: bytes) -> AbstractContextManager[Subscription]:
         """Watch a key. Leaving the context, however that comes about, leaves nothing behind (WAIT-12)."""
+
+    def subscribe_many(self, keys: Iterable[bytes]) -> AbstractContextManager[KeysSubscription]:
+        """Watch keys. Leaving the context leaves nothing behind (JOIN-16)."""

@@ -80,6 +80,26 @@ def test_a_writer_that_does_not_notify_is_seen(url: str) -> None:
     assert found == 1
 
 
+def test_a_join_is_woken_and_leaves_nothing(url: str) -> None:
+    """By each store, long before its next pass, and wherever its caller leaves it."""
+    writer, reader = MemoryBackend(App(), url), MemoryBackend(App(), url)
+    reader.reread_interval = 30.0
+    ids = ["a", "b", "c"]
+    for taken in (3, 1):
+        items = reader.get_many(ids, timeout=30, interval=30)
+        with ThreadPoolExecutor(1) as pool:
+            for task_id in ids[:taken]:
+                coming = pool.submit(next, items)
+                until(lambda: coming.done() or bool(reader.store.watched()))  # noqa: B023 - asked for at once
+                writer.mark_as_done(task_id, 1)
+                assert coming.result(5)[0] == task_id
+        assert len(reader.store.watched()) == 3
+        items.close()  # type: ignore[attr-defined]
+        assert not reader.store.watched()
+        for task_id in ids:
+            writer.forget(task_id)
+
+
 def test_many_waiters_all_return(url: str) -> None:
     """Also if one of them gives up first (WAIT-10, WAIT-11)."""
     backend = MemoryBackend(App(), url)

@@ -32,8 +32,6 @@ PENDING: frozenset[tuple[str, str]] = frozenset(
         ("BaseBackend", "save_group"),
         ("KeyValueStoreBackend", "get_key_for_group"),
         ("KeyValueStoreBackend", "group_keyprefix"),
-        # joining
-        ("KeyValueStoreBackend", "get_many"),
         # expiry
         ("BaseBackend", "cleanup"),
         ("BaseBackend", "prepare_expires"),
@@ -58,9 +56,14 @@ def exists(cls: type[BaseBackend], name: str) -> bool:
 
 
 def without_types(signature: inspect.Signature) -> str:
-    """Return a signature as the API reference prints it, the states of a default in the order of the alphabet."""
+    """Return a signature as the API reference prints it, the states of a default in the order of the alphabet.
+
+    Parameters that can be given by name only are left out: the reference has none, and Celery 5 has added some.
+    """
     bare = []
     for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            continue
         default: Any = parameter.default
         shown = f"frozenset({{{str(sorted(default))[1:-1]}}})" if isinstance(default, frozenset) else None
         changed = default if shown is None else type("Shown", (), {"__repr__": lambda _, text=shown: text})()
