@@ -16,8 +16,9 @@ from resultspec import OPERATIONS
 from resultspec.schemas import URN, schema, validator
 from resultspec_conformance.driver_fault import DriverFault, excerpt, without_passwords
 from resultspec_conformance.driver_values import value_complaint
+from resultspec_conformance.forms import OPEN_MAPS, decode_result
 from resultspec_conformance.operation import Outcome
-from resultspec_conformance.values import ValueFormatError, decode
+from resultspec_conformance.values import ValueFormatError
 
 LINE_LIMIT = 64 * 1024 * 1024
 """Bytes that a line may have, its line feed not counted."""
@@ -128,7 +129,10 @@ def result_complaint(method: str, result: Any) -> str | None:
     if not found.is_valid(result):
         error = best_match(found.iter_errors(result))
         return f"{error.json_path}: {error.message}" if error else "not valid"
-    if method in ("get_task_meta", "wait_for"):
+    if method == "get_many":
+        # its schema holds those of its metas, which were looked at as they are
+        return None
+    if method in OPEN_MAPS:
         # their outermost map is the form of the result and no value, so a member `$type` of it would be no tag
         parts = ((f"$.{name}", member) for name, member in result.items())
         return next(filter(None, (value_complaint(member, path) for path, member in parts)), None)
@@ -145,9 +149,7 @@ def outcome_of(method: str, answer: Answer) -> Outcome:
         detail = f"it answered {method} with {excerpt(answer.line)}; {excerpt(found)}"
         raise DriverFault("invalid-result", detail)
     try:
-        if method in ("get_task_meta", "wait_for"):
-            return Outcome("ok", {name: decode(member) for name, member in answer.result.items()})
-        return Outcome("ok", decode(answer.result))
+        return Outcome("ok", decode_result(method, answer.result))
     except ValueFormatError as error:
         raise DriverFault("invalid-result", f"it answered {method} with {excerpt(str(error))}") from error
 

@@ -15,6 +15,7 @@ from typing import Any
 from resultspec import ERRORS, STATES
 from resultspec_conformance import zoo
 from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.joined import NoPair, consume
 from resultspec_conformance.operation import Outcome
 from resultspec_conformance.subject import ClientOptions, Probe, SubjectError, UsageError
 from resultspec_conformance.values import ExceptionData, Value, describe_exception, show
@@ -143,6 +144,14 @@ def _children(children: Any) -> Any:
     return [_lists(child) for child in children] if isinstance(children, (list, tuple)) else children
 
 
+def meta_value(found: Mapping[str, Any]) -> Value:
+    """Return the value for a meta that a backend gave."""
+    meta = {**found, "result": from_python(found.get("result"))}
+    if "children" in meta:
+        meta["children"] = _children(meta["children"])
+    return meta
+
+
 class Misshapen(Exception):
     """What a method of the backend returned has not the shape of the operation's result."""
 
@@ -191,10 +200,7 @@ class PythonConnection:
         found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
         if not isinstance(found, Mapping):
             raise Misshapen(f"get_task_meta returned {show(found)}, which is no map")
-        meta = {**found, "result": from_python(found.get("result"))}
-        if "children" in meta:
-            meta["children"] = _children(meta["children"])
-        return meta
+        return meta_value(found)
 
     def _get_state(self, task_id: Value) -> Value:
         get_state = getattr(self.backend, "get_state", None) or self.backend.get_status
@@ -271,6 +277,17 @@ class PythonConnection:
         ended = "raised" if found["status"] in STATES.sets["PROPAGATE"] else "returned"
         return {ended: from_python(found["result"])}
 
+    def _get_many(
+        self, task_ids: Value, delay: float = 0.0, pause: float = 0.0, take: int | None = None, **options: Value
+    ) -> Value:
+        if "ready_states" in options:
+            options["READY_STATES"] = frozenset(options.pop("ready_states"))
+        items = self.backend.get_many(task_ids, **options)
+        try:
+            return consume(items, meta_value, _kind_and_text, delay=delay, pause=pause, take=take)
+        except NoPair as error:
+            raise Misshapen(str(error)) from error
+
     def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
         """Whether what ``wait_for`` raised is the task's exception and not an error of the wait itself."""
         try:
@@ -280,6 +297,10 @@ class PythonConnection:
             return False
         # what must not end the client, SystemExit for one, may be raised in the wrapping of an Exception (EXC-10)
         return failed and (type(error) is Exception or getattr(stored, "type", None) == type(error).__qualname__)
+
+
+def _kind_and_text(error: BaseException) -> tuple[str, str]:
+    return error_kind(error), f"{type(error).__name__}: {show_message(error)}"
 
 
 def show_message(error: BaseException) -> str:

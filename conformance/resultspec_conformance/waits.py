@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,15 +54,20 @@ class Waiting:
         return self.future.result(timeout)
 
 
-def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **options: Value) -> Waiting:
-    """Begin a wait in a thread of its own. One connection serves one call at a time."""
+def begin(ctx: Context, client: Client, op: str, **args: Value) -> Waiting:
+    """Begin an operation that waits in a thread of its own. One connection serves one call at a time."""
     began = Event()
 
     def run() -> Operation:
         began.set()
-        return client.perform("wait_for", task_id=task_id, timeout=timeout, **options)
+        return client.perform(op, **args)
 
     return Waiting(began, ctx.background(run))
+
+
+def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **options: Value) -> Waiting:
+    """Begin a wait for one task."""
+    return begin(ctx, client, "wait_for", task_id=task_id, timeout=timeout, **options)
 
 
 def in_progress(ctx: Context, task_id: str, *waits: Waiting, subscriptions: int | None = None) -> None:
@@ -149,6 +154,28 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
         got=f"it took {min(took):.3f} s in the best of {len(took)} attempts",
         allowed=f"{bound:g} s, and {max(allowed) - bound:.3f} s of tolerance",
     )
+
+
+LOST = 0.5
+"""Seconds of lateness beyond the wake-up bound at which a single waiter was certainly not woken."""
+
+
+def require_woken(ctx: Context, requirement: str, lags: Sequence[float], watch: Stopwatch) -> None:
+    """Require that no waiter was late: not one of them beyond doubt, and not two of them at all."""
+    bound = limit(ctx, ctx.capabilities.wake_up, watch)
+    late = [lag for lag in lags if lag > bound]
+    holds = len(late) < 2 and all(lag < bound + LOST for lag in late)
+    ctx.require(
+        requirement,
+        holds,
+        got=f"{len(late)} of {len(lags)} waits ended late, by {max(late, default=0.0):.3f} s after the store",
+        allowed=f"within {ctx.capabilities.wake_up} s, and {bound - ctx.capabilities.wake_up:.3f} s of tolerance",
+    )
+
+
+def long_enough(ctx: Context) -> float:
+    """Return a timeout in seconds that leaves a waiter room to be late by all tolerances, and then some."""
+    return ctx.capabilities.wake_up + ctx.grace + 2 * LOST
 
 
 @contextmanager

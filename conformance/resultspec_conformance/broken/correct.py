@@ -6,17 +6,17 @@ Each subject of the specification is a module and a class; here they become one.
 from resultspec_conformance.broken.correct_core import (
     COMPRESSED,
     MEMBERS,
-    CorrectCore,
     DecodeError,
     EncodeError,
     SecurityError,
     WaitTimeout,
 )
 from resultspec_conformance.broken.correct_extended import WithExtended
+from resultspec_conformance.broken.correct_joining import WithJoining
 from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithExtended, WithWorkerCalls, CorrectCore):
+class Correct(WithJoining, WithExtended, WithWorkerCalls, CorrectCore):
     """A correct client of a :class:`Server`."""

@@ -66,6 +66,10 @@ class CorrectDisabled:
         """Refuse."""
         return self.nothing()
 
+    def get_many(self, task_ids: Any, **options: Any) -> Any:
+        """Refuse."""
+        return self.nothing()
+
     def is_cached(self, task_id: Any) -> bool:
         """Nothing is ever cached."""
         return False

@@ -74,6 +74,15 @@ class WaitsUntilTimeout(CorrectDisabled):
         raise TimeoutError(f"task {task_id} was not ready")
 
 
+@broken("DIS-2", "joins-up-to-the-first-item")
+class JoinsUpToTheFirstItem(CorrectDisabled):
+    """Returns an iterator from a join, which says only when it is asked for an item that there is no backend."""
+
+    def get_many(self, task_ids: Any, **options: Any) -> Any:
+        """Refuse late."""
+        yield self.nothing()
+
+
 @broken("DIS-3", "location-of-something-else")
 class LocationOfSomethingElse(CorrectDisabled):
     """Gives no location, since there is none."""

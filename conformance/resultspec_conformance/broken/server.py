@@ -62,6 +62,12 @@ class Link:
             self._alive()
             return self.server.data.get(key)
 
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values of keys, each of them or None."""
+        with self.server.lock:
+            self._alive()
+            return [self.server.data.get(key) for key in keys]
+
     def put(self, key: str, value: bytes, keep: Callable[[bytes], bool], *, publish: bool = True) -> bool:
         """Set a value and publish it, unless ``keep`` says that the one that is there stays: one atomic step."""
         with self.server.lock:
@@ -92,6 +98,12 @@ class Link:
             self._alive()
             return LinkSubscription(self.server, channel)
 
+    def subscribe_many(self, channels: Sequence[str]) -> "LinkSubscription":
+        """Subscribe to channels; a message does not say on which of them it came."""
+        with self.server.lock:
+            self._alive()
+            return LinkSubscription(self.server, *channels)
+
     def close(self) -> None:
         """Forget the link."""
         if self in self.server.links:
@@ -99,13 +111,14 @@ class Link:
 
 
 class LinkSubscription:
-    """A subscription to one channel."""
+    """A subscription to one channel, or to several."""
 
-    def __init__(self, server: Server, channel: str) -> None:
+    def __init__(self, server: Server, *channels: str) -> None:
         self._server = server
-        self._number = next(server.numbers)
         self._messages: queue.Queue[bytes | None] = queue.Queue()
-        server.subscriptions[self._number] = (channel, self._messages)
+        self._numbers = [next(server.numbers) for _ in channels]
+        for number, channel in zip(self._numbers, channels, strict=True):
+            server.subscriptions[number] = (channel, self._messages)
 
     def wait(self, seconds: float) -> bytes | None:
         """Return the next message, or None after some seconds. Raises LinkCut."""
@@ -120,7 +133,8 @@ class LinkSubscription:
     def close(self) -> None:
         """End the subscription."""
         with self._server.lock:
-            self._server.subscriptions.pop(self._number, None)
+            for number in self._numbers:
+                self._server.subscriptions.pop(number, None)
 
 
 class ServerListener:

@@ -9,18 +9,19 @@ from resultspec_conformance.broken.correct import Correct
 from resultspec_conformance.broken.server import LinkCut, LinkSubscription
 
 
-class _SubscribesAtFirstRest(LinkSubscription):
+class SubscribesAtFirstRest(LinkSubscription):
     """A subscription that begins when somebody waits for its first message."""
 
-    def __init__(self, server: Any, channel: str) -> None:
-        super().__init__(server, channel)
-        self._entry = server.subscriptions.pop(self._number)
+    def __init__(self, server: Any, *channels: str) -> None:
+        super().__init__(server, *channels)
+        self._entries = [(number, server.subscriptions.pop(number)) for number in self._numbers]
 
     def wait(self, seconds: float) -> bytes | None:
         """Subscribe, which takes a round trip, then wait."""
-        if self._entry is not None:
+        if self._entries:
             time.sleep(0.002)
-            self._server.subscriptions[self._number], self._entry = self._entry, None
+            self._server.subscriptions.update(self._entries)
+            self._entries = []
         return super().wait(seconds)
 
 
@@ -33,7 +34,7 @@ class ReadsThenSubscribes(Correct):
     def subscribe(self, task_id: str) -> LinkSubscription:
         """Return a subscription that is not in force yet."""
         with self.link.server.lock:
-            return _SubscribesAtFirstRest(self.link.server, self.key(task_id))
+            return SubscribesAtFirstRest(self.link.server, self.key(task_id))
 
 
 @broken("WAIT-9", "polls-slower-than-declared", features=EVERYTHING.features - {"notify", "connection"})

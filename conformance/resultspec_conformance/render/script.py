@@ -69,7 +69,26 @@ def perform(backend, op, args):
         args["request"] = Request(args["request"])
     method = getattr(backend, op, None) or getattr(backend, {"get_state": "get_status"}.get(op, op))
     first = [args.pop(name) for name in ("task_id", "result", "state") if name in args]
-    return method(*first, **args)
+    return join(method, args) if op == "get_many" else method(*first, **args)
+
+
+def join(get_many, args):
+    """Take what a join yields, as its caller did, and return it with how it ended."""
+    delay, pause, take = args.pop("delay", 0), args.pop("pause", 0), args.pop("take", None)
+    if "ready_states" in args:
+        args["READY_STATES"] = frozenset(args.pop("ready_states"))
+    items, yielded = get_many(**args), []
+    time.sleep(delay)
+    try:
+        for item in items:
+            yielded.append(item)
+            if len(yielded) == take:
+                items.close()
+                return yielded, "closed"
+            time.sleep(pause)
+    except Exception as error:
+        return yielded, error
+    return yielded, "exhausted"
 '''
 
 _PROGRAM = '''

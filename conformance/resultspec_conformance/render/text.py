@@ -12,6 +12,9 @@ _ODD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 LONGEST_VALUE = 160
 
+JOINED = 8
+"""Items of a join that are shown one by one."""
+
 
 def printable(text: str, *, keep: str = "") -> str:
     """Return a text in which each odd character, but those to ``keep``, is written as an escape."""
@@ -68,10 +71,26 @@ def outcome(operation: Mapping[str, Any]) -> str:
     if ended is None:
         return "has not returned"
     if ended["kind"] == "ok":
+        if operation["op"] == "get_many":
+            return _joined(ended["value"])
         return "ok" if ended["value"] is None else shown(ended["value"], 300)
     message = printable(ended["message"])
     doubt = "" if ended["kind"] == "fail" else "?"
     return f"{ended['error']}{doubt}: {message}" if message else f"{ended['error']}{doubt}"
+
+
+def _joined(value: Mapping[str, Any]) -> str:
+    """Return in a few words what a join yielded, and how it ended."""
+    items = value["yielded"]
+    said = [
+        f"{shown(item['task_id'])} {shown(item['meta'].get('status'))} {shown(item['meta'].get('result'), 40)} "
+        f"at {milliseconds(item['at'])}"
+        for item in items[:JOINED]
+    ]
+    if len(items) > JOINED:
+        said.append(f"… and {len(items) - JOINED} more")
+    why = f" ({printable(value['message'])})" if value["message"] else ""
+    return f"yielded {', '.join(said) or 'nothing'}; {value['ended']}{why} after {milliseconds(value['seconds'])}"
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:

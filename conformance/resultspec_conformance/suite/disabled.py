@@ -54,9 +54,13 @@ def worker_runs_without_a_backend(ctx: Context, op: str, args: dict[str, Value] 
 
 
 def _require_told(ctx: Context, op: str, **args: Value) -> None:
-    client, task_id = ctx.client(), ctx.new_id()
-    client.attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
-    outcome = client.attempt(op, task_id=task_id, **args)
+    task_id = ctx.new_id()
+    ctx.client().attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
+    _require_refused(ctx, op, task_id=task_id, **args)
+
+
+def _require_refused(ctx: Context, op: str, **args: Value) -> None:
+    outcome = ctx.client().attempt(op, **args)
     told = outcome.error == "NotImplementedError" and TEXT in outcome.message.lower()
     allowed = f"NotImplementedError with the text {TEXT!r}"
     ctx.require("DIS-2", told, got=ctx.describe(outcome), allowed=allowed)
@@ -72,6 +76,16 @@ def read_says_that_there_is_no_backend(ctx: Context, op: str) -> None:
 def wait_says_that_there_is_no_backend(ctx: Context, options: dict[str, Value]) -> None:
     """Every wait ends at once in an error that says that no result backend is configured, whatever its timeout."""
     _require_told(ctx, "wait_for", **options)
+
+
+@check(
+    "DIS-2",
+    cases=[{"count": count, "options": options} for count in (0, 2) for options in WAITS],
+    blame_hang="DIS-2",
+)
+def join_says_that_there_is_no_backend(ctx: Context, count: int, options: dict[str, Value]) -> None:
+    """Every join is refused at the call, also one of no ids, before there is anything to iterate over."""
+    _require_refused(ctx, "get_many", task_ids=[ctx.new_id() for _ in range(count)], **options)
 
 
 @check("DIS-3")

@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hypothesis import strategies as st
 
 from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
-from resultspec_conformance.context import Context, Stopwatch, Unobserved
+from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.operation import Operation, Outcome
 from resultspec_conformance.python_route import error_kind
 from resultspec_conformance.values import Value
@@ -21,17 +21,16 @@ from resultspec_conformance.waits import (
     failure,
     in_progress,
     limit,
+    long_enough,
     require_result,
     require_within,
+    require_woken,
     seconds,
     subscribed,
     timed_out,
 )
 
 SUITE = "suite"
-LOST = 0.5
-"""Seconds of lateness beyond the wake-up bound at which a single waiter was certainly not woken."""
-
 SLOW_ROUND = 0.05
 """Seconds after which a waiter in a race was not woken by the store, but by a look of its own."""
 
@@ -42,11 +41,6 @@ OUTCOMES: list[dict[str, Value]] = [
     {"state": "SUCCESS", "result": {"run": 1}},
     {"state": "FAILURE", "result": failure(1)},
 ]
-
-
-def _long_enough(ctx: Context) -> float:
-    """Return a timeout in seconds that leaves a waiter room to be late by all tolerances, and then some."""
-    return ctx.capabilities.wake_up + ctx.grace + 2 * LOST
 
 
 # -- without a notification ----------------------------------------------------------------------
@@ -98,19 +92,6 @@ def _lag(wait: Operation, store: Operation) -> float:
     return wait.end - max(store.end, wait.start)
 
 
-def _require_woken(ctx: Context, lags: Sequence[float], watch: Stopwatch) -> None:
-    """Require that no waiter was late: not one of them beyond doubt, and not two of them at all."""
-    bound = limit(ctx, ctx.capabilities.wake_up, watch)
-    late = [lag for lag in lags if lag > bound]
-    holds = len(late) < 2 and all(lag < bound + LOST for lag in late)
-    ctx.require(
-        "WAIT-9",
-        holds,
-        got=f"{len(late)} of {len(lags)} waits ended late, by {max(late, default=0.0):.3f} s after the store",
-        allowed=f"within {ctx.capabilities.wake_up} s, and {bound - ctx.capabilities.wake_up:.3f} s of tolerance",
-    )
-
-
 def _store_now(writer: Client, task_id: str, state: str = "SUCCESS", result: Value = "done") -> Operation:
     return writer.perform("store_result", task_id=task_id, result=result, state=state)
 
@@ -123,20 +104,20 @@ def store_wakes_the_waiter(ctx: Context, waiters: int) -> None:
     clients = [ctx.client(f"waiter-{number}") for number in range(waiters)]
     with ctx.stopwatch() as watch:
         waits = [
-            begin_wait(ctx, client, task_id, _long_enough(ctx) + waiters * 0.3)
+            begin_wait(ctx, client, task_id, long_enough(ctx) + waiters * 0.3)
             for client, task_id in zip(clients, ids, strict=True)
         ]
         for task_id, wait in zip(ids, waits, strict=True):
             in_progress(ctx, task_id, wait)
         stores = [_store_now(writer, task_id) for task_id in ids]
         lags = [_lag(wait.operation(), store) for wait, store in zip(waits, stores, strict=True)]
-    _require_woken(ctx, lags, watch)
+    require_woken(ctx, "WAIT-9", lags, watch)
 
 
 def _race(ctx: Context, offset: float) -> tuple[Operation, Operation]:
     """Begin a wait and store the result so many seconds later; return the wait and the store."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
-    wait = begin_wait(ctx, waiter, task_id, _long_enough(ctx))
+    wait = begin_wait(ctx, waiter, task_id, long_enough(ctx))
     wait.began.wait(5.0)
     time.sleep(offset)
     store = _store_now(writer, task_id)
@@ -168,7 +149,7 @@ def store_races_the_start_of_the_wait(ctx: Context, offsets: list[float]) -> Non
                 break
     if not raced:
         raise Unobserved("no store came during the start of a wait")
-    _require_woken(ctx, lags, watch)
+    require_woken(ctx, "WAIT-9", lags, watch)
 
 
 # -- several waiters -----------------------------------------------------------------------------
@@ -181,7 +162,7 @@ def every_waiter_ends(ctx: Context, state: str, result: Value) -> None:
 
     def attempt() -> list[float]:
         task_id = ctx.new_id()
-        waits = [begin_wait(ctx, waiter, task_id, _long_enough(ctx)) for waiter in waiters]
+        waits = [begin_wait(ctx, waiter, task_id, long_enough(ctx)) for waiter in waiters]
         in_progress(ctx, task_id, *waits)
         store = _store_now(writer, task_id, state, result)
         ended = [wait.operation() for wait in waits]
@@ -218,8 +199,8 @@ def neighbour_of_a_wait_that_gave_up_goes_on(ctx: Context, stayers: int) -> None
 
     def attempt() -> float:
         task_id, other_id = ctx.new_id(), ctx.new_id()
-        staying = [begin_wait(ctx, client, task_id, _long_enough(ctx)) for _ in range(stayers)]
-        control = begin_wait(ctx, alone, other_id, _long_enough(ctx))
+        staying = [begin_wait(ctx, client, task_id, long_enough(ctx)) for _ in range(stayers)]
+        control = begin_wait(ctx, alone, other_id, long_enough(ctx))
         leaving = begin_wait(ctx, client, task_id, 0.03)
         in_progress(ctx, task_id, leaving, *staying, subscriptions=1)
         in_progress(ctx, other_id, control)
