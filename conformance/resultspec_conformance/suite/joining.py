@@ -121,7 +121,7 @@ def uuid_and_its_text_are_one_id(ctx: Context, stored_as: str, given_as: str) ->
     """A task is yielded once and by its text, whether its id was given as text (t) or as a UUID (u)."""
     unique = uuid.uuid4()
     forms: dict[str, Value] = {"t": str(unique), "u": unique}
-    ctx.client("writer").store(forms[stored_as], "done")
+    ctx.client("writer").attempt("store_result", task_id=forms[stored_as], result="done", state="SUCCESS")
     for form in forms.values():
         outcome = ctx.client("reader").attempt("get_state", task_id=form)
         if outcome.value != "SUCCESS":
