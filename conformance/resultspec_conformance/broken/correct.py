@@ -18,5 +18,5 @@ from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithJoining, WithExtended, WithWorkerCalls, CorrectCore):
+class Correct(WithJoining, WithExtended, WithWorkerCalls):
     """A correct client of a :class:`Server`."""

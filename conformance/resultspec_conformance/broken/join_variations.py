@@ -67,9 +67,9 @@ class JoinCallsOnMessage(Correct):
     def get_many(self, *args: Any, on_message: Any = None, **options: Any) -> Iterator[Item]:
         """Call it."""
         items = super().get_many(*args, **options)
-        return items if on_message is None else self.told(items, on_message)
+        return items if on_message is None else self.telling(items, on_message)
 
-    def told(self, items: Iterator[Item], on_message: Any) -> Iterator[Item]:
+    def telling(self, items: Iterator[Item], on_message: Any) -> Iterator[Item]:
         """Yield after the call."""
         for task_id, meta in items:
             on_message(meta)
