@@ -2,11 +2,18 @@
 
 ``memory://name`` is one store per name, shared by all backends of the process that have this URL;
 ``memory://`` is a store of the backend's own. A forked child begins with empty stores.
+
+**Lives.** An entry whose life is over is not there for any reader, from that moment on. Its memory is given back a
+little later: every store also looks at two entries, those that were looked at longest ago, so that what is over goes
+without a thread of its own, and no store takes long. ``cleanup`` looks at all of them.
 """
 
 import functools
+import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,10 +21,14 @@ from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, facto
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, Target
+from resultspec_reference import lives
 from resultspec_reference.app import AppProtocol
 from resultspec_reference.guard import Guard
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.per_process import PerProcess
+
+_NOTHING: Final = (None, math.inf)
+"""What is found under a key that is not there."""
 
 
 class Change:
@@ -57,40 +68,87 @@ class Changes:
         return changed
 
 
-class MemoryStore:
-    """Bytes under keys, and who waits for a change of which."""
+class MemoryClock:
+    """The clock of a store in memory: monotonic, and moved on by whoever tests."""
 
     def __init__(self) -> None:
+        self._made_up = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds of this clock."""
+        return time.monotonic() + self._made_up
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once."""
+        self._made_up += seconds
+
+    def restore(self) -> None:
+        """Go back to the time of the machine."""
+        self._made_up = 0.0
+
+
+SWEEP: Final = 2
+"""How many entries a store looks at for those that are over. With 1, a store that is always full would never shrink."""
+
+BATCH: Final = 1000
+"""How many entries a cleanup looks at before it lets others have the store."""
+
+
+class MemoryStore:
+    """Bytes under keys, each with a life, and who waits for a change of which. ``clock`` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._lock = threading.Lock()
-        self._values: dict[bytes, bytes] = {}
+        self._values: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()
         self._changes: dict[bytes, list[Change | Changes]] = {}
 
     def get(self, key: bytes) -> bytes | None:
         """Return the bytes under a key, or None."""
-        return self._values.get(key)
+        value, end = self._values.get(key, _NOTHING)
+        return value if end > self.clock() else None
 
-    def set(self, key: bytes, value: bytes) -> None:
-        """Put bytes under a key and notify who waits for it."""
+    def set(self, key: bytes, value: bytes, life: float | None = None) -> None:
+        """Put bytes under a key for so many seconds, None for ever, and notify who waits for it."""
         with self._lock:
-            self._set(key, value)
+            self._set(key, value, life)
 
     def put_silently(self, key: bytes, value: bytes) -> None:
         """Put bytes under a key as a foreign writer may do: nobody is notified."""
         with self._lock:
-            self._values[key] = value
+            self._values[key] = value, math.inf
 
-    def replace(self, key: bytes, expected: bytes | None, value: bytes) -> bool:
+    def replace(self, key: bytes, expected: bytes | None, value: bytes, life: float | None = None) -> bool:
         """Put bytes under a key if ``expected`` is still what is there; return whether it was."""
         with self._lock:
-            if self._values.get(key) != expected:
+            if self.get(key) != expected:
                 return False
-            self._set(key, value)
+            self._set(key, value, life)
             return True
+
+    def expire(self, key: bytes, life: float | None) -> None:
+        """Give what is under a key a life that begins now, if there is something."""
+        with self._lock:
+            value = self.get(key)
+            if value is not None:
+                self._values[key] = value, self._end(life)
 
     def delete(self, key: bytes) -> None:
         """Remove a key, which may be absent."""
         with self._lock:
             self._values.pop(key, None)
+
+    def sweep(self) -> None:
+        """Give back the memory of all entries that are over, a batch at a time."""
+        left = len(self._values)
+        while left > 0:
+            with self._lock:
+                self._sweep(min(left, BATCH))
+            left -= BATCH
+
+    def __len__(self) -> int:
+        """How many entries take up memory, those included that are over and were not swept yet."""
+        return len(self._values)
 
     @contextmanager
     def subscribe(self, key: bytes) -> Iterator[Change]:
@@ -125,8 +183,22 @@ class MemoryStore:
         with self._lock:
             return list(self._changes)
 
-    def _set(self, key: bytes, value: bytes) -> None:
-        self._values[key] = value
+    def _end(self, life: float | None) -> float:
+        return math.inf if life is None else self.clock() + life
+
+    def _sweep(self, entries: int) -> None:
+        """Look at the entries that were looked at longest ago, and remove those that are over."""
+        now = self.clock()
+        for _ in range(min(entries, len(self._values))):
+            key = next(iter(self._values))
+            if self._values[key][1] <= now:
+                del self._values[key]
+            else:
+                self._values.move_to_end(key)
+
+    def _set(self, key: bytes, value: bytes, life: float | None) -> None:
+        self._sweep(SWEEP)
+        self._values[key] = value, self._end(life)
         for change in self._changes.get(key, ()):
             change.notify(key)
 
@@ -165,6 +237,7 @@ class MemoryBackend(KeyValueStoreBackend):
 
     reread_interval = 1.0
     persistent = False
+    supports_autoexpire = True
 
     def __init__(self, app: AppProtocol, url: str = "memory://", **options: Any) -> None:
         super().__init__(app, url=url, **options)
@@ -186,11 +259,19 @@ class MemoryBackend(KeyValueStoreBackend):
 
     def set(self, key: bytes, value: bytes) -> None:
         """Put bytes under a key and notify who waits for it."""
-        self.store.set(key, value)
+        self.store.set(key, value, self.expires)
 
     def delete(self, key: bytes) -> None:
         """Remove a key, which may be absent."""
         self.store.delete(key)
+
+    def expire(self, key: bytes, value: Any) -> None:
+        """Give what is under a key a life that begins now, if there is something."""
+        self.store.expire(key, lives.life(value))
+
+    def cleanup(self) -> None:
+        """Give back the memory of all entries that are over; nobody could read them any more."""
+        self.store.sweep()
 
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
         """Put bytes under a key if the guard allows it; atomic, by compare and set."""
@@ -198,7 +279,7 @@ class MemoryBackend(KeyValueStoreBackend):
             there = self.store.get(key)
             if not guard.allows(there):
                 return False
-            if self.store.replace(key, there, value):
+            if self.store.replace(key, there, value, self.expires):
                 return True
 
     def subscribe(self, key: bytes) -> Any:
@@ -235,7 +316,7 @@ def _key(task_id: str) -> bytes:
     return f"{MemoryBackend.task_keyprefix}{task_id}".encode()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "extended")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "extended", "expiry")
 
 WAKE_UP: Final = 0.25
 """Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""
@@ -244,13 +325,15 @@ WAKE_UP: Final = 0.25
 def open_subject(target: Target) -> PythonSubject:
     """Put a store in memory under test; each run has its own."""
     name = f"{store_name(target.text)}-{target.run}"
+    store, clock = named_store(name), MemoryClock()
+    store.clock = clock
     capabilities = Capabilities(
         classes=CLASSES,
         choices={"late_unready": MemoryBackend.late_unready},
         sharing="thread",
         serializers=SERIALIZERS,
         values="tagged",
-        features=FEATURES,
+        features=FEATURES | {"expire"},
         wake_up=WAKE_UP,
         payload_limit=MemoryBackend.payload_limit,
         implementation={"name": "resultspec memory backend", "language": "Python"},
@@ -258,8 +341,9 @@ def open_subject(target: Target) -> PythonSubject:
     return PythonSubject(
         factory(functools.partial(MemoryBackend, url=f"memory://{name}")),
         capabilities,
-        MemoryProbe(named_store(name)),
+        MemoryProbe(store),
         on_close=functools.partial(drop_store, name),
+        clock=clock,
     )
 
 

@@ -51,13 +51,15 @@ class Driver:
         options = dict(params["options"])
         if "accept" in options:
             options["accept"] = tuple(options["accept"])
+        if "expires" in options:
+            options["expires"] = decode(options["expires"])
         try:
             self._subject = open_target(self.target, params["run"])
             capabilities = self._subject.capabilities
             options.setdefault("serializer", capabilities.serializers[0])
             self._connection = self._subject.connect(ClientOptions(**options))
         except SubjectError as error:
-            kind = "ImproperlyConfigured" if error.exit_code == 2 else "OperationalError"
+            kind = error.refusal or ("ImproperlyConfigured" if error.exit_code == 2 else "OperationalError")
             return _error(kind, str(error))
         document = capabilities.to_json() | {"store": capabilities.store}
         return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True}}

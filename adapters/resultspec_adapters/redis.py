@@ -17,10 +17,8 @@ a waiter also reads again every second, and at its deadline. A join does the sam
 """
 
 import functools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -33,6 +31,7 @@ from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, Target, UsageError
+from resultspec_reference import lives
 from resultspec_reference.app import App, AppProtocol, setting
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.guard import Guard
@@ -66,9 +65,6 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1
 """
 
-LONGEST_LIFE: Final = 100 * 365 * 24 * 3600 * 1000
-"""Milliseconds of the longest life of a key: a hundred years, far below what the server can count."""
-
 GOODBYE: Final = 0.25
 """Seconds that a waiter which leaves waits for the server to end its subscription."""
 
@@ -77,17 +73,9 @@ _OPTIONS: Final = frozenset(
 )
 
 
-def life(expires: object) -> int:
-    """Return the life of a key in milliseconds, rounded up; 0 is for ever.
-
-    ``expires`` is a number of seconds or a timedelta, None and 0 being for ever. Raises ImproperlyConfigured.
-    """
-    seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
-    if seconds is None:
-        return 0
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
-        raise ImproperlyConfigured(f"result_expires is a number of seconds, a timedelta or None, not {expires!r}")
-    return math.ceil(min(seconds * 1000, LONGEST_LIFE))
+def milliseconds(life: float | None) -> int:
+    """Return a life of so many seconds in milliseconds, rounded up; 0 is for ever."""
+    return 0 if life is None else lives.units(life, 0.001)
 
 
 class _RedisWatch:
@@ -154,10 +142,9 @@ class RedisBackend(KeyValueStoreBackend):
 
     def __init__(self, app: AppProtocol, url: str = "redis://", **options: Any) -> None:
         connection = {name: options.pop(name) for name in _OPTIONS & options.keys()}
-        expires = options.pop("expires", None)
         policy: Mapping[str, Any] | None = options.pop("retry_policy", None)
         super().__init__(app, url=url, **options)
-        self.expires = life(setting(app, "result_expires") if expires is None else expires)
+        self._life = milliseconds(self.expires)
         transport = setting(app, "result_backend_transport_options") or {}
         self.retry_policy = MappingProxyType(
             {**self.retry_policy, **transport.get("retry_policy", {}), **(policy or {})}
@@ -203,7 +190,7 @@ class RedisBackend(KeyValueStoreBackend):
 
         def put() -> None:
             with self.server.errors(), self.client.pipeline(transaction=True) as pipeline:
-                pipeline.set(key, value, px=self.expires or None)
+                pipeline.set(key, value, px=self._life or None)
                 pipeline.publish(key.decode(), value)
                 pipeline.execute()
 
@@ -217,6 +204,19 @@ class RedisBackend(KeyValueStoreBackend):
                 self.client.delete(key)
 
         with_retries(remove, self.retry_policy)
+
+    def expire(self, key: bytes, value: Any) -> None:
+        """Give what is under a key a life that begins now, if there is something."""
+        life = milliseconds(lives.life(value))
+
+        def begin() -> None:
+            with self.server.errors():
+                if life:
+                    self.client.pexpire(key, life)
+                else:
+                    self.client.persist(key)
+
+        with_retries(begin, self.retry_policy)
 
     def remove_all(self, prefix: str) -> None:
         """Remove every key that begins with a prefix. Raises ValueError for an empty one."""
@@ -243,7 +243,7 @@ class RedisBackend(KeyValueStoreBackend):
         """Return None if the value was stored, and else what is there."""
         readable = b"1" if self.serializer == "json" else b"0"
         given = (b"0", b"") if expected is None else (b"1", expected)
-        arguments = [value, self.expires, readable, *given, *sorted(guard.kept)]
+        arguments = [value, self._life, readable, *given, *sorted(guard.kept)]
 
         def run() -> bytes | None:
             client, script = self._clients.get()
@@ -286,7 +286,7 @@ class RedisBackend(KeyValueStoreBackend):
             watch.close()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "kv-wire", "extended")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "kv-wire", "extended", "expiry")
 
 
 def open_subject(target: Target) -> PythonSubject:
@@ -306,7 +306,7 @@ def open_subject(target: Target) -> PythonSubject:
         sharing="host",
         serializers=SERIALIZERS,
         values="tagged",
-        features=FEATURES | {"connection", "notify", "prefix"},
+        features=FEATURES | {"connection", "notify", "prefix", "expire"},
         store=target.text,
         prefix=prefix,
         wake_up=RedisBackend.reread_interval,

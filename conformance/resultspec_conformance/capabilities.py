@@ -9,7 +9,7 @@ from resultspec import SPEC_VERSION
 from resultspec.schemas import complaint
 
 DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
-    {"storage": "store", "consistency": "strong", "late_unready": "latest"}
+    {"storage": "store", "consistency": "strong", "late_unready": "latest", "expiry": "autoexpire"}
 )
 
 
@@ -31,6 +31,7 @@ class Capabilities:
     prefix: str = ""
     wake_up: float = 1.0
     payload_limit: int = 128 * 1024 * 1024
+    expiry_lag: float = 0.0
     time_resolution: float = 0.001
     implementation: Mapping[str, Any] = field(default_factory=lambda: {"name": "unnamed"})
     spec: str = SPEC_VERSION
@@ -49,6 +50,8 @@ class Capabilities:
             derived |= {"tagged", "opaque"}
         if "extended" in self.classes:
             derived.add("extended")
+        if self.choice("expiry") == "autoexpire":
+            derived.add("autoexpire")
         return frozenset(derived)
 
     @classmethod
@@ -79,5 +82,6 @@ class Capabilities:
             "prefix": self.prefix,
             "wake_up": self.wake_up,
             "payload_limit": self.payload_limit,
+            "expiry_lag": self.expiry_lag,
             "time_resolution": self.time_resolution,
         }

@@ -111,8 +111,11 @@ def all_checks() -> Mapping[str, Check]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool) -> frozenset[str]:
-    """Return the names of what a subject provides and the suite can see: what ``needs`` may ask for."""
+def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool, time: bool) -> frozenset[str]:
+    """Return the names of what a subject provides and the suite can see: what ``needs`` may ask for.
+
+    ``time``: the suite can let lives end, or live to see it.
+    """
     views = {
         "probe": probe is not None,
         "payload": probe is not None and not isinstance(probe, RowProbe),
@@ -120,5 +123,6 @@ def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bo
         "rows": isinstance(probe, RowProbe),
         "cut": isinstance(probe, CuttingProbe),
         "in-process": in_process,
+        "time": time,
     }
     return capabilities.provided | {name for name, there in views.items() if there}

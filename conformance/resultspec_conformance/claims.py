@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resultspec_conformance.capabilities import Capabilities
-from resultspec_conformance.subject import ClientOptions, Connection, Probe, Subject, UsageError
+from resultspec_conformance.subject import ClientOptions, Clock, Connection, Probe, Subject, UsageError, clock_of
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class ClaimingSubject:
     def probe(self) -> Probe | None:
         """The suite's view of the stored bytes, where there is one."""
         return self.subject.probe
+
+    @property
+    def clock(self) -> Clock | None:
+        """The clock of the subject, where it can be moved."""
+        return clock_of(self.subject)
 
     @property
     def in_process(self) -> bool:

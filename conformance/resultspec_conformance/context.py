@@ -25,6 +25,7 @@ from resultspec_conformance.subject import (
     Subject,
     SubjectError,
     WireProbe,
+    clock_of,
 )
 from resultspec_conformance.values import Value, show
 
@@ -62,6 +63,8 @@ class Session:
         self.numbers = itertools.count(1)
         self.rtt = 0.0
         self.example: Mapping[str, Value] = {}
+        self.lives_end: bool | None = None
+        """Whether a plain entry of this subject was seen to end; None: nobody has looked yet."""
         self._pool: dict[tuple[str, ClientOptions], Connection] = {}
 
     def connection(self, name: str, options: ClientOptions) -> Connection:
@@ -167,6 +170,18 @@ class Context:
         self._fresh.append(connection)
         return self._recorded(name, connection, chosen)
 
+    def open_client(self, name: str, /, **options: Any) -> Outcome:
+        """Try to open a client, as an outcome whose value is null; nothing is done with the client."""
+        chosen = self._options(options)
+        self.history.introduce(name, chosen.non_default())
+        try:
+            self._fresh.append(self.session.subject.connect(chosen))
+        except SubjectError as error:
+            if not error.refusal:
+                raise
+            return Outcome.of_error(error.refusal, str(error).partition("\n")[0])
+        return Outcome("ok")
+
     def _recorded(self, name: str, connection: Connection, options: ClientOptions) -> Client:
         shown = self.history.introduce(name, options.non_default())
         return Client(shown, connection, options, self.history, self.session.in_flight)
@@ -262,6 +277,9 @@ class Context:
             thread.join(timeout=self.session.in_flight.call_timeout * 2)
         for connection in self._fresh:
             connection.close()
+        clock = clock_of(self.session.subject)
+        if clock is not None:
+            clock.restore()
 
 
 class Stopwatch:

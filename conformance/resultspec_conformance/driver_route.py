@@ -157,8 +157,10 @@ class ProgramSubject:
         try:
             if answer.failed:
                 kind, message = read_error("initialize", answer)
-                refusal = UsageError if ERRORS.get(kind, ERRORS["Unknown"]).definite else SubjectError
-                raise refusal(f"the driver refused to open a client: {kind}: {message}")
+                refusing = UsageError if ERRORS.get(kind, ERRORS["Unknown"]).definite else SubjectError
+                refused = refusing(f"the driver refused to open a client: {kind}: {message}")
+                refused.refusal = kind
+                raise refused
             result = read_initialized(answer)
         except DriverFault as fault:
             raise process.fail(fault.kind, fault.detail).again() from fault
@@ -238,6 +240,8 @@ def _options(options: ClientOptions | None) -> dict[str, Any]:
         chosen["prefix"] = options.prefix
     if options.extended:
         chosen["extended"] = True
+    if "expires" in options.non_default():
+        chosen["expires"] = encode(options.expires)
     return chosen
 
 

@@ -17,7 +17,7 @@ from resultspec_conformance import zoo
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.joined import NoPair, consume
 from resultspec_conformance.operation import Outcome
-from resultspec_conformance.subject import ClientOptions, Probe, SubjectError, UsageError
+from resultspec_conformance.subject import ClientOptions, Clock, Probe, SubjectError, UsageError
 from resultspec_conformance.values import ExceptionData, Value, describe_exception, show
 
 _ERROR_NAMES: Mapping[str, str] = {
@@ -30,20 +30,26 @@ _ERROR_NAMES: Mapping[str, str] = {
 """Names of errors of client libraries, and the kind of the closed list that they are."""
 
 
-class RecordingApp:
-    """The application that the suite hands to a factory: it has a configuration, and nothing else yet."""
+DEFAULT_OPTIONS = ClientOptions()
 
-    def __init__(self, *, extended: bool = False) -> None:
+
+class RecordingApp:
+    """The application that the suite hands to a factory: it has a configuration, and nothing else yet.
+
+    ``options``: what the client is opened with, as far as an application knows of it.
+    """
+
+    def __init__(self, options: ClientOptions = DEFAULT_OPTIONS) -> None:
         self.conf = SimpleNamespace(
             result_serializer="json",
             result_accept_content=None,
             accept_content=["json"],
-            result_expires=3600,
+            result_expires=options.expires,
             result_cache_max=-1,
-            result_extended=extended,
+            result_extended=options.extended,
             result_backend_transport_options={},
-            timezone=None,
-            enable_utc=True,
+            timezone=options.timezone,
+            enable_utc=options.timezone is None,
         )
         self.main = "resultspec"
         self._running = threading.local()
@@ -224,6 +230,12 @@ class PythonConnection:
     def _reload_task_result(self, task_id: Value) -> None:
         self.backend.reload_task_result(task_id)
 
+    def _cleanup(self) -> None:
+        self.backend.cleanup()
+
+    def _expire(self, task_id: Value, life: Value) -> None:
+        self.backend.expire(self.backend.get_key_for_task(task_id), life)
+
     def _as_uri(self) -> Value:
         return self.backend.as_uri()
 
@@ -321,20 +333,24 @@ class PythonSubject:
     on_close: Callable[[], None] | None = None
     waits_return_meta: bool = False
     in_process: bool = True
+    clock: Clock | None = None
 
     def connect(self, options: ClientOptions) -> PythonConnection:
         """Make a backend. Raises SubjectError that names what the factory raised."""
+        given = {name: value for name, value in options.non_default().items() if name != "timezone"}
         try:
-            app = RecordingApp(extended=options.extended)
-            backend = self.factory(app, **options.non_default())
+            app = RecordingApp(options)
+            backend = self.factory(app, **given)
         except SubjectError:
             raise
         except Exception as error:
-            raise UsageError(
+            refused = UsageError(
                 f"the factory raised {type(error).__name__}: {show_message(error)}\n"
                 "It is called as factory(app, **options) and has to return a backend; options are "
-                f"{', '.join(options.non_default()) or 'none'} in this call."
-            ) from error
+                f"{', '.join(given) or 'none'} in this call."
+            )
+            refused.refusal = error_kind(error)
+            raise refused from error
         return PythonConnection(backend, self.waits_return_meta, app)
 
     def close(self) -> None:

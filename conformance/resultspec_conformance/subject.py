@@ -18,12 +18,18 @@ class SubjectError(Exception):
     """A subject that cannot be opened or used. The text is one or two lines and names the cure."""
 
     exit_code = 3
+    refusal = ""
+    """The kind of error with which a backend refused to be opened, where it was the backend that did."""
 
 
 class UsageError(SubjectError):
     """A subject that was asked for in a wrong way."""
 
     exit_code = 2
+
+
+DEFAULT_LIFE = 3600
+"""Seconds that an entry lives where a check says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class ClientOptions:
     ``accept``: content types or serializer names that it may read; None: only its own serializer.
     ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before*
     its completion (KEY-2), put behind the prefix of the run; None takes the subject's own. ``extended``: whether the
-    client stores the extended members (EXT-1).
+    client stores the extended members (EXT-1). ``expires``: the life of an entry in seconds, None for ever; for an
+    object in this process a timedelta too. ``timezone``: that of the app of an object in this process, None for UTC.
     """
 
     serializer: str = "json"
@@ -41,13 +48,15 @@ class ClientOptions:
     max_cached_results: int = -1
     prefix: str | None = None
     extended: bool = False
+    expires: Value = DEFAULT_LIFE
+    timezone: str | None = None
 
     def non_default(self) -> dict[str, Value]:
         """Return the options that differ from their defaults."""
         default = ClientOptions()
         return {
             name: getattr(self, name)
-            for name in ("serializer", "accept", "max_cached_results", "prefix", "extended")
+            for name in ("serializer", "accept", "max_cached_results", "prefix", "extended", "expires", "timezone")
             if getattr(self, name) != getattr(default, name)
         }
 
@@ -176,6 +185,49 @@ class WireProbe(CuttingProbe, Protocol):
     def subscribers(self, channel: str) -> int:
         """Return how many subscriptions to a channel there are."""
         ...
+
+
+@runtime_checkable
+class LifeProbe(Probe, Protocol):
+    """A probe that sees how long entries live, and can make them older."""
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return the seconds that the store will keep an entry: infinity for ever, None for no entry."""
+        ...
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Make an entry as old as if it had been stored so many seconds earlier.
+
+        Returns False, and changes nothing, where the store has nothing written down by which the entry ends.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The clock by which a store, and every client of it, tells how old an entry is."""
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once."""
+        ...
+
+    def restore(self) -> None:
+        """Go back to the time of day."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A subject that may have a clock which can be moved."""
+
+    @property
+    def clock(self) -> Clock | None:
+        """The clock, or None."""
+        ...
+
+
+def clock_of(subject: "Subject") -> Clock | None:
+    """Return the clock of a subject that can be moved, or None."""
+    return subject.clock if isinstance(subject, Clocked) else None
 
 
 class Subject(Protocol):

@@ -22,6 +22,7 @@ from resultspec_conformance.claims import claiming
 from resultspec_conformance.client import InFlight, RunEnded
 from resultspec_conformance.context import Session
 from resultspec_conformance.execute import CheckResult, Status, execute, failure_of
+from resultspec_conformance.lives import time_can_pass
 from resultspec_conformance.operation import History, Operation, Outcome
 from resultspec_conformance.redaction import passwords
 from resultspec_conformance.subject import Subject, SubjectError
@@ -110,7 +111,9 @@ class _Worker:
         subject = claiming(open_target(target, run), claims)
         self.session = Session(subject, run, self.in_flight)
         self.session.measure_round_trip()
-        names = available(subject.capabilities, subject.probe, in_process=subject.in_process)
+        names = available(
+            subject.capabilities, subject.probe, in_process=subject.in_process, time=time_can_pass(subject)
+        )
         return {
             "capabilities": subject.capabilities.to_json(),
             "available": sorted(names),

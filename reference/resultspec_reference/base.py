@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
-from resultspec_reference import errors, exceptions, extended, meta, states, uri
+from resultspec_reference import errors, exceptions, extended, lives, meta, states, uri
 from resultspec_reference.app import AppProtocol, accepted, current_app, current_request, setting, time_zone
 from resultspec_reference.cache import MetaCache
 from resultspec_reference.ids import task_id_text
@@ -59,8 +59,9 @@ class BaseBackend:
 
     ``app`` gives the settings (`resultspec_reference.app`), ``serializer`` is the name of kombu's,
     ``max_cached_results`` the size of the client's cache (None: the setting, 0: no limit, -1: no cache),
-    ``accept`` the content types that may be read, ``url`` where the store is. One instance may be used by
-    several threads. Raises ImproperlyConfigured for options that cannot be served.
+    ``accept`` the content types that may be read, ``url`` where the store is, ``expires`` the life of an
+    entry (None: the setting ``result_expires``). One instance may be used by several threads. Raises
+    ImproperlyConfigured for options that cannot be served.
     """
 
     READY_STATES = states.READY_STATES
@@ -102,7 +103,7 @@ class BaseBackend:
         max_cached_results: int | None = None,
         accept: Iterable[str] | None = None,
         url: str | None = None,
-        **kwargs: Any,  # noqa: ARG002 - options of other backends, as in Celery
+        **kwargs: Any,
     ) -> None:
         self.app = app
         self.url = url
@@ -111,6 +112,7 @@ class BaseBackend:
         self.accept = self._codec.accept
         self.extended = bool(setting(app, "result_extended"))
         self._zone = time_zone(app)
+        self.expires: float | None = self.prepare_expires(kwargs.get("expires"))
         limit = setting(app, "result_cache_max") if max_cached_results is None else max_cached_results
         self._caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode))
         self._cache  # noqa: B018 - a wrong limit is found here and not at the first read
@@ -194,6 +196,16 @@ class BaseBackend:
             if found is not None:
                 return bool(found)
         return self.persistent
+
+    def prepare_expires(self, value: Any, type: Callable[[float], Any] | None = None) -> Any:
+        """Return a life in seconds, None for ever, of a value or else of the setting ``result_expires``.
+
+        ``type`` makes the number: with ``int`` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
+        """
+        seconds = lives.life(setting(self.app, "result_expires") if value is None else value)
+        if seconds is None or type is None:
+            return seconds
+        return type(lives.units(seconds, 1.0) if type is int else seconds)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -379,6 +391,9 @@ class BaseBackend:
     def _open_watch(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - as above
         """Return the watch of a wait; stores that notify have their own."""
         return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
+
+    def cleanup(self) -> None:
+        """Remove the ready tasks whose life is over: here nothing, since a store that ends lives needs no help."""
 
     def process_cleanup(self) -> None:
         """Do what has to be done after a task: nothing, since nothing is kept for one (WORK-10)."""

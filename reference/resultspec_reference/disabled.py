@@ -23,6 +23,9 @@ class DisabledBackend(BaseBackend):
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
+    def cleanup(self) -> None:
+        """Do nothing."""
+
     def as_uri(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002 - there is no password to include
         """Return ``disabled://`` (DIS-3)."""
         return "disabled://"

@@ -135,6 +135,10 @@ class KeyValueStoreBackend(BaseBackend):
         """Remove a key, which may be absent."""
         raise NotImplementedError(f"{type(self).__name__} does not define delete")
 
+    def expire(self, key: bytes, value: Any) -> None:
+        """Give what is under a key a life that begins now (`resultspec_reference.lives`), if there is something."""
+        raise NotImplementedError(f"{type(self).__name__} does not define expire")
+
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
         """Put bytes under a key if the guard allows it; return whether it did.
 

@@ -9,7 +9,7 @@ import pkgutil
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import CATALOGUE, VARIATIONS, Specimen
-from resultspec_conformance.broken.server import Server, ServerProbe
+from resultspec_conformance.broken.server import Server, ServerClock, ServerLifeProbe, ServerProbe
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Subject, Target, UsageError
 
@@ -23,13 +23,17 @@ def open_specimen(specimen: Specimen) -> Subject:
     """Open a backend of the catalogue, with a server in memory of its own."""
     server = Server()
 
-    def factory(app: object, **options: Any) -> Any:
+    def factory(app: Any, **options: Any) -> Any:
+        if app.conf.timezone is not None:
+            options["timezone"] = app.conf.timezone
         made: Any = specimen.backend() if specimen.disabled else specimen.backend(server, **options)
         made.app = app
         return made
 
-    probe = None if specimen.disabled else ServerProbe(server, specimen.capabilities.prefix)
-    return PythonSubject(factory, specimen.capabilities, probe)
+    see = ServerLifeProbe if specimen.time_passes == "ageing" else ServerProbe
+    probe = None if specimen.disabled else see(server, specimen.capabilities.prefix)
+    clock = ServerClock(server) if specimen.time_passes == "clock" else None
+    return PythonSubject(factory, specimen.capabilities, probe, clock=clock)
 
 
 def open_broken(target: Target) -> Subject:

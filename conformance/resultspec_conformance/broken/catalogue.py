@@ -11,12 +11,12 @@ from resultspec_conformance.capabilities import Capabilities
 Made = TypeVar("Made", bound=type)
 
 EVERYTHING = Capabilities(
-    classes=("core", "waiting", "join", "atomic", "kv-wire", "extended"),
+    classes=("core", "waiting", "join", "atomic", "kv-wire", "extended", "expiry"),
     sharing="thread",
     serializers=("json", "pickle", "yaml", "msgpack"),
     values="tagged",
     features=frozenset({"cache", "connection", "notify", "prefix", "uuid", "surrogates", "base-exceptions"})
-    | {"worker-calls", "current-task", "current-stack"},
+    | {"worker-calls", "current-task", "current-stack", "expire"},
     wake_up=0.25,
     payload_limit=2**21,
     implementation={"name": "resultspec-broken"},
@@ -38,6 +38,12 @@ class Specimen:
     backend: type
     also: tuple[str, ...] = ()
     capabilities: Capabilities = EVERYTHING
+
+    @property
+    def time_passes(self) -> str:
+        """How the suite lets lives end: ``clock``, ``ageing`` of entries, or ``waiting``."""
+        found: str = getattr(self.backend, "time_passes", "clock")
+        return found
 
     @property
     def disabled(self) -> bool:

@@ -11,6 +11,7 @@ from resultspec_conformance.broken.correct_core import (
     SecurityError,
     WaitTimeout,
 )
+from resultspec_conformance.broken.correct_expiry import WithExpiry
 from resultspec_conformance.broken.correct_extended import WithExtended
 from resultspec_conformance.broken.correct_joining import WithJoining
 from resultspec_conformance.broken.correct_workers import WithWorkerCalls
@@ -18,5 +19,5 @@ from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithJoining, WithExtended, WithWorkerCalls):
+class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls):
     """A correct client of a :class:`Server`."""

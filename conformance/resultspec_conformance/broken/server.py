@@ -1,6 +1,7 @@
-"""A key/value server in memory, small enough to be seen through: keys, channels, connections that can be cut."""
+"""A key/value server in memory, small enough to be seen through: keys with lives, channels, connections to cut."""
 
 import itertools
+import math
 import queue
 import threading
 import time
@@ -16,14 +17,45 @@ class LinkCut(ConnectionError):
 
 
 class Server:
-    """Keys and channels. Every method is one atomic step."""
+    """Keys and channels. Every method is one atomic step.
+
+    ``ends`` has the moment at which the life of a key is over, by :meth:`now`; a key that is not in it lives for ever.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.data: dict[str, bytes] = {}
+        self.ends: dict[str, float] = {}
+        self.buried: set[str] = set()
+        """The keys that a backend with tombstones remembers."""
+        self.made_up = 0.0
+        """Seconds by which the suite has moved the clock."""
         self.subscriptions: dict[int, tuple[str, queue.Queue[bytes | None]]] = {}
         self.links: list[Link] = []
         self.numbers = itertools.count()
+
+    def now(self) -> float:
+        """Return the seconds of the server's clock."""
+        return time.monotonic() + self.made_up
+
+    def find(self, key: str) -> bytes | None:
+        """Return a value, or None; a key whose life is over is removed."""
+        with self.lock:
+            if self.ends.get(key, math.inf) <= self.now():
+                self.remove(key)
+            return self.data.get(key)
+
+    def put(self, key: str, value: bytes, life: float) -> None:
+        """Set a value for so many seconds; infinity is for ever."""
+        with self.lock:
+            self.data[key] = value
+            self.ends[key] = self.now() + life
+
+    def remove(self, key: str) -> None:
+        """Remove a key."""
+        with self.lock:
+            self.data.pop(key, None)
+            self.ends.pop(key, None)
 
     def publish(self, channel: str, body: bytes, receivers: int | None = None) -> None:
         """Hand a message to all who listen, or to so many of them."""
@@ -43,12 +75,31 @@ class Server:
             return len(self.links)
 
 
+class ServerClock:
+    """The clock of a server, moved by the suite."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once."""
+        self.server.made_up += seconds
+
+    def restore(self) -> None:
+        """Go back to the time of day."""
+        self.server.made_up = 0.0
+
+
 class Link:
-    """A client's connection to a server. Once cut, its next use raises LinkCut and the one after that works again."""
+    """A client's connection to a server. Once cut, its next use raises LinkCut and the one after that works again.
+
+    ``life``: the seconds for which it puts a value, infinity for ever.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.is_cut = False
+        self.life = math.inf
         server.links.append(self)
 
     def _alive(self) -> None:
@@ -60,7 +111,7 @@ class Link:
         """Return a value, or None."""
         with self.server.lock:
             self._alive()
-            return self.server.data.get(key)
+            return self.server.find(key)
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of keys, each of them or None."""
@@ -72,10 +123,10 @@ class Link:
         """Set a value and publish it, unless ``keep`` says that the one that is there stays: one atomic step."""
         with self.server.lock:
             self._alive()
-            there = self.server.data.get(key)
+            there = self.server.find(key)
             if there is not None and keep(there):
                 return False
-            self.server.data[key] = value
+            self.server.put(key, value, self.life)
             if publish:
                 self.server.publish(key, value)
             return True
@@ -84,7 +135,34 @@ class Link:
         """Remove a key."""
         with self.server.lock:
             self._alive()
-            self.server.data.pop(key, None)
+            self.server.remove(key)
+
+    def expire(self, key: str, life: float) -> None:
+        """Give a key that is there another life, which begins now."""
+        with self.server.lock:
+            self._alive()
+            there = self.server.find(key)
+            if there is not None:
+                self.server.put(key, there, life)
+
+    def end(self, key: str) -> float | None:
+        """Return when the life of a key is over, by the server's clock, or None where there is none."""
+        with self.server.lock:
+            self._alive()
+            return self.server.ends[key] if self.server.find(key) is not None else None
+
+    def remove_if(self, key: str, value: bytes) -> None:
+        """Remove a key if this is still its value: one atomic step."""
+        with self.server.lock:
+            self._alive()
+            if self.server.find(key) == value:
+                self.server.remove(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix."""
+        with self.server.lock:
+            self._alive()
+            return [key for key in self.server.data if key.startswith(prefix)]
 
     def publish(self, channel: str, body: bytes) -> None:
         """Publish a message."""
@@ -152,7 +230,7 @@ class ServerListener:
             for channel, subscription in self._subscriptions:
                 body = subscription.wait(0.002)
                 if body is not None:
-                    found.append(Notification(channel, body, self._server.data.get(channel)))
+                    found.append(Notification(channel, body, self._server.find(channel)))
         return found
 
     def close(self) -> None:
@@ -178,19 +256,16 @@ class ServerProbe:
 
     def get(self, key: str) -> bytes | None:
         """Return the raw value of a key."""
-        with self.server.lock:
-            return self.server.data.get(key)
+        return self.server.find(key)
 
     def set(self, key: str, value: bytes) -> None:
         """Set the raw value of a key."""
-        with self.server.lock:
-            self.server.data[key] = value
+        self.server.put(key, value, math.inf)
 
     def delete(self, *keys: str) -> None:
         """Remove keys."""
-        with self.server.lock:
-            for key in keys:
-                self.server.data.pop(key, None)
+        for key in keys:
+            self.server.remove(key)
 
     def keys(self) -> frozenset[str]:
         """Return all keys."""
@@ -220,3 +295,25 @@ class ServerProbe:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class ServerLifeProbe(ServerProbe):
+    """A probe that also sees lives, and can make entries older."""
+
+    def _end(self, task_id: str) -> tuple[str, float]:
+        key = self.prefix + TASK_KEY_PREFIX + task_id
+        return key, self.server.ends.get(key, math.inf)
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return the seconds that are left, infinity for ever, None where there is no entry."""
+        if self.read(task_id) is None:
+            return None
+        return self._end(task_id)[1] - self.server.now()
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Bring the end of an entry nearer, if it has one."""
+        with self.server.lock:
+            key, end = self._end(task_id)
+            if math.isfinite(end):
+                self.server.ends[key] = end - seconds
+            return math.isfinite(end)

@@ -152,7 +152,7 @@ class ParentSurvives(_Merging):
     merged = ("group_id", "parent_id")
 
 
-@broken("STATE-9", "refused-store-touches-date", also=["KEY-6"])
+@broken("STATE-9", "refused-store-touches-date", also=["EXP-4", "KEY-6"])
 class RefusedStoreTouchesDate(Correct):
     """Keeps SUCCESS when a duplicate arrives, and dates it anew."""
 
@@ -178,7 +178,7 @@ class RefusedStoreRaises(Correct):
         return True
 
 
-@broken("STATE-11", "tombstones", also=["STATE-5", "READ-6", "KEY-7", "VALUE-1"])
+@broken("STATE-11", "tombstones", also=["EXP-15", "STATE-5", "READ-6", "KEY-7", "VALUE-1"])
 class Tombstones(Correct):
     """Remembers which tasks succeeded and refuses later stores even after they were forgotten."""
 

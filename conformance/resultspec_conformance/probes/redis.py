@@ -1,5 +1,6 @@
 """The probe of a Redis: raw keys and channels, through connections of the suite's own."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, cast
@@ -89,6 +90,19 @@ class RedisProbe:
     def write(self, task_id: str, payload: bytes) -> None:
         """Put bytes under a task, without a notification."""
         self.set(self.key(task_id), payload)
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return the seconds that are left to an entry: infinity for ever, None where there is none."""
+        left = self._client.pttl(self.key(task_id))
+        return {-1: math.inf, -2: None}.get(left, left / 1000)
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Take so many seconds from the life that is left to an entry, if it has one."""
+        left = self.remaining(task_id)
+        if left is None or math.isinf(left):
+            return False
+        self._client.pexpire(self.key(task_id), max(0, math.ceil((left - seconds) * 1000)))
+        return True
 
     def get(self, key: str) -> bytes | None:
         """Return the raw value of a key, or None."""

@@ -22,8 +22,8 @@ REGISTER = f"{PACKAGE}/requirements.toml"
 STATES = f"{PACKAGE}/states.json"
 OPERATIONS = f"{PACKAGE}/operations.json"
 
-DERIVED_CAPABILITIES = frozenset({"pickle", "tagged", "opaque", "extended"})
-"""What ``applies`` may name beside the features: it follows from classes, serializers and the domain of values."""
+DERIVED_CAPABILITIES = frozenset({"pickle", "tagged", "opaque", "extended", "autoexpire"})
+"""What ``applies`` may name beside the features: it follows from classes, choices, serializers and values."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
