@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import celery.exceptions
@@ -109,6 +109,22 @@ def test_both_store_the_same_bytes(app: Celery, ours: RedisBackend, raw: Any) ->
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("expires", [1, 60, 3600, 86_400.0, timedelta(days=30), timedelta(hours=1), None, 0])
+def test_both_give_an_entry_the_same_life(redis_url: str, prefix: str, raw: Any, expires: Any) -> None:
+    """Of a number, a timedelta and none at all; fractions, which Celery cuts off, are another matter."""
+    app = Celery("tests", broker="memory://", backend=redis_url, set_as_current=False)
+    app.conf.update(result_expires=expires, result_backend_transport_options={"global_keyprefix": prefix})
+    ours = RedisBackend(app, redis_url)
+    lives = []
+    for number, backend in enumerate((app.backend, ours)):
+        backend.store_result(f"t-{number}", 1, "SUCCESS")
+        lives.append(raw.pttl(ours.get_key_for_task(f"t-{number}")))
+    assert lives[0] == lives[1] == -1 if not expires else abs(lives[0] - lives[1]) < 500
+    ours.remove_all(prefix)
+    app.backend.client.close()
+    app.close()
+
+
 @pytest.mark.parametrize(
     ("state", "value"), [("SUCCESS", [1, "é"]), ("FAILURE", CLASS_OF_NOBODY("x")), ("REVOKED", None)]
 )
@@ -194,7 +210,7 @@ def test_the_other_serializers(redis_url: str, prefix: str, serializer: str) -> 
 def test_our_settings_are_those_of_the_app(app: Celery, redis_url: str) -> None:
     """And those of the smallest app have the same defaults."""
     ours, plain = RedisBackend(app, redis_url), RedisBackend(App(), redis_url)
-    assert ours.expires == plain.expires == 86_400_000
+    assert ours.expires == plain.expires == app.backend.expires == 86_400
     assert ours.accept == plain.accept == {"application/json"}
 
 

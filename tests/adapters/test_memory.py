@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from resultspec_adapters.memory import MemoryBackend, adapter
+from resultspec_adapters.memory import MemoryBackend, MemoryClock, MemoryStore, adapter, drop_store, named_store
 from resultspec_conformance.subject import ClientOptions, Target
 from resultspec_reference import App
+from resultspec_reference.errors import ImproperlyConfigured
 
 
 @pytest.fixture(name="url")
@@ -176,3 +178,70 @@ def test_the_adapter_opens_a_store_for_each_run() -> None:
     again = adapter.open(Target("memory://x", "one"))
     assert again.probe is not None
     assert again.probe.read("t") is None
+
+
+# -- lives -----------------------------------------------------------------------------------------
+
+
+def test_an_entry_ends_by_the_clock_of_its_store() -> None:
+    """Not before, for every reader at once, and whatever else is stored; one for ever does not."""
+    clock = MemoryClock()
+    store = MemoryStore(clock)
+    store.set(b"mortal", b"1", 60.0)
+    store.set(b"immortal", b"1")
+    clock.advance(59.0)
+    assert store.get(b"mortal") == b"1"
+    clock.advance(1.0)
+    assert (store.get(b"mortal"), store.get(b"immortal")) == (None, b"1")
+    assert store.replace(b"mortal", None, b"2", 60.0)
+    clock.restore()
+    assert store.get(b"mortal") == b"2"
+
+
+def test_what_is_over_does_not_stay_in_memory() -> None:
+    """A store that is used shrinks by itself to what is alive, and a cleanup takes the rest at once."""
+    clock = MemoryClock()
+    store = MemoryStore(clock)
+    for number in range(5000):
+        store.set(b"old-%d" % number, b"1", 60.0)
+    store.set(b"for ever", b"1")
+    clock.advance(61.0)
+    for number in range(5000):
+        store.set(b"new-%d" % number, b"1", 60.0)
+    assert len(store) == 5001
+    for _ in range(10_000):
+        store.set(b"the same", b"1", 60.0)
+    assert len(store) == 5002
+    clock.advance(61.0)
+    store.sweep()
+    assert len(store) == 1
+    assert store.get(b"for ever") == b"1"
+
+
+def test_lives_of_a_backend() -> None:
+    """The option, the setting, and `expire`; a wrong one is refused when the backend is made."""
+    clock = MemoryClock()
+    named_store("lives").clock = clock
+    by_option = MemoryBackend(App(), "memory://lives", expires=timedelta(minutes=1))
+    by_setting = MemoryBackend(App(result_expires=0), "memory://lives")
+    assert (by_option.expires, by_setting.expires, by_option.supports_autoexpire) == (60.0, None, True)
+    by_option.mark_as_done("option", 1)
+    by_setting.mark_as_done("setting", 2)
+    by_setting.mark_as_done("another", 3)
+    by_setting.expire(by_setting.get_key_for_task("another"), 3600)
+    by_setting.expire(by_setting.get_key_for_task("nothing"), 3600)
+    clock.advance(61.0)
+    assert [by_option.get_state(one) for one in ("option", "setting", "another", "nothing")] == [
+        "PENDING",
+        "SUCCESS",
+        "SUCCESS",
+        "PENDING",
+    ]
+    by_option.mark_as_failure("option", KeyError("late"))
+    assert by_option.get_state("option") == "FAILURE"
+    clock.advance(3600.0)
+    by_option.cleanup()
+    assert [len(by_option.store), by_option.get_state("another")] == [1, "PENDING"]
+    drop_store("lives")
+    with pytest.raises(ImproperlyConfigured):
+        MemoryBackend(App(), expires=-1)

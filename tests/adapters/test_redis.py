@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from resultspec.schemas import complaint
-from resultspec_adapters.redis import RedisBackend, adapter, life
+from resultspec_adapters.redis import RedisBackend, adapter, milliseconds
 from resultspec_conformance.subject import ClientOptions, SubjectError, Target, UsageError
 from resultspec_reference import App
 from resultspec_reference.errors import DecodeError, ImproperlyConfigured, OperationalError
@@ -95,25 +95,35 @@ def test_an_accepted_store_sets_expires_and_publishes(backend: RedisBackend, raw
 
 
 @pytest.mark.parametrize(
-    ("expires", "milliseconds"),
-    [(None, 0), (0, 0), (60, 60_000), (0.0001, 1), (timedelta(milliseconds=500), 500), (10**30, None)],
+    ("expires", "left"),
+    [(0, -1), (60, 60_000), (0.0001, 1), (timedelta(milliseconds=500), 500), (10**30, 100 * 365 * 86_400_000)],
 )
-def test_the_life_of_an_entry(make: Callable[..., RedisBackend], raw: Any, expires: Any, milliseconds: Any) -> None:
-    """Rounded up, and never to `never`; None and 0 are for ever, and a very large one is not at once."""
-    found = life(expires)
-    assert found == milliseconds or (milliseconds is None and found > 10**12)
-    if found != 1:
-        backend = make(expires=expires if expires is not None else 0)
-        backend.mark_as_done("t", 1)
-        left: Any = raw.pttl(backend.get_key_for_task("t"))
-        assert left == -1 if found == 0 else 0 < left <= found
+@pytest.mark.parametrize("state", ["SUCCESS", "STARTED", "FAILURE"])
+def test_the_life_of_an_entry(
+    make: Callable[..., RedisBackend], raw: Any, expires: Any, left: int, state: str
+) -> None:
+    """In milliseconds, rounded up, the same in every state; 0 is for ever, and a very large one is not at once."""
+    backend = make(expires=expires)
+    assert milliseconds(backend.expires) == max(left, 0)
+    backend.store_result("t", None, state)
+    found: Any = raw.pttl(backend.get_key_for_task("t"))
+    assert found in (-2, 0, 1) if left == 1 else left - 1000 <= found <= left
 
 
-@pytest.mark.parametrize("expires", [-1, float("nan"), "60", True])
-def test_a_wrong_life_is_refused(expires: Any) -> None:
-    """When the backend is made."""
+def test_expire_gives_another_life(make: Callable[..., RedisBackend], raw: Any) -> None:
+    """Rounded up like any other; None and 0 take the end away; where nothing is, nothing is made."""
+    backend = make(expires=60)
+    key = backend.get_key_for_task("t")
+    backend.expire(key, 60)
+    assert raw.pttl(key) == -2
+    backend.mark_as_done("t", 1)
+    for life, least, most in ((1000.5, 1_000_000, 1_000_500), (None, -1, -1), (30, 29_000, 30_000), (0, -1, -1)):
+        backend.expire(key, life)
+        assert least <= raw.pttl(key) <= most
     with pytest.raises(ImproperlyConfigured):
-        life(expires)
+        backend.expire(key, -1)
+    assert backend.cleanup() is None  # type: ignore[func-returns-value]
+    assert backend.get_result("t") == 1
 
 
 @pytest.mark.parametrize("serializer", ["json", "pickle", "yaml", "msgpack"])
@@ -471,7 +481,7 @@ def test_pickling_keeps_the_options_and_no_connection(make: Callable[..., RedisB
     backend.mark_as_done("t", 1)
     again = pickle.loads(pickle.dumps(backend))
     assert again.get_result("t") == 1
-    assert (again.expires, again.retry_policy["max_retries"], again.server.patience) == (77_000, 2, 3)
+    assert (again.expires, again.retry_policy["max_retries"], again.server.patience) == (77, 2, 3)
     assert again.client is not backend.client
 
 

@@ -1,5 +1,6 @@
 """The probe of a Redis, against a real server: keys and channels as they are, and only our connections cut."""
 
+import math
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from resultspec_conformance.probes import probe_for
 from resultspec_conformance.probes.redis import RedisProbe
 from resultspec_conformance.probes.sockets import local_ports
 from resultspec_conformance.servers import running
-from resultspec_conformance.subject import SubjectError, WireProbe
+from resultspec_conformance.subject import LifeProbe, SubjectError, WireProbe
 
 
 def _await(condition: Callable[[], bool]) -> None:
@@ -256,3 +257,18 @@ def test_url_that_is_none_is_told() -> None:
     """What is no URL of a Redis is refused as such."""
     with pytest.raises(SubjectError, match="is no URL of a Redis"):
         RedisProbe("redis://127.0.0.1:six/0", "")
+
+
+def test_probe_sees_lives_and_makes_entries_older(probe: RedisProbe, client: Any) -> None:
+    """An entry that is aged beyond its end is gone; one that lives for ever, or is not there, cannot be aged."""
+    assert isinstance(probe, LifeProbe)
+    client.set(probe.key("mortal"), b"1", ex=600)
+    client.set(probe.key("immortal"), b"1")
+    assert 599 < (probe.remaining("mortal") or 0) <= 600
+    assert (probe.remaining("immortal"), probe.remaining("absent")) == (math.inf, None)
+    assert probe.age("mortal", 400)
+    assert 199 < (probe.remaining("mortal") or 0) <= 200
+    assert not probe.age("immortal", 400)
+    assert not probe.age("absent", 400)
+    assert probe.age("mortal", 200)
+    assert (probe.read("mortal"), probe.read("immortal")) == (None, b"1")

@@ -32,7 +32,6 @@ PENDING: frozenset[tuple[str, str]] = frozenset(
         ("BaseBackend", "save_group"),
         ("KeyValueStoreBackend", "get_key_for_group"),
         ("KeyValueStoreBackend", "group_keyprefix"),
-        # expiry
     }
 )
 """Documented members that do not exist yet. Whoever makes one takes it off: its test below is red until then."""
