@@ -30,7 +30,8 @@ from resultspec_conformance.driver_messages import (
 )
 from resultspec_conformance.driver_route import CALL_SECONDS, START_SECONDS, open_program
 from resultspec_conformance.execute import execute
-from resultspec_conformance.subject import ClientOptions, Subject, Target, UsageError, WireProbe
+from resultspec_conformance.operation import Outcome
+from resultspec_conformance.subject import ClientOptions, LifeProbe, Subject, Target, UsageError, WireProbe
 from resultspec_conformance.values import ExceptionData
 
 ROOT = Path(__file__).parents[2]
@@ -279,6 +280,22 @@ def test_prefix_of_a_client(redis_url: str) -> None:
         assert [key for key in found if key.startswith(subject.capabilities.prefix)] == [
             f"{subject.capabilities.prefix}shop_celery-task-meta-t"
         ]
+
+
+def test_life_of_a_client(redis_url: str) -> None:
+    """A life crosses as a value; one that is none is an error of opening, by its kind; both operations cross too."""
+    with opened(*PYTHON_DRIVER, redis_url) as subject:
+        with pytest.raises(UsageError) as refused:
+            subject.connect(ClientOptions(expires=float("nan")))
+        assert refused.value.refusal == "ImproperlyConfigured"
+        probe = subject.probe
+        assert isinstance(probe, LifeProbe)
+        client = subject.connect(ClientOptions(expires=None))
+        client.call("store_result", {"task_id": "for-ever", "result": 1, "state": "SUCCESS"})
+        assert probe.remaining("for-ever") == float("inf")
+        assert client.call("expire", {"task_id": "for-ever", "life": 60}).kind == "ok"
+        assert 50 < (probe.remaining("for-ever") or 0) <= 60
+        assert client.call("cleanup", {}) == Outcome("ok")
 
 
 @pytest.mark.parametrize(("name", "processes"), [("correct", 1), ("takes-turns", 2)])
