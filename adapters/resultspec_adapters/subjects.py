@@ -37,11 +37,16 @@ from {module} import {name}
 from resultspec_reference.app import App
 
 
-def make(url, **options):
+def make(url, timezone=None, **options):
     \"""Return a backend.\"""
+    app = App(
+        result_expires=options.pop("expires", 3600),
+        result_extended=options.pop("extended", False),
+        timezone=timezone,
+        enable_utc=timezone is None,
+    )
     options["accept"] = list(options.get("accept") or [options.get("serializer", "json")])
     options["global_keyprefix"] = "resultspec-script:" + options.pop("prefix", "")
-    app = App(result_extended=options.pop("extended", False))
     return {name}(app, url={url}, **options)
 """
 

@@ -21,10 +21,13 @@ class App:
     """The application that a factory is given: the settings that the suite has, too."""
 
     main = "script"
-    conf = SimpleNamespace(
-        result_serializer="json", result_accept_content=None, accept_content=["json"], result_expires=3600,
-        result_cache_max=-1, result_extended=False, result_backend_transport_options={}, timezone=None, enable_utc=True,
-    )
+
+    def __init__(self, expires, timezone):
+        self.conf = SimpleNamespace(
+            result_serializer="json", result_accept_content=None, accept_content=["json"], result_expires=expires,
+            result_cache_max=-1, result_extended=False, result_backend_transport_options={},
+            timezone=timezone, enable_utc=timezone is None,
+        )
 '''
 
 _PYTHON = '''
@@ -65,6 +68,8 @@ def exception(name, module, args, cause=None):
 def perform(backend, op, args):
     """Call the method of an operation."""
     args = dict(args)
+    if op == "expire":
+        return backend.expire(backend.get_key_for_task(args["task_id"]), args["life"])
     if args.get("request") is not None:
         args["request"] = Request(args["request"])
     method = getattr(backend, op, None) or getattr(backend, {"get_state": "get_status"}.get(op, op))
@@ -183,8 +188,11 @@ def _python_make(reference: str) -> str:
             from {module} import {root} as factory
         """
         load += "".join(f"            factory = factory.{part}\n" for part in rest)
-    make = 'def make(url, **options):\n    """Return a backend."""\n    return factory(App(), **options)\n'
-    return f"{dedent(load).strip()}\n\n{_APP}\n\n{make}"
+    make = """
+        def make(url, timezone=None, **options):
+            return factory(App(options.get("expires", 3600), timezone), **options)
+    """
+    return f"{dedent(load).strip()}\n\n{_APP}\n\n{dedent(make).strip()}\n"
 
 
 def _address(target: str) -> str:
