@@ -305,6 +305,14 @@ class MemoryProbe:
         """Put bytes under a task, without a notification."""
         self._store.put_silently(_key(task_id), payload)
 
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the stored bytes of a group, or None."""
+        return self._store.get(_group_key(group_id))
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put bytes under a group."""
+        self._store.put_silently(_group_key(group_id), payload)
+
     def ping(self) -> None:
         """Do nothing: memory can always be reached."""
 
@@ -316,7 +324,11 @@ def _key(task_id: str) -> bytes:
     return f"{MemoryBackend.task_keyprefix}{task_id}".encode()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "extended", "expiry")
+def _group_key(group_id: str) -> bytes:
+    return f"{MemoryBackend.group_keyprefix}{group_id}".encode()
+
+
+CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "extended", "expiry")
 
 WAKE_UP: Final = 0.25
 """Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""

@@ -1,8 +1,8 @@
 """Results in a Redis: safe in threads, in processes and on several hosts.
 
 Keys and notifications are those of Celery's Redis backend, so either can read what the other stores: the
-meta of a task is under ``celery-task-meta-<id>``, and each store publishes the same bytes on the channel of
-that name.
+meta of a task is under ``celery-task-meta-<id>``, a saved group under ``celery-taskset-meta-<id>``, and each
+store publishes the same bytes on the channel of that name.
 
 **Storing.** One Lua script looks at what is there, decides, sets and publishes, so no writer comes between.
 A script can read the state of an entry in json; that is one round trip. What it cannot read, or must not
@@ -286,7 +286,7 @@ class RedisBackend(KeyValueStoreBackend):
             watch.close()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "kv-wire", "extended", "expiry")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry")
 
 
 def open_subject(target: Target) -> PythonSubject:

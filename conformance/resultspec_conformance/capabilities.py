@@ -44,6 +44,8 @@ class Capabilities:
     def provided(self) -> frozenset[str]:
         """The names that a requirement's ``applies`` may ask for: the features, and what follows from the rest."""
         derived = set(self.features)
+        if "groups" in self.classes:
+            derived.add("groups")
         if "pickle" in self.serializers:
             derived.add("pickle")
         if self.values == "tagged":

@@ -159,6 +159,14 @@ class Client:
         """``forget``."""
         self.call("forget", task_id=task_id)
 
+    def save_group(self, group_id: Value, group: Value) -> None:
+        """``save_group``; the group is a result tuple."""
+        self.call("save_group", group_id=group_id, result=group)
+
+    def restore_group(self, group_id: Value, **options: Value) -> Value:
+        """``restore_group``: the result tuple, or None."""
+        return self.call("restore_group", group_id=group_id, **options)
+
     def wait(self, task_id: Value, timeout: Value = 5.0, **options: Value) -> Value:
         """``wait_for``; the value is ``{"returned": …}`` or ``{"raised": …}``."""
         return self.call("wait_for", task_id=task_id, timeout=timeout, **options)

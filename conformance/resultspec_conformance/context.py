@@ -20,6 +20,7 @@ from resultspec_conformance.subject import (
     ClientOptions,
     Connection,
     CuttingProbe,
+    GroupProbe,
     Probe,
     RowProbe,
     Subject,
@@ -129,6 +130,14 @@ class Context:
         probe = self.session.subject.probe
         if probe is None:
             raise Unobserved("the subject has no probe")
+        return probe
+
+    @property
+    def groups(self) -> GroupProbe:
+        """The probe of a store that keeps a group as one value."""
+        probe = self.probe
+        if not isinstance(probe, GroupProbe):
+            raise Unobserved("the subject's probe does not see the bytes of groups")
         return probe
 
     @property

@@ -15,7 +15,7 @@ from jsonschema.exceptions import best_match
 from resultspec import OPERATIONS
 from resultspec.schemas import URN, schema, validator
 from resultspec_conformance.driver_fault import DriverFault, excerpt, without_passwords
-from resultspec_conformance.driver_values import value_complaint
+from resultspec_conformance.driver_values import group_complaint, value_complaint
 from resultspec_conformance.forms import OPEN_MAPS, decode_result
 from resultspec_conformance.operation import Outcome
 from resultspec_conformance.values import ValueFormatError
@@ -23,7 +23,11 @@ from resultspec_conformance.values import ValueFormatError
 LINE_LIMIT = 64 * 1024 * 1024
 """Bytes that a line may have, its line feed not counted."""
 
-_VALUE = URN + "value"
+_LEFT_OUT = frozenset({"value", "group-tuple"})
+"""Schemas of what may be large, and is looked at by a faster reader."""
+
+_OPEN = frozenset({"meta", "group-meta"})
+"""Schemas that hold some of those."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,13 @@ def _error_validator() -> Draft202012Validator:
 
 
 def _values_left_out(node: Any) -> Any:
-    """Return a schema in which a value of the tagged encoding may be anything: it is looked at by a faster reader."""
+    """Return a schema in which a value of the tagged encoding and a group may be anything; others are put in place."""
     if isinstance(node, dict):
-        if node.get("$ref") == _VALUE:
+        name = str(node.get("$ref", "")).removeprefix(URN)
+        if name in _LEFT_OUT:
             return True
+        if name in _OPEN:
+            return _values_left_out(schema(name))
         return {name: _values_left_out(member) for name, member in node.items() if name != "$id"}
     return [_values_left_out(item) for item in node] if isinstance(node, list) else node
 
@@ -116,11 +123,7 @@ def _result_validator(method: str) -> Draft202012Validator:
     """Return the validator of the results of an operation, its values left out; ``shutdown`` has null."""
     if method not in OPERATIONS:
         return validator({"type": "null"})
-    result = dict(OPERATIONS[method].result)
-    reference = result.get("$ref", "")
-    if reference.startswith(URN) and reference != _VALUE:
-        result = schema(reference.removeprefix(URN))
-    return validator(_values_left_out(result))
+    return validator(_values_left_out(OPERATIONS[method].result))
 
 
 def result_complaint(method: str, result: Any) -> str | None:
@@ -136,6 +139,9 @@ def result_complaint(method: str, result: Any) -> str | None:
         # their outermost map is the form of the result and no value, so a member `$type` of it would be no tag
         parts = ((f"$.{name}", member) for name, member in result.items())
         return next(filter(None, (value_complaint(member, path) for path, member in parts)), None)
+    if method in ("restore_group", "get_group_meta") and result is not None:
+        found_group = group_complaint(result if method == "restore_group" else result["result"])
+        return found_group or value_complaint(result)
     return value_complaint(result)
 
 

@@ -4,7 +4,7 @@ told of it.
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from resultspec_conformance.checks import Check, Example
 from resultspec_conformance.client import UnexpectedOutcome
 from resultspec_conformance.context import Context, Session, Unobserved, Violation
 from resultspec_conformance.operation import History
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject import GroupProbe, SubjectError
 from resultspec_conformance.values import decode, encode, show
 
 Status = Literal["passed", "violated", "hung", "died", "unobserved", "error"]
@@ -80,22 +80,30 @@ class CheckResult:
 
 
 def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
-    """Return what the probe finds under the task ids of a history, as text, for the first ``limit`` of
-    them.
+    """Return what the probe finds under the ids of a history, as text, for the first ``limit`` of tasks and
+    of groups.
     """
     probe = ctx.session.subject.probe
     if probe is None:
         return {}
-    ids = dict.fromkeys(str(operation.args["task_id"]) for operation in ctx.history if "task_id" in operation.args)
-    found = {}
-    for task_id in list(ids)[:limit]:
-        try:
-            payload = probe.read(task_id)
-        except Exception as error:  # noqa: BLE001 - a report is better without these bytes than not at all
-            found[task_id] = f"(cannot be read: {type(error).__name__})"
-        else:
-            found[task_id] = "(nothing)" if payload is None else show(payload, 600)
-    return found
+    tasks = {task_id: _looked_up(probe.read, task_id) for task_id in _ids(ctx, "task_id")[:limit]}
+    if not isinstance(probe, GroupProbe):
+        return tasks
+    return tasks | {
+        f"group {group_id}": _looked_up(probe.read_group, group_id) for group_id in _ids(ctx, "group_id")[:limit]
+    }
+
+
+def _ids(ctx: Context, name: str) -> list[str]:
+    return list(dict.fromkeys(str(operation.args[name]) for operation in ctx.history if name in operation.args))
+
+
+def _looked_up(read: Callable[[str], bytes | None], name: str) -> str:
+    try:
+        payload = read(name)
+    except Exception as error:  # noqa: BLE001 - a report is better without these bytes than not at all
+        return f"(cannot be read: {type(error).__name__})"
+    return "(nothing)" if payload is None else show(payload, 600)
 
 
 def failure_of(

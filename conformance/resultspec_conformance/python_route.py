@@ -1,14 +1,16 @@
 """The route to a backend that is a Python object with the protocol's methods.
 
-The object has the names of Celery's ``BaseBackend``. Two things differ between bindings and are levelled here, so that
-checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and ``wait_for`` returns the value or
-raises the task's exception in the documented API, but returns the meta in every release.
+The object has the names of Celery's ``BaseBackend``. Three things differ between bindings and are levelled here, so
+that checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and ``wait_for`` returns the value or
+raises the task's exception in the documented API, but returns the meta in every release. A group is saved as a handle
+with ``as_tuple()``; what is restored is such a handle or the tuple itself, and is told as the tuple.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,15 +81,39 @@ def error_kind(error: BaseException) -> str:
 
 
 class ResultStandIn:
-    """A child of a request, as a backend sees it: an id, and ``as_tuple()``."""
+    """A task or group, as a backend sees it: an id, a parent, and ``as_tuple()``."""
 
     def __init__(self, as_list: list[Any]) -> None:
-        self._tuple = _tuples(as_list)
-        self.id: str = as_list[0][0]
+        self._as_list = as_list
+        (self.id, parent), _ = as_list
+        self.parent = None if parent is None else stand_in(parent)
 
     def as_tuple(self) -> Any:
         """Return the result tuple, of tuples and lists as Celery's results have them."""
-        return self._tuple
+        return _tuples(self._as_list)
+
+
+class GroupStandIn(ResultStandIn):
+    """A group, as a backend sees it: its members, too, of which there may be none."""
+
+    @cached_property
+    def results(self) -> list[ResultStandIn]:
+        """The members."""
+        return [stand_in(member) for member in self._as_list[1]]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[ResultStandIn]:
+        return iter(self.results)
+
+
+def stand_in(as_list: list[Any]) -> ResultStandIn:
+    """Return what a backend is given for a result tuple."""
+    return ResultStandIn(as_list) if as_list[1] is None else GroupStandIn(as_list)
 
 
 def _tuples(as_list: list[Any]) -> Any:
@@ -106,7 +132,7 @@ class RequestView:
         if "name" in known:
             known["task"] = known["name"]
         if known.get("children") is not None:
-            known["children"] = [ResultStandIn(child) for child in known["children"]]
+            known["children"] = [stand_in(child) for child in known["children"]]
         self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> Any:
@@ -156,6 +182,16 @@ def meta_value(found: Mapping[str, Any]) -> Value:
     if "children" in meta:
         meta["children"] = _children(meta["children"])
     return meta
+
+
+def _group(found: Any) -> Any:
+    """Return a restored group as its result tuple, None as it is. Raises Misshapen for what is no group."""
+    if found is None:
+        return None
+    told = _lists(found)
+    if not (isinstance(told, list) and len(told) == 2 and isinstance(told[0], list) and isinstance(told[1], list)):
+        raise Misshapen(f"{show(found)} was restored, which is no group")
+    return told
 
 
 class Misshapen(Exception):
@@ -229,6 +265,26 @@ class PythonConnection:
 
     def _reload_task_result(self, task_id: Value) -> None:
         self.backend.reload_task_result(task_id)
+
+    def _save_group(self, group_id: Value, result: Value) -> None:
+        self.backend.save_group(group_id, stand_in(result))
+
+    def _restore_group(self, group_id: Value, **cache: Value) -> Value:
+        return _group(self.backend.restore_group(group_id, **cache))
+
+    def _delete_group(self, group_id: Value) -> None:
+        self.backend.delete_group(group_id)
+
+    def _get_group_meta(self, group_id: Value, **cache: Value) -> Value:
+        found = self.backend.get_group_meta(group_id, **cache)
+        if found is None:
+            return None
+        if not isinstance(found, Mapping) or "result" not in found:
+            raise Misshapen(f"get_group_meta returned {show(found)}, which is no map with a result")
+        return {**found, "result": _group(found["result"])}
+
+    def _reload_group_result(self, group_id: Value) -> None:
+        self.backend.reload_group_result(group_id)
 
     def _cleanup(self) -> None:
         self.backend.cleanup()

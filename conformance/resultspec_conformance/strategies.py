@@ -59,6 +59,16 @@ result_tuples: st.SearchStrategy[Value] = st.one_of(
 )
 """Result tuples of tasks and of groups, nested and with parents."""
 
+_nested_groups: st.SearchStrategy[Value] = st.recursive(
+    task_tuples, lambda inner: _result_tuple(st.lists(inner, max_size=4)), max_leaves=10
+)
+
+group_shapes: st.SearchStrategy[Value] = st.fixed_dictionaries(
+    {"members": st.lists(_nested_groups, max_size=6)},
+    optional={"parent": result_tuples},
+)
+"""Members and parent of a group, from which a result tuple is made once its id is known."""
+
 requests: st.SearchStrategy[Value] = st.fixed_dictionaries(
     {"id": ids},
     optional={

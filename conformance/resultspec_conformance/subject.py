@@ -142,6 +142,19 @@ class CuttingProbe(Probe, Protocol):
 
 
 @runtime_checkable
+class GroupProbe(Probe, Protocol):
+    """A probe of a store that keeps a group as one value: its raw bytes, too."""
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the stored bytes of a group, or None."""
+        ...
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put bytes under a group."""
+        ...
+
+
+@runtime_checkable
 class RowProbe(Probe, Protocol):
     """A probe of tables: the rows of tasks, a map of columns to values each."""
 

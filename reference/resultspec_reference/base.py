@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
-from resultspec_reference import errors, exceptions, extended, lives, meta, states, uri
+from resultspec_reference import errors, exceptions, extended, groups, lives, meta, states, uri
 from resultspec_reference.app import AppProtocol, accepted, current_app, current_request, setting, time_zone
 from resultspec_reference.cache import MetaCache
 from resultspec_reference.ids import task_id_text
@@ -115,6 +115,7 @@ class BaseBackend:
         self.expires: float | None = self.prepare_expires(kwargs.get("expires"))
         limit = setting(app, "result_cache_max") if max_cached_results is None else max_cached_results
         self._caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode))
+        self._group_caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode, keeps=bool))
         self._cache  # noqa: B018 - a wrong limit is found here and not at the first read
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,6 +125,10 @@ class BaseBackend:
     @property
     def _cache(self) -> MetaCache:
         return self._caches.get()
+
+    @property
+    def _group_cache(self) -> MetaCache:
+        return self._group_caches.get()
 
     def as_uri(self, include_password: bool = False) -> str:
         """Return where the store is as a URI, without password and query unless ``include_password`` is true."""
@@ -348,6 +353,60 @@ class BaseBackend:
         children: list[Any] | None = self.get_task_meta(task_id)["children"]
         return children
 
+    # -- groups --------------------------------------------------------------------------------
+
+    def save_group(self, group_id: Any, result: Any) -> Any:
+        """Keep a group, a handle with ``as_tuple()`` or a result tuple, in the place of an older one; return it.
+
+        Raises ValueError and TypeError for a wrong id and for what is no group, before the store is touched.
+        Rules: chapter 11.
+        """
+        group_id, entry = groups.group_id_text(group_id), groups.to_entry(result)
+        try:
+            self._save_group(group_id, entry)
+        finally:
+            self._group_cache.drop(group_id)
+        return result
+
+    def restore_group(self, group_id: Any, cache: bool = True) -> Any:
+        """Return the handle of a saved group, None if there is none; see `get_group_meta`."""
+        found = self.get_group_meta(group_id, cache=cache)
+        return None if found is None else found["result"]
+
+    def delete_group(self, group_id: Any) -> None:
+        """Remove a saved group and this client's copy of it; absent is no error (GROUP-6)."""
+        group_id = groups.group_id_text(group_id)
+        try:
+            self._delete_group(group_id)
+        finally:
+            self._group_cache.drop(group_id)
+
+    def get_group_meta(self, group_id: Any, cache: bool = True) -> dict[str, Any] | None:
+        """Return the entry of a saved group, its ``result`` a handle, or None if there is none.
+
+        From the client's cache if that has it and ``cache`` is true. The handle is Celery's where the app is one of
+        Celery. Raises DecodeError and ContentDisallowed for an entry that cannot be read.
+        """
+        group_id = groups.group_id_text(group_id)
+        found = self._fetch_group(group_id) if cache else self._restore_group(group_id)
+        return None if found is None else {**found, "result": groups.handle(found["result"], self.app)}
+
+    def _fetch_group(self, group_id: str) -> dict[str, Any] | None:
+        held = self._group_cache.get(group_id)
+        if held is not None:
+            return held
+        ticket = self._group_cache.ticket()
+        found = self._restore_group(group_id)
+        if found is not None:
+            self._group_cache.put(group_id, found, ticket)
+        return found
+
+    def reload_group_result(self, group_id: Any) -> None:
+        """Read the store past the cache, and cache the group that is found as a read would (GROUP-14)."""
+        group_id = groups.group_id_text(group_id)
+        self._group_cache.drop(group_id)
+        self._fetch_group(group_id)
+
     # -- waiting -------------------------------------------------------------------------------
 
     def wait_for(
@@ -424,3 +483,12 @@ class BaseBackend:
 
     def _forget(self, task_id: str) -> None:
         raise NotImplementedError(f"{type(self).__name__} does not forget results")
+
+    def _save_group(self, group_id: str, entry: dict[str, Any]) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not save groups")
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        raise NotImplementedError(f"{type(self).__name__} does not restore groups")
+
+    def _delete_group(self, group_id: str) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not delete groups")

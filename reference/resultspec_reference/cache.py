@@ -1,4 +1,4 @@
-"""The cache of one client: metas in SUCCESS, and nothing else.
+"""The caches of one client: metas in SUCCESS, and saved groups.
 
 FAILURE and REVOKED may still change, and a cached PENDING would be a hang, so only SUCCESS is kept
 (READ-5). A meta is kept as bytes and decoded for each caller, because the meta belongs to whoever asked for
@@ -18,19 +18,32 @@ NO_CACHE: Final = -1
 UNLIMITED: Final = 0
 
 
+def is_final(meta: dict[str, Any]) -> bool:
+    """Whether the meta of a task will not change."""
+    return bool(meta["status"] == SUCCESS)
+
+
 class MetaCache:
     """Metas by task id, the least recently used first to go. Safe in threads.
 
-    ``limit`` is their number at most; 0 means without limit, -1 means none. Raises ImproperlyConfigured for
+    ``limit`` is their number at most; 0 means without limit, -1 means none. ``keeps`` says of a meta whether it
+    is kept; without it a SUCCESS is. Raises ImproperlyConfigured for
     any other negative number and for what is no number.
     """
 
-    def __init__(self, limit: int, freeze: Callable[[Any], bytes], thaw: Callable[[bytes], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        freeze: Callable[[Any], bytes],
+        thaw: Callable[[bytes], dict[str, Any]],
+        keeps: Callable[[dict[str, Any]], bool] = is_final,
+    ) -> None:
         if type(limit) is not int or limit < NO_CACHE:
             raise ImproperlyConfigured(f"max_cached_results is a number from -1 on, not {limit!r}")
         self._limit = {NO_CACHE: 0, UNLIMITED: math.inf}.get(limit, limit)
         self._freeze = freeze
         self._thaw = thaw
+        self._keeps = keeps
         self._frozen: OrderedDict[str, bytes] = OrderedDict()
         self._drops = 0
         self._lock = threading.Lock()
@@ -52,8 +65,8 @@ class MetaCache:
         return self._drops
 
     def put(self, task_id: str, meta: dict[str, Any], ticket: int) -> None:
-        """Keep a meta that was read after the ticket was drawn, if it is a SUCCESS."""
-        if not self._limit or meta["status"] != SUCCESS:
+        """Keep a meta that was read after the ticket was drawn, if it is one to keep."""
+        if not self._limit or not self._keeps(meta):
             return
         try:
             frozen = self._freeze(meta)

@@ -1,8 +1,8 @@
 """`DisabledBackend`: what an app has that is configured without a result backend.
 
 A worker without a result backend has to run, so what a worker calls succeeds and does nothing. A client has
-to be told, so every read and every wait raises at the call, with a message that says what is missing
-(DIS-1, DIS-2).
+to be told, so every read, every wait and every operation on groups raises at the call, with a message that
+says what is missing (DIS-1, DIS-2, GROUP-21).
 """
 
 from typing import Any, Final, NoReturn
@@ -36,3 +36,4 @@ class DisabledBackend(BaseBackend):
 
     get_state = get_status = get_result = get_traceback = get_children = _is_disabled
     get_task_meta = reload_task_result = wait_for = get_many = _is_disabled
+    save_group = restore_group = delete_group = get_group_meta = reload_group_result = _is_disabled

@@ -1,10 +1,10 @@
-"""Task ids: one function that normalises them, used at every door."""
+"""Ids of tasks and groups: one function that normalises them, used at every door."""
 
 from uuid import UUID
 
 
-def task_id_text(task_id: object) -> str:
-    """Return a task id as text; a UUID is its canonical lower-case hyphenated text.
+def task_id_text(task_id: object, name: str = "task id") -> str:
+    """Return an id as text; a UUID is its canonical lower-case hyphenated text. ``name`` is for messages.
 
     Raises TypeError for anything that is neither text nor a UUID, ValueError for the empty text and for
     text with lone surrogates, which has no form in UTF-8 and so none in a key. Rules: ID-3, ID-4, ID-5.
@@ -12,13 +12,13 @@ def task_id_text(task_id: object) -> str:
     if isinstance(task_id, UUID):
         return str(task_id)
     if not isinstance(task_id, str):
-        raise TypeError(f"a task id is text or a UUID, not {type(task_id).__name__}")
+        raise TypeError(f"a {name} is text or a UUID, not {type(task_id).__name__}")
     if not task_id:
-        raise ValueError("a task id must not be empty")
+        raise ValueError(f"a {name} must not be empty")
     text = str.__str__(task_id)
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"a task id must not contain lone surrogates: {text!a}") from None
+            raise ValueError(f"a {name} must not contain lone surrogates: {text!a}") from None
     return text

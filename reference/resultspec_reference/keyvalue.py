@@ -1,8 +1,8 @@
 """`KeyValueStoreBackend`: result backends over a store of bytes under keys.
 
 A subclass defines `get`, `set` and `delete` (`resultspec_reference.store`), and may define `mget`,
-`store_if` and `subscribe`. The key of a task is ``celery-task-meta-`` and its id, after the global prefix
-where there is one (KEY-1).
+`store_if` and `subscribe`. The key of a task is ``celery-task-meta-`` and its id, that of a group
+``celery-taskset-meta-`` and its id, after the global prefix where there is one (KEY-1, GROUP-17).
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from resultspec_reference import meta, states
+from resultspec_reference import groups, meta, states
 from resultspec_reference.app import setting
 from resultspec_reference.base import BaseBackend
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, SecurityError
@@ -35,12 +35,12 @@ def completed_prefix(prefix: str) -> str:
 
 
 @contextmanager
-def naming(task_id: str) -> Iterator[None]:
-    """Name the task in whatever is wrong with its entry (VALUE-6)."""
+def naming(entry_id: str, kind: str = "task") -> Iterator[None]:
+    """Name the task or group in whatever is wrong with its entry (VALUE-6, GROUP-20)."""
     try:
         yield
     except (DecodeError, ContentDisallowed, SecurityError) as error:
-        raise type(error)(f"the entry of task {task_id!r} cannot be read: {error}") from error
+        raise type(error)(f"the entry of {kind} {entry_id!r} cannot be read: {error}") from error
 
 
 class _Polling:
@@ -99,6 +99,7 @@ class KeyValueStoreBackend(BaseBackend):
     """
 
     task_keyprefix = "celery-task-meta-"
+    group_keyprefix = "celery-taskset-meta-"
     supports_native_join = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -116,6 +117,10 @@ class KeyValueStoreBackend(BaseBackend):
     def get_key_for_task(self, task_id: Any, key: str = "") -> bytes:
         """Return the key of a task; ``key`` is put behind it."""
         return self.key_t(f"{self.global_keyprefix}{self.task_keyprefix}{task_id_text(task_id)}{key}")
+
+    def get_key_for_group(self, group_id: Any, key: str = "") -> bytes:
+        """Return the key of a group; ``key`` is put behind it."""
+        return self.key_t(f"{self.global_keyprefix}{self.group_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     # -- the store -----------------------------------------------------------------------------
 
@@ -197,6 +202,19 @@ class KeyValueStoreBackend(BaseBackend):
 
     def _forget(self, task_id: str) -> None:
         self.delete(self.get_key_for_task(task_id))
+
+    def _save_group(self, group_id: str, entry: dict[str, Any]) -> None:
+        self.set(self.get_key_for_group(group_id), self.encode(entry))
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        payload = self.get(self.get_key_for_group(group_id))
+        if payload is None:
+            return None
+        with naming(group_id, "group"):
+            return groups.from_entry(self.decode(payload))
+
+    def _delete_group(self, group_id: str) -> None:
+        self.delete(self.get_key_for_group(group_id))
 
     @contextmanager
     def _open_watch(self, task_id: str, limit: float) -> Iterator[Watch]:  # noqa: ARG002 - as above

@@ -36,13 +36,24 @@ def read_children(stored: Any) -> list[Any] | None:
         raise DecodeError("the children are nested too deep") from None
 
 
+def read_group(stored: Any) -> list[Any]:
+    """Return a stored result tuple of a group in the form of today. Raises DecodeError if it is none."""
+    try:
+        found = _read(stored)
+    except RecursionError:
+        raise DecodeError("the group is nested too deep") from None
+    if found[1] is None:
+        raise DecodeError("it is the result tuple of a task, not of a group")
+    return found
+
+
 def _read(stored: Any) -> list[Any]:
     head, members = _pair(stored)
     if isinstance(head, str) and members is not None:
         head = [head, None]
     task_id, parent = _pair(head)
     if not isinstance(task_id, str) or not task_id:
-        raise DecodeError("a child has no id")
+        raise DecodeError("a result tuple has no id")
     return [
         [task_id, None if parent is None else _read(parent)],
         None if members is None else _each(members, _read),
@@ -51,11 +62,11 @@ def _read(stored: Any) -> list[Any]:
 
 def _pair(stored: Any) -> tuple[Any, Any]:
     if not isinstance(stored, (list, tuple)) or len(stored) != 2:
-        raise DecodeError("a child is not a result tuple")
+        raise DecodeError("where a result tuple belongs there is none")
     return stored[0], stored[1]
 
 
 def _each(stored: Any, read: Callable[[Any], Any]) -> list[Any]:
     if not isinstance(stored, (list, tuple)):
-        raise DecodeError("the children are no list")
+        raise DecodeError("children or members are no list")
     return [read(item) for item in stored]

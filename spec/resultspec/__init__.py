@@ -12,7 +12,7 @@ Everything here is language-neutral data that a port in any language can read as
 from resultspec.operations import ERRORS, OPERATIONS, PROTOCOL, ErrorKind, OperationSpec
 from resultspec.requirements import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.states import STATES, Action, StateTable
-from resultspec.vectors import Vector, vectors
+from resultspec.vectors import GroupVector, Vector, group_vectors, vectors
 
 __all__ = [
     "ERRORS",
@@ -23,9 +23,11 @@ __all__ = [
     "STATES",
     "Action",
     "ErrorKind",
+    "GroupVector",
     "OperationSpec",
     "Requirement",
     "StateTable",
     "Vector",
+    "group_vectors",
     "vectors",
 ]

@@ -15,7 +15,7 @@ Severity = Literal["loss", "hang", "security", "wrong-answer", "cosmetic"]
 SEVERITIES: tuple[Severity, ...] = ("loss", "hang", "security", "wrong-answer", "cosmetic")
 """What a user suffers when a requirement is broken, the worst first."""
 
-CLASSES: tuple[str, ...] = ("core", "waiting", "join", "atomic", "kv-wire", "extended", "expiry", "disabled")
+CLASSES: tuple[str, ...] = ("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry", "disabled")
 """The conformance classes, each claimed as a whole."""
 
 

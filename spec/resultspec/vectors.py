@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -34,8 +34,35 @@ class Vector:
         return not self.error
 
 
-def _vector(name: str, entry: Mapping[str, Any]) -> Vector:
+@dataclass(frozen=True, slots=True)
+class GroupVector:
+    """One payload of a group. A valid one has the ``group`` that must be restored, an invalid one the ``error``.
+
+    ``group`` is a result tuple, made of lists; the other members are those of `Vector`.
+    """
+
+    name: str
+    description: str
+    requirement: str
+    observed: bool
+    by: str
+    group_id: str
+    stored: bytes
+    group: tuple[Any, ...] = ()
+    error: str = ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether a reader must read the payload."""
+        return not self.error
+
+
+def _stored(entry: Mapping[str, Any]) -> bytes:
     stored = entry["stored"]
+    return stored["text"].encode() if "text" in stored else base64.b64decode(stored["base64"])
+
+
+def _vector(name: str, entry: Mapping[str, Any]) -> Vector:
     return Vector(
         name=name,
         description=entry["description"],
@@ -43,19 +70,41 @@ def _vector(name: str, entry: Mapping[str, Any]) -> Vector:
         observed=entry["provenance"]["kind"] == "observed",
         by=entry["provenance"]["by"],
         task_id=entry["task_id"],
-        stored=stored["text"].encode() if "text" in stored else base64.b64decode(stored["base64"]),
+        stored=_stored(entry),
         meta=entry.get("meta", {}),
         error=entry.get("error", ""),
         applies=entry.get("applies", ""),
     )
 
 
+def _group_vector(name: str, entry: Mapping[str, Any]) -> GroupVector:
+    return GroupVector(
+        name=name,
+        description=entry["description"],
+        requirement=entry["requirement"],
+        observed=entry["provenance"]["kind"] == "observed",
+        by=entry["provenance"]["by"],
+        group_id=entry["group_id"],
+        stored=_stored(entry),
+        group=tuple(entry.get("group", ())),
+        error=entry.get("error", ""),
+    )
+
+
+def _files(*folder: str) -> Iterator[tuple[str, Any]]:
+    """Yield the names of the files in a folder of vectors, without their suffix, and what they hold."""
+    for path in sorted(DATA.joinpath("vectors", *folder).iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".json"):
+            yield path.name.removesuffix(".json"), json.loads(path.read_text(encoding="utf-8"))
+
+
 @cache
 def vectors(kind: Literal["valid", "invalid"]) -> tuple[Vector, ...]:
     """Return the vectors of a kind, sorted by name: the name of the file without its suffix."""
-    paths = sorted(DATA.joinpath("vectors", kind).iterdir(), key=lambda path: path.name)
-    return tuple(
-        _vector(path.name.removesuffix(".json"), json.loads(path.read_text(encoding="utf-8")))
-        for path in paths
-        if path.name.endswith(".json")
-    )
+    return tuple(_vector(name, entry) for name, entry in _files(kind))
+
+
+@cache
+def group_vectors(kind: Literal["valid", "invalid"]) -> tuple[GroupVector, ...]:
+    """Return the vectors of groups of a kind, sorted by name: the name of the file without its suffix."""
+    return tuple(_group_vector(name, entry) for name, entry in _files("groups", kind))

@@ -9,7 +9,7 @@ import celery.exceptions
 import pytest
 from celery import Celery
 from celery.app.task import Context
-from celery.result import AsyncResult
+from celery.result import AsyncResult, GroupResult
 from kombu.exceptions import EncodeError
 
 from resultspec_adapters.redis import RedisBackend
@@ -28,7 +28,7 @@ def celery_app(redis_url: str, prefix: str) -> Iterator[Celery]:
     app.conf.result_backend_transport_options = {"global_keyprefix": prefix}
     yield app
     app.backend.result_consumer.stop()
-    app.backend.client.close()
+    app.backend.client.connection_pool.disconnect()
     app.close()
 
 
@@ -93,6 +93,36 @@ def test_we_read_what_celery_stores(app: Celery, ours: RedisBackend, state: str,
         assert type(result) is type(value)
     else:
         assert described(result) == described(value)
+
+
+def shapes(app: Celery, group_id: str) -> list[GroupResult]:
+    """Return groups of several shapes."""
+    first, second = AsyncResult("p", app=app), AsyncResult("m-2", app=app, parent=AsyncResult("m-1", app=app))
+    inner = GroupResult("inner", [AsyncResult("i", app=app)], app=app)
+    return [
+        GroupResult(group_id, [], app=app),
+        GroupResult(group_id, [AsyncResult("m-1", app=app), second], app=app),
+        GroupResult(group_id, [second, inner, second], app=app, parent=first),
+    ]
+
+
+def test_groups_cross_in_both_directions(app: Celery, ours: RedisBackend, raw: Any) -> None:
+    """One key, the same bytes, the same group, replaced and deleted by either."""
+    for saved in shapes(app, "g"):
+        found = []
+        for save in (app.backend.save_group, ours.save_group):
+            save("g", saved)
+            found.append(raw.get(ours.get_key_for_group("g")))
+            assert app.backend.restore_group("g") == ours.restore_group("g") == saved
+            assert ours.restore_group("g").as_tuple() == saved.as_tuple()
+            assert GroupResult.restore("g", app=app).as_tuple() == saved.as_tuple()
+        assert found[0] == found[1]
+        assert app.backend.get_key_for_group("g") == ours.get_key_for_group("g")
+    ours.delete_group("g")
+    assert app.backend.restore_group("g") is None
+    app.backend.save_group("g", saved)
+    app.backend.delete_group("g")
+    assert ours.restore_group("g") is None
 
 
 def test_both_store_the_same_bytes(app: Celery, ours: RedisBackend, raw: Any) -> None:

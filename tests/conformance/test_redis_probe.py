@@ -80,6 +80,15 @@ def test_task_is_under_its_prefixed_key(probe: RedisProbe, prefix: str, client: 
     assert probe.read("t-2") is None
 
 
+def test_group_is_under_its_prefixed_key(probe: RedisProbe, prefix: str, client: Any) -> None:
+    """The bytes of a group are read and written under the prefix, `celery-taskset-meta-`, and the id."""
+    probe.write_group("g-1", b"\x00\xff stored")
+    assert client.get(f"{prefix}celery-taskset-meta-g-1") == b"\x00\xff stored"
+    assert probe.read_group("g-1") == b"\x00\xff stored"
+    assert probe.read_group("g-2") is None
+    assert probe.read("g-1") is None
+
+
 def test_what_is_written_does_not_stay_for_ever(probe: RedisProbe, prefix: str, client: Any) -> None:
     """A key that the suite sets goes away by itself if the suite dies."""
     probe.write("t-1", b"")

@@ -71,6 +71,11 @@ def test_what_is_encoded_is_valid(value: object) -> None:
 
 RESULTS: list[tuple[str, Any]] = [
     ("store_result", None),
+    ("save_group", None),
+    ("restore_group", None),
+    ("restore_group", [["g", [["p", None], None]], [[["m", None], None], [["h", None], []]]]),
+    ("get_group_meta", None),
+    ("get_group_meta", {"result": [["g", None], []], "date_done": None, "x_other": 1}),
     ("get_task_meta", {"status": "PENDING", "result": None}),
     ("get_task_meta", {"status": "PENDING", "result": None, "$type": "a member that nobody knows"}),
     (
@@ -121,6 +126,15 @@ WRONG_RESULTS = [
     ("is_cached", "yes", "boolean"),
     ("on_task_call", None, "object"),
     ("current_task_children", [["c", None]], "array"),
+    ("restore_group", [["t", None], None], "no result tuple of a group"),
+    ("restore_group", [["g", None], [["m", None]]], "no result tuple"),
+    ("restore_group", [["g", None], [[["", None], None]]], "no text or empty"),
+    ("restore_group", [["g", None], [[["m", None], {}]]], "no list"),
+    ("get_group_meta", {}, "required"),
+    ("get_group_meta", [["g", None], []], "not valid"),
+    ("get_group_meta", {"result": None}, "no result tuple of a group"),
+    ("get_group_meta", {"result": [["g", None], []], "date_done": {"$type": "datetime"}}, "date_done"),
+    ("save_group", True, "null"),
     ("shutdown", {}, "null"),
 ]
 
@@ -154,7 +168,8 @@ OTHER_STORES = {
 def test_every_operation_has_a_result_that_is_tried() -> None:
     """No operation is left out above, but for the one whose result is that of another."""
     tried = {method for method, _ in RESULTS} | {method for method, _, _ in WRONG_RESULTS}
-    assert set(OPERATIONS) - tried == {"get_traceback", "forget", "reload_task_result", *OTHER_STORES}
+    untried = {"get_traceback", "forget", "reload_task_result", "delete_group", "reload_group_result", *OTHER_STORES}
+    assert set(OPERATIONS) - tried == untried
 
 
 def test_validation_is_cheap() -> None:

@@ -11,7 +11,7 @@ from resultspec_conformance.capabilities import Capabilities
 Made = TypeVar("Made", bound=type)
 
 EVERYTHING = Capabilities(
-    classes=("core", "waiting", "join", "atomic", "kv-wire", "extended", "expiry"),
+    classes=("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry"),
     sharing="thread",
     serializers=("json", "pickle", "yaml", "msgpack"),
     values="tagged",

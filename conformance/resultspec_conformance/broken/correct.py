@@ -13,11 +13,12 @@ from resultspec_conformance.broken.correct_core import (
 )
 from resultspec_conformance.broken.correct_expiry import WithExpiry
 from resultspec_conformance.broken.correct_extended import WithExtended
+from resultspec_conformance.broken.correct_groups import WithGroups
 from resultspec_conformance.broken.correct_joining import WithJoining
 from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls):
+class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls, WithGroups):
     """A correct client of a :class:`Server`."""

@@ -10,6 +10,10 @@ class CorrectDisabled:
         """Refuse."""
         raise NotImplementedError("No result backend is configured. Set `result_backend`.")
 
+    def no_groups(self) -> Any:
+        """Refuse an operation on groups."""
+        raise NotImplementedError("No result backend is configured, and groups cannot be saved.")
+
     def store_result(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
@@ -69,6 +73,26 @@ class CorrectDisabled:
     def get_many(self, task_ids: Any, **options: Any) -> Any:
         """Refuse."""
         return self.nothing()
+
+    def save_group(self, group_id: Any, result: Any) -> Any:
+        """Refuse."""
+        return self.no_groups()
+
+    def restore_group(self, group_id: Any, cache: bool = True) -> Any:
+        """Refuse."""
+        return self.no_groups()
+
+    def delete_group(self, group_id: Any) -> Any:
+        """Refuse."""
+        return self.no_groups()
+
+    def get_group_meta(self, group_id: Any, cache: bool = True) -> Any:
+        """Refuse."""
+        return self.no_groups()
+
+    def reload_group_result(self, group_id: Any) -> Any:
+        """Refuse."""
+        return self.no_groups()
 
     def is_cached(self, task_id: Any) -> bool:
         """Nothing is ever cached."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from resultspec_conformance.subject import Notification
 
 TASK_KEY_PREFIX = "celery-task-meta-"
+GROUP_KEY_PREFIX = "celery-taskset-meta-"
 
 
 class LinkCut(ConnectionError):
@@ -253,6 +254,14 @@ class ServerProbe:
     def write(self, task_id: str, payload: bytes) -> None:
         """Put bytes under a task, without a notification."""
         self.set(self.prefix + TASK_KEY_PREFIX + task_id, payload)
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the stored bytes of a group, or None."""
+        return self.get(self.prefix + GROUP_KEY_PREFIX + group_id)
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put bytes under a group."""
+        self.set(self.prefix + GROUP_KEY_PREFIX + group_id, payload)
 
     def get(self, key: str) -> bytes | None:
         """Return the raw value of a key."""

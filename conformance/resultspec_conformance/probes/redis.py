@@ -13,6 +13,7 @@ from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import Notification, SubjectError
 
 TASK_KEY_PREFIX = "celery-task-meta-"
+GROUP_KEY_PREFIX = "celery-taskset-meta-"
 PROBE_NAME = "resultspec-probe"
 
 
@@ -58,7 +59,7 @@ class RedisListener:
 
 
 class RedisProbe:
-    """A wire probe of a Redis database. ``prefix`` is put before the key of a task."""
+    """A wire probe of a Redis database. ``prefix`` is put before the key of a task or group."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self.url = url
@@ -90,6 +91,18 @@ class RedisProbe:
     def write(self, task_id: str, payload: bytes) -> None:
         """Put bytes under a task, without a notification."""
         self.set(self.key(task_id), payload)
+
+    def group_key(self, group_id: str) -> str:
+        """Return the key of a group."""
+        return f"{self.prefix}{GROUP_KEY_PREFIX}{group_id}"
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the stored bytes of a group, or None."""
+        return self.get(self.group_key(group_id))
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put bytes under a group."""
+        self.set(self.group_key(group_id), payload)
 
     def remaining(self, task_id: str) -> float | None:
         """Return the seconds that are left to an entry: infinity for ever, None where there is none."""

@@ -32,7 +32,7 @@ class App:
 
 _PYTHON = '''
 class Result:
-    """A child of a request."""
+    """A child of a request, or a group."""
 
     def __init__(self, pair):
         self.id, self.pair = pair[0][0], pair
@@ -72,8 +72,10 @@ def perform(backend, op, args):
         return backend.expire(backend.get_key_for_task(args["task_id"]), args["life"])
     if args.get("request") is not None:
         args["request"] = Request(args["request"])
+    if op == "save_group":
+        args["result"] = Result(args["result"])
     method = getattr(backend, op, None) or getattr(backend, {"get_state": "get_status"}.get(op, op))
-    first = [args.pop(name) for name in ("task_id", "result", "state") if name in args]
+    first = [args.pop(name) for name in ("task_id", "group_id", "result", "state") if name in args]
     return join(method, args) if op == "get_many" else method(*first, **args)
 
 

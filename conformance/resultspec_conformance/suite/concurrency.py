@@ -1,11 +1,9 @@
 """Checks of the class `atomic`: what several clients that race may see of one task."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby
 from threading import Barrier, Event
-from typing import Any
 
 from hypothesis import strategies as st
 
@@ -14,6 +12,7 @@ from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.concurrency.linearizability import explain, steps_of
 from resultspec_conformance.context import Context, Unobserved
+from resultspec_conformance.races import overlapped, together
 from resultspec_conformance.values import ExceptionData, Value
 
 ROUNDS = 40
@@ -29,26 +28,6 @@ def _late(client: Client, task_id: str, state: str, barrier: Barrier) -> None:
         client.attempt("store_result", task_id=task_id, result=late, state=state)
 
 
-def _overlap(ctx: Context) -> bool:
-    """Whether two operations of the history ran at the same time."""
-    spans = sorted((operation.start, operation.end or operation.start) for operation in ctx.history)
-    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
-
-
-def _together(ctx: Context, actions: Sequence[Callable[[], Any]]) -> None:
-    """Run actions at once, each in a thread of its own, and wait for them all.
-
-    Python switches threads every few milliseconds, in which a store in memory does all its work: let it do so often.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for future in [ctx.background(action) for action in actions]:
-            future.result(timeout=60)
-    finally:
-        sys.setswitchinterval(usual)
-
-
 @check("STATE-12", cases=[{"late": state} for state in LATE for _ in range(ROUNDS)], deadline=120.0)
 def success_survives_a_race(ctx: Context, late: str) -> None:
     """A SUCCESS that races other writers is there when all have returned, and stays."""
@@ -61,9 +40,9 @@ def success_survives_a_race(ctx: Context, late: str) -> None:
         winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
 
     rivals = [ctx.client(name) for name in ("rival-1", "rival-2")]
-    _together(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
+    together(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
     found = winner.meta(task_id)
-    if not _overlap(ctx):
+    if not overlapped(ctx):
         raise Unobserved("no two of the racing stores overlapped")
     won = found["status"] == "SUCCESS" and found["result"] == "won"
     ctx.require("STATE-12", won, got=f"state {found['status']}", allowed="the SUCCESS that was acknowledged")
@@ -79,7 +58,7 @@ def one_of_two_successes_stays(ctx: Context) -> None:
         barrier.wait()
         client.attempt("store_result", task_id=task_id, result=client.name, state="SUCCESS")
 
-    _together(ctx, [partial(succeed, client) for client in rivals])
+    together(ctx, [partial(succeed, client) for client in rivals])
     before = ctx.client("winner").meta(task_id)["result"]
     rivals[0].attempt("store_result", task_id=task_id, result="late", state="SUCCESS")
     told = sorted({str(client.meta(task_id)["result"]) for client in rivals} | {str(before)})
@@ -113,7 +92,7 @@ def histories_are_linearizable(ctx: Context, scripts: list[list[str]]) -> None:
     """What concurrent clients read of one task is explained by some order of what they did."""
     task_id, barrier = ctx.new_id(), Barrier(len(scripts))
     clients = [ctx.client(f"racer-{number}") for number in range(len(scripts))]
-    _together(
+    together(
         ctx,
         [
             partial(_perform, client, task_id, f"run {number}.", script, barrier)
@@ -153,7 +132,7 @@ def success_once_read_is_read_again(ctx: Context, late: str) -> None:
             done.set()
 
     winner.store(task_id, None, "STARTED")
-    _together(ctx, [read, write, write_late])
+    together(ctx, [read, write, write_late])
     after = seen[seen.index("SUCCESS") :] if "SUCCESS" in seen else []
     ctx.require(
         "STATE-14",
@@ -200,5 +179,5 @@ def entry_is_seen_whole(ctx: Context) -> None:
             if outcome.kind != "ok" or not _is_whole(outcome.value["result"], length):
                 torn.append(ctx.describe(outcome))
 
-    _together(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
+    together(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
     ctx.require("STATE-15", not torn, got=torn[0] if torn else "", allowed="one of the entries that were stored, whole")

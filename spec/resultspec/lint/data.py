@@ -230,12 +230,12 @@ def capabilities(tree: Tree) -> Iterator[Finding]:
 def vectors(tree: Tree) -> Iterator[Finding]:
     """Every vector is valid, in the folder of its kind, and shows a requirement that there is."""
     for path, content in tree.vectors():
-        complaint = tree.complaint(content, "vector")
+        complaint = tree.complaint(content, "group-vector" if "/groups/" in path else "vector")
         if complaint:
             yield Finding(path, 0, f"not a valid vector: {complaint}")
             continue
         if ("error" in content) != ("/invalid/" in path):
-            yield Finding(path, 0, "a vector with an error is in invalid/, one with a meta in valid/")
+            yield Finding(path, 0, "a vector with an error is in invalid/, any other in valid/")
         if content["requirement"] not in tree.requirements:
             yield Finding(path, 0, f"shows {content['requirement']}, which is not in the register")
         if "applies" in content and content["applies"] not in tree.capabilities:
