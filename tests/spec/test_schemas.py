@@ -73,7 +73,7 @@ INVALID = [
     ("result-tuple", [["", None], None], "non-empty"),
     ("request", {"colour": "red"}, "colour"),
     ("capabilities", {"spec": "0.1", "classes": []}, "classes"),
-    ("capabilities", {"spec": "0.1", "classes": ["groups"]}, "groups"),
+    ("capabilities", {"spec": "0.1", "classes": ["telepathy"]}, "telepathy"),
     ("capabilities", {"spec": "0.1", "classes": ["core"], "choices": {"late_unready": "newest"}}, "newest"),
     ("meta", {"status": "PENDING"}, "result"),
     ("value", {"$type": "nonsense", "value": 1}, "nonsense"),
