@@ -16,7 +16,7 @@ CHORD_ENDINGS = (".j", ".t", ".s", ".d", ".c")
 
 
 class WithGroups(CorrectCore):
-    """A correct client of a server, as far as groups go."""
+    """A correct client of a server, as far as groups go; in `Correct` it stands next to the core."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
