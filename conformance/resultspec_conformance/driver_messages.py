@@ -26,8 +26,8 @@ LINE_LIMIT = 64 * 1024 * 1024
 _LEFT_OUT = frozenset({"value", "group-tuple"})
 """Schemas of what may be large, and is looked at by a faster reader."""
 
-_OPEN = frozenset({"meta", "group-meta"})
-"""Schemas that hold some of those."""
+_AS_IT_IS = frozenset({"result-tuple"})
+"""Schemas that refer to themselves, and to none of those."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def _error_validator() -> Draft202012Validator:
 def _values_left_out(node: Any) -> Any:
     """Return a schema in which a value of the tagged encoding and a group may be anything; others are put in place."""
     if isinstance(node, dict):
-        name = str(node.get("$ref", "")).removeprefix(URN)
+        urn, _, name = str(node.get("$ref", "")).partition(URN)
         if name in _LEFT_OUT:
             return True
-        if name in _OPEN:
+        if name and not urn and name not in _AS_IT_IS:
             return _values_left_out(schema(name))
         return {name: _values_left_out(member) for name, member in node.items() if name != "$id"}
     return [_values_left_out(item) for item in node] if isinstance(node, list) else node
