@@ -49,7 +49,7 @@ def test_an_empty_group_is_true() -> None:
 
 def test_a_celery_app_gets_handles_of_celery() -> None:
     """As it would from a backend of its own."""
-    app = Celery("tests", set_as_current=False)
+    app = Celery("tests", backend="cache+memory://", set_as_current=False)
     ours = MemoryBackend(app)
     parent = AsyncResult("p", app=app)
     saved = GroupResult("g", [AsyncResult("a", app=app), GroupResult("h", [], app=app)], app=app, parent=parent)

@@ -89,7 +89,7 @@ def test_a_strict_reader_refuses_an_invalid_vector(vector: GroupVector) -> None:
 @pytest.mark.parametrize("vector", VALID, ids=_name)
 def test_celery_restores_the_same(vector: GroupVector) -> None:
     """The installed Celery makes the same result tuple of the bytes."""
-    app = Celery(set_as_current=False)
+    app = Celery(set_as_current=False, backend="cache+memory://")
     backend: Any = Backend(app=app, serializer="json", accept=["json"])
     found = result_from_tuple(backend.decode(vector.stored)["result"], app)
     assert json.loads(json.dumps(found.as_tuple())) == list(vector.group)
