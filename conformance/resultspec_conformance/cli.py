@@ -20,6 +20,7 @@ from resultspec_conformance.command import (
 from resultspec_conformance.render import console
 from resultspec_conformance.report import Report
 from resultspec_conformance.rerun import Seen
+from resultspec_conformance.run import JOBS, MOST_JOBS
 from resultspec_conformance.subject import UsageError
 
 app = typer.Typer(
@@ -60,6 +61,9 @@ def check(
     call_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hung.")
     ] = 10.0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks. Verdicts do not depend on it.")
+    ] = JOBS,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Judge a backend.
@@ -79,6 +83,7 @@ def check(
         seed=random.randrange(LARGEST_SEED) if seed is None else seed,
         call_timeout=call_timeout,
         known=read(known_failures, all_checks()) if known_failures else (),
+        jobs=jobs,
     )
     found = run(target, options, observer(quiet=quiet))
     # the verdict counts, whoever has stopped reading

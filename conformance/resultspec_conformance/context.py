@@ -54,11 +54,19 @@ class Unobserved(Exception):
 class Session:
     """A subject that is open in this process, with the connections that checks share. Not safe for threads.
 
-    ``rtt`` is the median round trip in seconds, measured at the start. ``example`` is the one being tried.
+    ``rtt`` is the median round trip in seconds, measured at the start. ``example`` is the one being tried. ``reopen``
+    opens the subject anew.
     """
 
-    def __init__(self, subject: Subject, run: str, in_flight: InFlight | None = None) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        run: str,
+        in_flight: InFlight | None = None,
+        reopen: Callable[[], Subject] | None = None,
+    ) -> None:
         self.subject = subject
+        self._reopen = reopen
         self.run = run
         self.in_flight = in_flight or InFlight()
         self.numbers = itertools.count(1)
@@ -99,6 +107,12 @@ class Session:
         for connection in self._pool.values():
             connection.close()
         self._pool.clear()
+
+    def renew(self) -> None:
+        """Remove what was written by now, and begin with a fresh subject, if that can be had. Raises SubjectError."""
+        if self._reopen is not None:
+            self.close()
+            self.subject = self._reopen()
 
     def close(self) -> None:
         """Close all connections and the subject."""

@@ -2,6 +2,7 @@
 told of it.
 """
 
+import hashlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,9 @@ from resultspec_conformance.subject import GroupProbe, SubjectError
 from resultspec_conformance.values import decode, encode, show
 
 Status = Literal["passed", "violated", "hung", "died", "unobserved", "error"]
+
+BATCH = 1000
+"""Examples that are tried in one go. Hypothesis remembers them all, and the store keeps what they have written."""
 
 SHRINK_SECONDS = 4.0
 """How long a failing example is made smaller. What is found by then is small enough to read."""
@@ -167,12 +171,28 @@ class _Run:
         )
 
 
+def seed_of(seed_number: int, batch: int) -> int:
+    """Return the seed of a batch of examples: that of the run for the first, and others that follow from it."""
+    if not batch:
+        return seed_number
+    return int.from_bytes(hashlib.sha256(f"{seed_number}/{batch}".encode()).digest()[:8], "big")
+
+
 def _explore(run: _Run, seed_number: int, examples: int) -> None:
+    """Let Hypothesis search for a failing example, in batches, between which nothing is kept."""
+    wanted = max(1, round(examples * run.check.effort))
+    for batch, tried in enumerate(range(0, wanted, BATCH)):
+        if batch:
+            run.session.renew()
+        _explore_batch(run, seed_of(seed_number, batch), min(BATCH, wanted - tried))
+
+
+def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
     """Let Hypothesis search for a failing example, and make it small."""
 
     @seed(seed_number)
     @settings(
-        max_examples=max(1, round(examples * run.check.effort)),
+        max_examples=examples,
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),

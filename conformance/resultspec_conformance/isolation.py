@@ -18,6 +18,9 @@ from resultspec_conformance.checks import Check
 from resultspec_conformance.execute import CheckResult
 from resultspec_conformance.subject import SubjectError, UsageError
 
+EXAMPLES = 100
+"""Examples of a property by default."""
+
 OPEN_SECONDS = 30.0
 """How long a target may take to open, beside the time of one call."""
 
@@ -45,7 +48,7 @@ class CheckSettings:
     ``most_cases`` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
     """
 
-    examples: int = 100
+    examples: int = EXAMPLES
     seed: int = 0
     call_timeout: float = 10.0
     most_cases: int = 0
@@ -154,7 +157,7 @@ class Worker:
             "example": example,
         }
         try:
-            answer = self._ask(command, check.deadline + 2 * self.settings.call_timeout)
+            answer = self._ask(command, self._seconds_for(check))
         except WorkerDied as death:
             self.kill()
             self.losses += 1
@@ -167,6 +170,10 @@ class Worker:
             self.kill()
             self.losses += 1
         return CheckResult.from_json(answer["result"])
+
+    def _seconds_for(self, check: Check) -> float:
+        """Return how long a check may take: the deadline is meant for the default number of examples."""
+        return check.deadline * max(1.0, self.settings.examples / EXAMPLES) + 2 * self.settings.call_timeout
 
     def stop(self) -> str:
         """Let the worker clean up and end it. Returns what went wrong with the subject meanwhile, or an

@@ -1,6 +1,7 @@
 """Telling how far a run is, on standard error."""
 
 import sys
+import threading
 from contextlib import suppress
 from typing import Protocol
 
@@ -79,6 +80,8 @@ class Bar:
         )
         self._task: TaskID = self._progress.add_task("", total=None)
         self._found = 0
+        self._running: list[str] = []
+        self._lock = threading.Lock()
         self._progress.start()
 
     def stage(self, text: str) -> None:
@@ -91,13 +94,23 @@ class Bar:
 
     def began(self, name: str) -> None:
         """Show the check that runs."""
-        found = f"{self._found} failed, " if self._found else ""
-        self._progress.update(self._task, description=f"{found}{name}")
+        with self._lock:
+            self._running.append(name)
+            self._show()
 
     def ended(self, result: CheckResult) -> None:
         """Move on."""
-        self._found += result.status != "passed"
-        self._progress.advance(self._task)
+        with self._lock:
+            self._found += result.status != "passed"
+            self._running.remove(result.name)
+            self._progress.advance(self._task)
+            self._show()
+
+    def _show(self) -> None:
+        """Name the check that has run for the longest time: if the run is held up, then by that one."""
+        found = f"{self._found} failed, " if self._found else ""
+        others = f" and {len(self._running) - 1} more" if len(self._running) > 1 else ""
+        self._progress.update(self._task, description=f"{found}{''.join(self._running[:1])}{others}")
 
     def close(self) -> None:
         """Remove the bar."""

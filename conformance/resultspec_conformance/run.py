@@ -34,12 +34,19 @@ MOST_LOSSES = 3
 """After so many hangs and deaths of the backend the rest of the checks is given up."""
 
 
+JOBS = 2
+"""Worker processes of a run: half of the time is spent in waits, so this pays on a single processor too."""
+
+MOST_JOBS = len(ascii_lowercase)
+"""Each worker has a letter behind the id of the run."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a target is judged. ``claims``: capabilities said in the place of the target's own, see ``claims``.
 
     ``sys_path``: where modules of the target are looked for too. ``self_check``: judge a broken backend
-    first.
+    first. ``jobs``: in how many processes the checks run, 1 to MOST_JOBS; it changes no verdict.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -50,7 +57,7 @@ class Options:
     claims: Mapping[str, Any] = field(default_factory=dict)
     sys_path: Sequence[str] = ()
     self_check: bool = True
-    workers: int = 2
+    jobs: int = JOBS
 
     @property
     def settings(self) -> CheckSettings:
@@ -256,7 +263,7 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
                         Worker(place.target, run_id + letter, options.settings, options.claims, options.sys_path), place
                     )
                 )
-                for letter in ascii_lowercase[: options.workers]
+                for letter in ascii_lowercase[: options.jobs]
             ]
             crew = _assemble_crew(first, helpers, options)
             planned, evidence, outcomes = _judge_target(crew, options, observer)

@@ -108,8 +108,12 @@ class _Worker:
             self.session.close()
         self.in_flight.call_timeout = call_timeout
         sys.path.extend(entry for entry in sys_path if entry not in sys.path)
-        subject = claiming(open_target(target, run), claims)
-        self.session = Session(subject, run, self.in_flight)
+
+        def open_subject() -> Subject:
+            return claiming(open_target(target, run), claims)
+
+        subject = open_subject()
+        self.session = Session(subject, run, self.in_flight, open_subject)
         self.session.measure_round_trip()
         names = available(
             subject.capabilities, subject.probe, in_process=subject.in_process, time=time_can_pass(subject)

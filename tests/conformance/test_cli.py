@@ -105,6 +105,8 @@ WRONG = [
     (["check", "memory://", "--report", "no/such/dir/r.json"], 2, "cannot write no/such/dir/r.json"),
     (["check", "memory://", "--known-failures", "none.toml"], 2, "cannot read the known failures in none.toml"),
     (["check", "memory://", "--report", "r.xml", "--junit", "r.xml"], 2, "is to be written twice"),
+    (["check", "memory://", "--jobs", "0"], 2, "--jobs"),
+    (["check", "memory://", "--jobs", "27"], 2, "--jobs"),
     (["check", "memory://", "--call-timeout", "inf"], 2, "--call-timeout"),
     (["check", "redis://localhost:1/nought"], 2, "is no URL of a Redis"),
     (["check", "memory://", "--no-such-option"], 2, "No such option"),
