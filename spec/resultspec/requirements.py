@@ -9,13 +9,24 @@ from typing import Any, Literal
 from resultspec._data import text
 
 Level = Literal["MUST", "SHOULD", "MAY"]
-Role = Literal["writer", "reader", "waiter", "client"]
+Role = Literal["writer", "reader", "waiter", "counter", "client"]
 Severity = Literal["loss", "hang", "security", "wrong-answer", "cosmetic"]
 
 SEVERITIES: tuple[Severity, ...] = ("loss", "hang", "security", "wrong-answer", "cosmetic")
 """What a user suffers when a requirement is broken, the worst first."""
 
-CLASSES: tuple[str, ...] = ("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry", "disabled")
+CLASSES: tuple[str, ...] = (
+    "core",
+    "waiting",
+    "join",
+    "atomic",
+    "groups",
+    "chords",
+    "kv-wire",
+    "extended",
+    "expiry",
+    "disabled",
+)
 """The conformance classes, each claimed as a whole."""
 
 
