@@ -5,7 +5,7 @@ A backend reads settings as attributes of ``app.conf``; one that is not there ha
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, timedelta, tzinfo
 from typing import Any, Final, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -19,6 +19,19 @@ class AppProtocol(Protocol):
 
     @property
     def conf(self) -> Any: ...  # noqa: D102
+
+
+class Sendable(Protocol):
+    """What an application makes of a signature: something that can be sent, as Celery's signatures can."""
+
+    def apply_async(self, args: tuple[Any, ...]) -> Any: ...  # noqa: D102
+
+
+@runtime_checkable
+class SendingApp(AppProtocol, Protocol):
+    """An application that can send tasks, which the body of a chord and errbacks are."""
+
+    def signature(self, varies: Mapping[str, Any]) -> Sendable: ...  # noqa: D102
 
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -76,6 +89,16 @@ def current_app() -> AppProtocol:
 def setting(app: AppProtocol, name: str) -> Any:
     """Return a setting of the app, or its default where the app does not have it."""
     return getattr(app.conf, name, DEFAULTS.get(name))
+
+
+def send(app: AppProtocol, signature: Mapping[str, Any], *args: Any) -> None:
+    """Send a task; the positional arguments come before those that its signature has.
+
+    Raises ImproperlyConfigured if the app is one that cannot send, and whatever sending raises.
+    """
+    if not isinstance(app, SendingApp):
+        raise ImproperlyConfigured(f"the app {type(app).__name__} cannot send tasks: it has no method `signature`")
+    app.signature(signature).apply_async(args)
 
 
 def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:

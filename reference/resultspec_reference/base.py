@@ -14,9 +14,22 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
-from resultspec_reference import errors, exceptions, extended, groups, lives, meta, states, uri
-from resultspec_reference.app import AppProtocol, accepted, current_app, current_request, setting, time_zone
+from resultspec_reference import (
+    chord_header,
+    counting,
+    errors,
+    exceptions,
+    extended,
+    groups,
+    lives,
+    meta,
+    states,
+    uri,
+)
+from resultspec_reference.app import AppProtocol, accepted, current_app, current_request, send, setting, time_zone
 from resultspec_reference.cache import MetaCache
+from resultspec_reference.chords import DEFAULT_LEASE, ChordStore
+from resultspec_reference.chords import Terms as ChordTerms
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.meta import TaskMeta, checked
 from resultspec_reference.per_process import PerProcess
@@ -47,6 +60,19 @@ def _state_is_status(method: Callable[P, R]) -> Callable[P, R]:
         return method(*args, **kwargs)
 
     return renamed
+
+
+def _either_shape(method: Callable[P, R]) -> Callable[P, R]:
+    """Let `BaseBackend.apply_chord` take ``(header_result, body)`` too, as Celery 5 calls it."""
+
+    @functools.wraps(method)
+    def shaped(*args: Any, **kwargs: Any) -> R:
+        if len(args) == 3:
+            this, header, body = args
+            return method(this, header, (), None, body, **kwargs)  # type: ignore[arg-type]
+        return method(*args, **kwargs)
+
+    return shaped
 
 
 def unpickle_backend(cls: type["BaseBackend"], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "BaseBackend":
@@ -107,6 +133,9 @@ class BaseBackend:
     ) -> None:
         self.app = app
         self.url = url
+        self.chord_terms = ChordTerms(
+            kwargs.get("chord_crash", "at-least-once"), kwargs.get("chord_lease", DEFAULT_LEASE)
+        )
         self.serializer = serializer or setting(app, "result_serializer")
         self._codec = Codec(self.serializer, accepted(app, accept), self.payload_limit)
         self.accept = self._codec.accept
@@ -277,20 +306,25 @@ class BaseBackend:
         return stored
 
     def _task_ended(self, request: object | None, state: str, result: Any) -> None:
-        """Do what follows from the end of a task: called once its entry was stored, and not if storing failed."""
+        """Count the task as a part of its chord, if it is one: after its entry was stored, and not if that failed."""
+        if extended.member_of(request, "chord"):
+            self.on_chord_part_return(request, state, result)
 
     def fail_from_current_stack(self, task_id: Any, exc: BaseException | None = None) -> ExceptionInfo:
         """Store FAILURE with ``exc``, or with the exception that is being handled if none is given.
 
         Raises ValueError if no exception is given and none is being handled.
         """
+        info = self._failure_of(exc)
+        self.mark_as_failure(task_id, info.exception, traceback=info.traceback)
+        return info
+
+    def _failure_of(self, exc: BaseException | None) -> ExceptionInfo:
         handled = sys.exc_info()[1]
         error = handled if exc is None else exc
         if error is None:
             raise ValueError("no exception is given, and none is being handled")
-        text = exceptions.format_failure(error, handled)
-        self.mark_as_failure(task_id, error, traceback=text)
-        return ExceptionInfo(type(error), error, text)
+        return ExceptionInfo(type(error), error, exceptions.format_failure(error, handled))
 
     def forget(self, task_id: Any) -> None:
         """Remove the entry of a task and this client's copy of it; absent is no error (READ-4, READ-7)."""
@@ -453,6 +487,77 @@ class BaseBackend:
 
     def cleanup(self) -> None:
         """Remove the ready tasks whose life is over: here nothing, since a store that ends lives needs no help."""
+
+    # -- chords --------------------------------------------------------------------------------
+
+    @property
+    def chord_store(self) -> ChordStore | None:
+        """What counts the parts of chords; None where the store cannot, and a task has to ask again and again."""
+        return None
+
+    @_either_shape
+    def apply_chord(self, header: Any, partial_args: Iterable[Any], group_id: Any, body: Any, **options: Any) -> Any:
+        """Begin a run of a chord: no part of it may have been sent yet.
+
+        ``header`` is the result of the group of its tasks; a header that can be called, as a group of
+        signatures can, is called with the partial arguments, and what it returns is returned. ``group_id``
+        None means the one that the header has. Raises TypeError and ValueError for a header or id that is
+        none. Rules: chapter 12.
+        """
+        results = header.freeze(group_id) if callable(header) else header
+        known = chord_header.group_id_of(results) if group_id is None else group_id
+        if self.chord_store is None:
+            self.fallback_chord_unlock(known, body, result=chord_header.members_of(results), **options)
+        else:
+            counting.apply(self, self.chord_store, known, results, body)
+        return header(*partial_args, task_id=known, **options) if callable(header) else None
+
+    def set_chord_size(self, group_id: Any, chord_size: int) -> None:
+        """Say how many parts a chord has: before the last of them is sent. Raises TypeError and ValueError."""
+        if self.chord_store is not None:
+            counting.resize(self.chord_store, group_id, chord_size)
+
+    def add_to_chord(self, chord_id: Any, result: Any) -> None:  # noqa: ARG002 - a counter needs no result
+        """Let a chord have one part more, before the part that adds it returns.
+
+        Raises NotImplementedError where the store cannot.
+        """
+        if self.chord_store is None:
+            raise NotImplementedError(f"{type(self).__name__} cannot add to a chord that has begun")
+        self.chord_store.add(counting.chord_id_text(chord_id), 1)
+
+    def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = False) -> None:  # noqa: ARG002 - a failed part always fails the chord
+        """Count a part of a chord that has returned, and call the body if it was the last.
+
+        ``task`` is a request, or a task that has one. Returns when the chord is decided or parts are missing;
+        while another worker decides, it waits. Rules: chapter 12.
+        """
+        if self.chord_store is not None:
+            request = getattr(task, "request", None) or task
+            counting.part_returned(self, self.chord_store, self.chord_terms, request, state, result)
+
+    def fallback_chord_unlock(
+        self, group_id: Any, body: Any, result: Any = None, countdown: float = 1, **kwargs: Any
+    ) -> None:
+        """Send the task by which a chord is completed where the store cannot count: it asks again and again.
+
+        The first argument may also be the result of the header, as in Celery 5. ``countdown`` is in seconds.
+        """
+        members = result
+        if not isinstance(group_id, str) and members is None:
+            members, group_id = chord_header.members_of(group_id), chord_header.group_id_of(group_id)
+        signature = counting.unlock_signature(counting.chord_id_text(group_id), body, members, countdown, kwargs)
+        send(self.app, signature)
+
+    def chord_error_from_stack(self, callback: Any, exc: BaseException | None = None) -> ExceptionInfo:
+        """Fail the body of a chord with an exception, by default the one that is being handled; call its errbacks.
+
+        Raises ValueError if no exception is given and none is being handled.
+        """
+        info = self._failure_of(exc)
+        counting.fail_body(self, callback, info.exception, info.traceback)
+        counting.call_errbacks(self.app, callback)
+        return info
 
     def process_cleanup(self) -> None:
         """Do what has to be done after a task: nothing, since nothing is kept for one (WORK-10)."""

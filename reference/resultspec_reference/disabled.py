@@ -26,6 +26,9 @@ class DisabledBackend(BaseBackend):
     def cleanup(self) -> None:
         """Do nothing."""
 
+    def on_chord_part_return(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
     def as_uri(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002 - there is no password to include
         """Return ``disabled://`` (DIS-3)."""
         return "disabled://"
@@ -35,5 +38,6 @@ class DisabledBackend(BaseBackend):
         raise NotImplementedError(NO_BACKEND)
 
     get_state = get_status = get_result = get_traceback = get_children = _is_disabled
+    apply_chord = set_chord_size = add_to_chord = _is_disabled
     get_task_meta = reload_task_result = wait_for = get_many = _is_disabled
     save_group = restore_group = delete_group = get_group_meta = reload_group_result = _is_disabled

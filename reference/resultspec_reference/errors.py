@@ -83,3 +83,10 @@ class TaskRevokedError(Exception):
 
     On the wire it is Celery's class of this name.
     """
+
+
+class ChordError(Exception):
+    """What the body of a chord fails with when a part has failed; the message names the part.
+
+    On the wire it is Celery's class of this name.
+    """

@@ -19,16 +19,18 @@ import os
 import pickle
 import sys
 import traceback as tracebacks
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType, TracebackType
 from typing import Any, Final
 
-from resultspec_reference.errors import SecurityError, TaskRevokedError
+from resultspec_reference.errors import ChordError, SecurityError, TaskRevokedError
 
-WELL_KNOWN: Final = MappingProxyType({("celery.exceptions", "TaskRevokedError"): TaskRevokedError})
+WELL_KNOWN: Final[Mapping[tuple[str, str], type[Exception]]] = MappingProxyType(
+    {("celery.exceptions", cls.__name__): cls for cls in (ChordError, TaskRevokedError)}
+)
 """Our own classes for names on the wire whose module need not be loaded here."""
 
-_WIRE_NAMES: Final = {found: name for name, found in WELL_KNOWN.items()}
+_WIRE_NAMES: Final[Mapping[type[BaseException], tuple[str, str]]] = {found: name for name, found in WELL_KNOWN.items()}
 
 _MISSING: Final = object()
 

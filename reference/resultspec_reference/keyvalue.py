@@ -101,6 +101,10 @@ class KeyValueStoreBackend(BaseBackend):
     task_keyprefix = "celery-task-meta-"
     group_keyprefix = "celery-taskset-meta-"
     supports_native_join = True
+    chord_keyprefix = "chord-unlock-"
+
+    implements_incr = False
+    """Whether `incr` is one atomic step. Chords are counted by `chord_store`, and do not need it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         prefix = kwargs.pop("global_keyprefix", None)
@@ -121,6 +125,10 @@ class KeyValueStoreBackend(BaseBackend):
     def get_key_for_group(self, group_id: Any, key: str = "") -> bytes:
         """Return the key of a group; ``key`` is put behind it."""
         return self.key_t(f"{self.global_keyprefix}{self.group_keyprefix}{task_id_text(group_id, 'group id')}{key}")
+
+    def get_key_for_chord(self, group_id: Any, key: str = "") -> bytes:
+        """Return the key of the chord of a group; ``key`` is put behind it."""
+        return self.key_t(f"{self.global_keyprefix}{self.chord_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     # -- the store -----------------------------------------------------------------------------
 
@@ -144,6 +152,10 @@ class KeyValueStoreBackend(BaseBackend):
         """Give what is under a key a life that begins now (`resultspec_reference.lives`), if there is something."""
         raise NotImplementedError(f"{type(self).__name__} does not define expire")
 
+    def incr(self, key: bytes) -> int:
+        """Add one to the number under a key, 0 if there is none, and return it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define incr")
+
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
         """Put bytes under a key if the guard allows it; return whether it did.
 
@@ -164,6 +176,10 @@ class KeyValueStoreBackend(BaseBackend):
     def subscribe_many(self, keys: Iterable[bytes]) -> Iterator[KeysSubscription]:  # noqa: ARG002 - as above
         """Watch keys. Here the watch sleeps; a subclass whose store notifies overrides it."""
         yield _PollingKeys()
+
+    def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = None) -> None:
+        """Count a part of a chord that has returned, as `BaseBackend.on_chord_part_return` says."""
+        super().on_chord_part_return(task, state, result, propagate)
 
     # -- what the base class asks for ----------------------------------------------------------
 
