@@ -8,16 +8,17 @@ the suite asks, and it is a template: the class :class:`Driver` is what a port h
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock, Thread
 from typing import IO, Any
 
 from resultspec import OPERATIONS, PROTOCOL
 from resultspec_conformance.forms import encode_result
 from resultspec_conformance.operation import Outcome
+from resultspec_conformance.outbox import Sent
 from resultspec_conformance.subject import ClientOptions, Connection, Subject, SubjectError
 from resultspec_conformance.targets import open_target
-from resultspec_conformance.values import decode
+from resultspec_conformance.values import decode, encode
 
 USAGE = "usage: python -m resultspec_adapters.process TARGET, for example redis://127.0.0.1:6379/0"
 ERROR_CODE = -32000
@@ -29,6 +30,7 @@ class Driver:
 
     def __init__(self, target: str) -> None:
         self.target = target
+        self.notify: Callable[[Mapping[str, Any]], None] = lambda _: None
         self._subject: Subject | None = None
         self._connection: Connection | None = None
 
@@ -56,6 +58,7 @@ class Driver:
         try:
             self._subject = open_target(self.target, params["run"])
             capabilities = self._subject.capabilities
+            self._subject.outbox.listen(self._report)
             options.setdefault("serializer", capabilities.serializers[0])
             self._connection = self._subject.connect(ClientOptions(**options))
         except SubjectError as error:
@@ -63,6 +66,10 @@ class Driver:
             return _error(kind, str(error))
         document = capabilities.to_json() | {"store": capabilities.store}
         return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True}}
+
+    def _report(self, sent: Sent) -> None:
+        params = {"signature": encode(sent.signature), "args": encode(list(sent.args))}
+        self.notify({"jsonrpc": "2.0", "method": "body_called", "params": params})
 
     def close(self) -> None:
         """Let go of the client. What it stored stays: other clients of the run may want to read it."""
@@ -85,11 +92,17 @@ def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until ``shutdown`` or the end of the input, each in a thread of its own, so that they overlap."""
     lock = Lock()
 
-    def answer(request: Mapping[str, Any]) -> None:
-        line = json.dumps(driver.handle(request)) + "\n"
+    def write(message: Mapping[str, Any]) -> None:
+        line = json.dumps(message) + "\n"
         with lock:
             answers.write(line)
             answers.flush()
+
+    def answer(request: Mapping[str, Any]) -> None:
+        write(driver.handle(request))
+
+    # a call is reported before the answer to the request in which it was made
+    driver.notify = write
 
     for line in requests:
         request = json.loads(line)

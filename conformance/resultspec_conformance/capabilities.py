@@ -9,7 +9,13 @@ from resultspec import SPEC_VERSION
 from resultspec.schemas import complaint
 
 DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
-    {"storage": "store", "consistency": "strong", "late_unready": "latest", "expiry": "autoexpire"}
+    {
+        "storage": "store",
+        "consistency": "strong",
+        "late_unready": "latest",
+        "chord_crash": "at-least-once",
+        "expiry": "autoexpire",
+    }
 )
 
 
@@ -32,6 +38,7 @@ class Capabilities:
     wake_up: float = 1.0
     payload_limit: int = 128 * 1024 * 1024
     expiry_lag: float = 0.0
+    chord_lease: float = 30.0
     time_resolution: float = 0.001
     implementation: Mapping[str, Any] = field(default_factory=lambda: {"name": "unnamed"})
     spec: str = SPEC_VERSION
@@ -85,5 +92,6 @@ class Capabilities:
             "wake_up": self.wake_up,
             "payload_limit": self.payload_limit,
             "expiry_lag": self.expiry_lag,
+            "chord_lease": self.chord_lease,
             "time_resolution": self.time_resolution,
         }

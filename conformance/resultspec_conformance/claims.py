@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.outbox import Outbox
 from resultspec_conformance.subject import ClientOptions, Clock, Connection, Probe, Subject, UsageError, clock_of
 
 
@@ -29,6 +30,11 @@ class ClaimingSubject:
     def in_process(self) -> bool:
         """Whether the backend is a Python object in this process."""
         return self.subject.in_process
+
+    @property
+    def outbox(self) -> Outbox:
+        """What the clients of the backend have asked to be sent."""
+        return self.subject.outbox
 
     @property
     def fault(self) -> Exception | None:

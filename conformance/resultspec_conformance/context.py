@@ -16,6 +16,7 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.client import Client, InFlight
 from resultspec_conformance.operation import History, Outcome
+from resultspec_conformance.outbox import Outbox, Sender
 from resultspec_conformance.subject import (
     ClientOptions,
     Connection,
@@ -153,6 +154,15 @@ class Context:
         if not isinstance(probe, GroupProbe):
             raise Unobserved("the subject's probe does not see the bytes of groups")
         return probe
+
+    @property
+    def outbox(self) -> Outbox:
+        """What the clients of the subject have asked to be sent."""
+        return self.session.subject.outbox
+
+    def sender(self, client: Client) -> Sender:
+        """Return what the app of a client sends with, where the backend is in this process."""
+        return cast(Sender, cast(Any, client.connection).app.sender)
 
     @property
     def wire(self) -> WireProbe:

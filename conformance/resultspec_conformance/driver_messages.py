@@ -18,7 +18,7 @@ from resultspec_conformance.driver_fault import DriverFault, excerpt, without_pa
 from resultspec_conformance.driver_values import group_complaint, value_complaint
 from resultspec_conformance.forms import OPEN_MAPS, decode_result
 from resultspec_conformance.operation import Outcome
-from resultspec_conformance.values import ValueFormatError
+from resultspec_conformance.values import ValueFormatError, decode
 
 LINE_LIMIT = 64 * 1024 * 1024
 """Bytes that a line may have, its line feed not counted."""
@@ -48,6 +48,14 @@ class Log:
     message: str
 
 
+@dataclass(frozen=True)
+class BodyCalled:
+    """The notification ``body_called``: the backend asked for a signature to be called, with these arguments."""
+
+    signature: Any
+    args: list[Any]
+
+
 def request_line(number: int, method: str, params: Mapping[str, Any]) -> bytes:
     """Return a request as a line. It is ASCII: some line readers take U+2028 for the end of a line."""
     document = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -58,7 +66,7 @@ def _refuse(token: str) -> NoReturn:
     raise ValueError(f"{token} is not JSON")
 
 
-def read_line(line: bytes) -> Answer | Log:
+def read_line(line: bytes) -> Answer | Log | BodyCalled:
     """Return the message that a line holds. Raises DriverFault that names what is wrong with the line alone."""
     shown = excerpt(line)
     try:
@@ -76,10 +84,16 @@ def read_line(line: bytes) -> Answer | Log:
     return _notification(message, shown) if "method" in message else _answer(message, line, shown)
 
 
-def _notification(message: Mapping[str, Any], shown: str) -> Log:
+def _notification(message: Mapping[str, Any], shown: str) -> Log | BodyCalled:
     if not _validator("driver-notification").is_valid(message):
         raise DriverFault("unexpected-message", f"it sent {shown}")
-    return Log(message["params"]["message"])
+    params = message["params"]
+    if message["method"] == "log":
+        return Log(params["message"])
+    try:
+        return BodyCalled(decode(params["signature"]), decode(params["args"]))
+    except ValueFormatError as error:
+        raise DriverFault("unexpected-message", f"it sent {shown}: {error}") from error
 
 
 def _answer(message: Mapping[str, Any], line: bytes, shown: str) -> Answer:

@@ -19,7 +19,7 @@ from typing import IO, Any
 import psutil
 
 from resultspec_conformance.driver_fault import DriverFault, excerpt
-from resultspec_conformance.driver_messages import LINE_LIMIT, Answer, Log, read_line, request_line
+from resultspec_conformance.driver_messages import LINE_LIMIT, Answer, BodyCalled, Log, read_line, request_line
 
 SHUTDOWN_SECONDS = 5.0
 """How long a driver may take to answer ``shutdown``, and again to end after it."""
@@ -30,10 +30,17 @@ _Slot = queue.SimpleQueue[Answer | DriverFault]
 class DriverProcess:
     """One process of a driver program. ``request`` may be called by several threads.
 
-    ``on_fault`` is called once, with the first fault, by whichever thread finds it.
+    ``on_fault`` is called once, with the first fault, by whichever thread finds it; ``on_call`` with each call of a
+    body that the driver reports, before the answer that follows it is given to whoever waits for it.
     """
 
-    def __init__(self, command: Sequence[str], on_fault: Callable[[DriverFault], None]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        on_fault: Callable[[DriverFault], None],
+        on_call: Callable[[BodyCalled], None] = lambda _: None,
+    ) -> None:
+        self._on_call = on_call
         self.fault: DriverFault | None = None
         self.initialized = False
         self._on_fault = on_fault
@@ -111,9 +118,12 @@ class DriverProcess:
         else:
             self._ended()
 
-    def _take(self, message: Answer | Log) -> None:
+    def _take(self, message: Answer | Log | BodyCalled) -> None:
         if isinstance(message, Log):
             self._said.append(message.message)
+            return
+        if isinstance(message, BodyCalled):
+            self._on_call(message)
             return
         with self._lock:
             _, slot = self._open.pop(message.id, (None, None))

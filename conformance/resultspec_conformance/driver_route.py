@@ -14,9 +14,10 @@ from typing import Any, Protocol, runtime_checkable
 from resultspec import ERRORS, OPERATIONS, PROTOCOL
 from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.driver_fault import DriverFault
-from resultspec_conformance.driver_messages import outcome_of, read_error, read_initialized
+from resultspec_conformance.driver_messages import BodyCalled, outcome_of, read_error, read_initialized
 from resultspec_conformance.driver_process import DriverProcess
 from resultspec_conformance.operation import Outcome
+from resultspec_conformance.outbox import Outbox, Sent
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.subject import ClientOptions, Probe, Subject, SubjectError, Target, UsageError
 from resultspec_conformance.values import Value, encode
@@ -115,6 +116,7 @@ class ProgramSubject:
     probe: Probe | None = field(init=False, default=None)
     fault: DriverFault | None = field(init=False, default=None)
     in_process: bool = False
+    outbox: Outbox = field(init=False, default_factory=Outbox)
     _processes: list[DriverProcess] = field(init=False, default_factory=list)
     _opened: int = field(init=False, default=0)
     _first: _Client | None = field(init=False, default=None)
@@ -176,10 +178,13 @@ class ProgramSubject:
         return _Client(process, capabilities, result.get("overlap", False))
 
     def _start(self) -> DriverProcess:
-        process = DriverProcess(self.command, self._end_all)
+        process = DriverProcess(self.command, self._end_all, self._note_call)
         with self._lock:
             self._processes.append(process)
         return process
+
+    def _note_call(self, called: BodyCalled) -> None:
+        self.outbox.put(Sent(called.signature, called.args))
 
     def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
         """Perform an operation by a process. Raises DriverFault."""

@@ -19,6 +19,7 @@ from resultspec_conformance import zoo
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.joined import NoPair, consume
 from resultspec_conformance.operation import Outcome
+from resultspec_conformance.outbox import Letter, Outbox, Sender
 from resultspec_conformance.subject import ClientOptions, Clock, Probe, SubjectError, UsageError
 from resultspec_conformance.values import ExceptionData, Value, describe_exception, show
 
@@ -36,12 +37,13 @@ DEFAULT_OPTIONS = ClientOptions()
 
 
 class RecordingApp:
-    """The application that the suite hands to a factory: it has a configuration, and nothing else yet.
+    """The application that the suite hands to a factory: it has a configuration, and what it sends is recorded.
 
     ``options``: what the client is opened with, as far as an application knows of it.
     """
 
-    def __init__(self, options: ClientOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(self, options: ClientOptions = DEFAULT_OPTIONS, sender: Sender | None = None) -> None:
+        self.sender = sender or Sender(Outbox())
         self.conf = SimpleNamespace(
             result_serializer="json",
             result_accept_content=None,
@@ -69,6 +71,10 @@ class RecordingApp:
             yield
         finally:
             self._running.task = None
+
+    def signature(self, varies: Mapping[str, Any]) -> Letter:
+        """Return a signature that can be called."""
+        return Letter(varies, self.sender)
 
 
 def error_kind(error: BaseException) -> str:
@@ -292,6 +298,26 @@ class PythonConnection:
     def _expire(self, task_id: Value, life: Value) -> None:
         self.backend.expire(self.backend.get_key_for_task(task_id), life)
 
+    def _apply_chord(self, group_id: Value, header: Value, body: Value) -> Value:
+        _, members = header
+        letter = self.app.signature(body)
+        self.backend.apply_chord((group_id, [ResultStandIn(member) for member in members]), letter)
+        return letter.id
+
+    def _set_chord_size(self, group_id: Value, size: Value) -> None:
+        self.backend.set_chord_size(group_id, size)
+
+    def _add_to_chord(self, group_id: Value, result: Value) -> None:
+        self.backend.add_to_chord(group_id, ResultStandIn(result))
+
+    def _on_chord_part_return(self, request: Value, state: Value, result: Value) -> None:
+        self.backend.on_chord_part_return(RequestView(request), state, to_python(result))
+
+    def _settle(self, deadline: float) -> None:
+        settle = getattr(self.backend, "settle", None)
+        if callable(settle):
+            settle(deadline)
+
     def _as_uri(self) -> Value:
         return self.backend.as_uri()
 
@@ -390,12 +416,13 @@ class PythonSubject:
     waits_return_meta: bool = False
     in_process: bool = True
     clock: Clock | None = None
+    outbox: Outbox = field(default_factory=Outbox)
 
     def connect(self, options: ClientOptions) -> PythonConnection:
         """Make a backend. Raises SubjectError that names what the factory raised."""
         given = {name: value for name, value in options.non_default().items() if name != "timezone"}
         try:
-            app = RecordingApp(options)
+            app = RecordingApp(options, Sender(self.outbox))
             backend = self.factory(app, **given)
         except SubjectError:
             raise

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.operation import Outcome
+from resultspec_conformance.outbox import Outbox
 from resultspec_conformance.values import Value
 
 
@@ -243,6 +244,19 @@ def clock_of(subject: "Subject") -> Clock | None:
     return subject.clock if isinstance(subject, Clocked) else None
 
 
+@runtime_checkable
+class BookkeepingProbe(Protocol):
+    """A probe that sees how long a key lives, and what goes back and forth between the store and its clients."""
+
+    def lifetime(self, key: str) -> float | None:
+        """Return the seconds that a key will live: infinity for ever, None for no such key."""
+        ...
+
+    def traffic(self) -> int:
+        """Return the bytes that the store has received and sent since it was started, about those of others too."""
+        ...
+
+
 class Subject(Protocol):
     """A backend under test."""
 
@@ -259,6 +273,11 @@ class Subject(Protocol):
     @property
     def in_process(self) -> bool:
         """Whether the backend is a Python object in this process."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """What the clients of the backend have asked to be sent."""
         ...
 
     def connect(self, options: ClientOptions) -> Connection:

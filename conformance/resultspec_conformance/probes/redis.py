@@ -134,6 +134,16 @@ class RedisProbe:
         """Return all keys of the database."""
         return frozenset(key.decode("utf-8", "replace") for key in self._client.scan_iter(count=1000))
 
+    def lifetime(self, key: str) -> float | None:
+        """Return the seconds that a key will live: infinity for ever, None for no such key."""
+        left = self._client.pttl(key)
+        return {-2: None, -1: math.inf}.get(left, left / 1000)
+
+    def traffic(self) -> int:
+        """Return the bytes that the server has received and sent, but for what the probe's own question took."""
+        stats = cast("dict[str, int]", self._client.info("stats"))
+        return int(stats["total_net_input_bytes"]) + int(stats["total_net_output_bytes"])
+
     def publish(self, channel: str, body: bytes) -> None:
         """Publish a message."""
         self._client.publish(channel, body)
