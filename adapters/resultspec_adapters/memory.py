@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
+from resultspec_adapters.memory_chords import MemoryChordStore, MemoryLedgers
+from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, Target
 from resultspec_reference import lives
 from resultspec_reference.app import AppProtocol
+from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
 from resultspec_reference.guard import Guard
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.per_process import PerProcess
@@ -102,6 +104,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._values: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()
         self._changes: dict[bytes, list[Change | Changes]] = {}
+        self.ledgers = MemoryLedgers(clock)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the bytes under a key, or None."""
@@ -242,6 +245,7 @@ class MemoryBackend(KeyValueStoreBackend):
     def __init__(self, app: AppProtocol, url: str = "memory://", **options: Any) -> None:
         super().__init__(app, url=url, **options)
         name = store_name(url)
+        self._chord_lives = life_of_bookkeeping(self.expires), life_of_mark(self.expires)
         self._stores = PerProcess(functools.partial(named_store, name) if name else MemoryStore)
 
     @property
@@ -290,6 +294,11 @@ class MemoryBackend(KeyValueStoreBackend):
         """Watch keys."""
         return self.store.subscribe_many(keys)
 
+    @property
+    def chord_store(self) -> MemoryChordStore:
+        """What counts the parts of chords."""
+        return self.store.ledgers.of(*self._chord_lives)
+
 
 class MemoryProbe:
     """The suite's view of a store in memory."""
@@ -328,7 +337,7 @@ def _group_key(group_id: str) -> bytes:
     return f"{MemoryBackend.group_keyprefix}{group_id}".encode()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "extended", "expiry")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "chords", "extended", "expiry")
 
 WAKE_UP: Final = 0.25
 """Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""
@@ -347,11 +356,12 @@ def open_subject(target: Target) -> PythonSubject:
         values="tagged",
         features=FEATURES | {"expire"},
         wake_up=WAKE_UP,
+        chord_lease=CHORD_LEASE,
         payload_limit=MemoryBackend.payload_limit,
         implementation={"name": "resultspec memory backend", "language": "Python"},
     )
     return PythonSubject(
-        factory(functools.partial(MemoryBackend, url=f"memory://{name}")),
+        factory(functools.partial(MemoryBackend, url=f"memory://{name}", chord_lease=CHORD_LEASE)),
         capabilities,
         MemoryProbe(store),
         on_close=functools.partial(drop_store, name),

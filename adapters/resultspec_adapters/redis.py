@@ -24,16 +24,18 @@ from typing import Any, Final, cast
 
 import redis
 
+from resultspec_adapters.redis_chords import SUFFIXES, RedisChordStore, Scripts
 from resultspec_adapters.redis_connection import Line, Patience, Server
 from resultspec_adapters.redis_join import RedisJoinWatch
-from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
+from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, Target, UsageError
-from resultspec_reference import lives
+from resultspec_reference import chord_header, lives
 from resultspec_reference.app import App, AppProtocol, setting
-from resultspec_reference.errors import ImproperlyConfigured, OperationalError
+from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
+from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, OperationalError
 from resultspec_reference.guard import Guard
 from resultspec_reference.join_watch import JoinWatch
 from resultspec_reference.keyvalue import KeyValueStoreBackend, naming
@@ -151,6 +153,14 @@ class RedisBackend(KeyValueStoreBackend):
         )
         self.server = Server(url, connection)
         self._clients = PerProcess(self._connect)
+        self._chord_scripts = PerProcess(lambda: Scripts(self.client))
+        self._chord_store = RedisChordStore(
+            self._run_chord_script,
+            self._chord_keys,
+            life_of_bookkeeping(self.expires),
+            life_of_mark(self.expires),
+            self._saved_shape,
+        )
 
     def _connect(self) -> tuple[redis.Redis, Any]:
         client = redis.Redis(connection_pool=self.server.pool())
@@ -253,6 +263,31 @@ class RedisBackend(KeyValueStoreBackend):
 
         return with_retries(run, self.retry_policy)
 
+    # -- chords --------------------------------------------------------------------------------
+
+    @property
+    def chord_store(self) -> RedisChordStore:
+        """What counts the parts of chords."""
+        return self._chord_store
+
+    def _run_chord_script(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
+        def run() -> Any:
+            return self._chord_scripts.get().run(self.server, name, keys, arguments)
+
+        return with_retries(run, self.retry_policy) if repeat else run()
+
+    def _chord_keys(self, group_id: str) -> list[bytes]:
+        group = self.get_key_for_group(group_id)
+        return [*(group + suffix.encode() for suffix in SUFFIXES), self.get_key_for_chord(group_id), group]
+
+    def _saved_shape(self, payload: bytes) -> bytes | None:
+        """Return the nesting of a header that a client of Celery has saved as a group, None if it has none."""
+        try:
+            shape = chord_header.shape_of(self.decode(payload)["result"])
+        except (DecodeError, ContentDisallowed, TypeError, LookupError):
+            return None
+        return self.encode(shape) if chord_header.is_nested(shape) else None
+
     # -- reading and waiting -------------------------------------------------------------------
 
     def fetch_meta(self, task_id: str, get: Any) -> TaskMeta:
@@ -286,7 +321,7 @@ class RedisBackend(KeyValueStoreBackend):
             watch.close()
 
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "chords", "kv-wire", "extended", "expiry")
 
 
 def open_subject(target: Target) -> PythonSubject:
@@ -295,7 +330,7 @@ def open_subject(target: Target) -> PythonSubject:
     Raises UsageError for a URL that is none, SubjectError for a server that cannot be reached or refuses us.
     """
     prefix = f"resultspec-{target.run}:"
-    make = functools.partial(RedisBackend, url=target.text)
+    make = functools.partial(RedisBackend, url=target.text, chord_lease=CHORD_LEASE)
     try:
         janitor = make(App())
     except ImproperlyConfigured as error:
@@ -310,6 +345,7 @@ def open_subject(target: Target) -> PythonSubject:
         store=target.text,
         prefix=prefix,
         wake_up=RedisBackend.reread_interval,
+        chord_lease=CHORD_LEASE,
         payload_limit=RedisBackend.payload_limit,
         implementation={"name": "resultspec Redis backend", "language": "Python"},
     )

@@ -32,6 +32,10 @@ def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[...,
     return made
 
 
+CHORD_LEASE: Final = 2.0
+"""Seconds of the lease of a chord's claim while a backend is judged: checks wait for its end."""
+
+
 _CONSTRUCT: Final = """
 from {module} import {name}
 from resultspec_reference.app import App
