@@ -97,7 +97,7 @@ WRONG = [
     (["check", "nothing-of-ours"], 2, "has no scheme"),
     (["check", "memroy://"], 2, "Did you mean memory?"),
     (["check", "redis://localhost:1/0"], 3, "cannot be reached"),
-    (["check", "memory://", "--class", "cores"], 2, "Did you mean core?"),
+    (["check", "memory://", "--class", "cores"], 2, "Did you mean core"),
     (["check", "memory://", "--class", "kv-wire"], 2, "the target does not claim the class 'kv-wire'; it claims core"),
     (["check", "memory://", "--select", "STATE-99"], 2, "matches no requirement and no check. Did you mean STATE-"),
     (["check", "memory://", "--select", "KEY-4"], 2, "nothing is selected"),

@@ -11,7 +11,7 @@ from resultspec_conformance.capabilities import Capabilities
 Made = TypeVar("Made", bound=type)
 
 EVERYTHING = Capabilities(
-    classes=("core", "waiting", "join", "atomic", "groups", "kv-wire", "extended", "expiry"),
+    classes=("core", "waiting", "join", "atomic", "groups", "chords", "kv-wire", "extended", "expiry"),
     sharing="thread",
     serializers=("json", "pickle", "yaml", "msgpack"),
     values="tagged",
@@ -19,6 +19,7 @@ EVERYTHING = Capabilities(
     | {"worker-calls", "current-task", "current-stack", "expire"},
     wake_up=0.25,
     payload_limit=2**21,
+    chord_lease=0.6,
     implementation={"name": "resultspec-broken"},
 )
 """What the small correct backend is capable of."""

@@ -3,6 +3,7 @@
 Each subject of the specification is a module and a class; here they become one.
 """
 
+from resultspec_conformance.broken.correct_chords import WithChords
 from resultspec_conformance.broken.correct_core import (
     COMPRESSED,
     MEMBERS,
@@ -20,5 +21,5 @@ from resultspec_conformance.broken.correct_workers import WithWorkerCalls
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 
 
-class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls, WithGroups):
+class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls, WithGroups, WithChords):
     """A correct client of a :class:`Server`."""

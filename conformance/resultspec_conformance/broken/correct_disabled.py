@@ -6,6 +6,8 @@ from typing import Any
 class CorrectDisabled:
     """A correct disabled backend."""
 
+    app: Any = None
+
     def nothing(self) -> Any:
         """Refuse."""
         raise NotImplementedError("No result backend is configured. Set `result_backend`.")
@@ -41,6 +43,13 @@ class CorrectDisabled:
     def on_task_call(self, producer: Any, task_id: Any) -> Any:
         """Return no properties."""
         return {}
+
+    def on_chord_part_return(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+    def apply_chord(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse."""
+        return self.nothing()
 
     def get_task_meta(self, task_id: Any, cache: bool = True) -> Any:
         """Refuse."""

@@ -1,11 +1,13 @@
 """A key/value server in memory, small enough to be seen through: keys with lives, channels, connections to cut."""
 
 import itertools
+import json
 import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from resultspec_conformance.subject import Notification
 
@@ -33,6 +35,8 @@ class Server:
         """Seconds by which the suite has moved the clock."""
         self.subscriptions: dict[int, tuple[str, queue.Queue[bytes | None]]] = {}
         self.links: list[Link] = []
+        self.traffic = 0
+        """Bytes that went for records."""
         self.numbers = itertools.count()
 
     def now(self) -> float:
@@ -165,6 +169,30 @@ class Link:
             self._alive()
             return [key for key in self.server.data if key.startswith(prefix)]
 
+    def change(
+        self,
+        key: str,
+        change: Callable[[dict[str, Any]], Any],
+        life: Callable[[dict[str, Any]], float | None],
+        sent: int,
+    ) -> Any:
+        """Have the server change a record in one atomic step, and return what the change returns.
+
+        The record is a map, empty if the key is not there; a change that leaves it empty removes it. ``life`` says how
+        many seconds it lives then, None for ever; ``sent`` is the number of bytes that the change takes on the way.
+        """
+        with self.server.lock:
+            self._alive()
+            record: dict[str, Any] = json.loads(self.server.find(key) or b"{}")
+            answer = change(record)
+            seconds = life(record)
+            if record:
+                self.server.put(key, json.dumps(record).encode(), math.inf if seconds is None else seconds)
+            else:
+                self.server.remove(key)
+            self.server.traffic += sent + len(json.dumps(answer))
+            return answer
+
     def publish(self, channel: str, body: bytes) -> None:
         """Publish a message."""
         with self.server.lock:
@@ -280,6 +308,15 @@ class ServerProbe:
         """Return all keys."""
         with self.server.lock:
             return frozenset(self.server.data)
+
+    def lifetime(self, key: str) -> float | None:
+        """Return the seconds that a key will live."""
+        with self.server.lock:
+            return None if self.server.find(key) is None else self.server.ends.get(key, math.inf) - self.server.now()
+
+    def traffic(self) -> int:
+        """Return the bytes that went for records."""
+        return self.server.traffic
 
     def publish(self, channel: str, body: bytes) -> None:
         """Publish a message."""
