@@ -159,12 +159,19 @@ class GroupProbe(Probe, Protocol):
 class RowProbe(Probe, Protocol):
     """A probe of tables: the rows of tasks, a map of columns to values each."""
 
-    def row(self, task_id: str) -> Mapping[str, Value] | None:
-        """Return the row of a task, or None."""
+    def rows(self, task_id: str) -> Sequence[Mapping[str, Value]]:
+        """Return the rows of a task, of which there should be one at most."""
+        ...
+
+    def columns(self) -> frozenset[str]:
+        """Return the columns of the table."""
         ...
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of the one with its ``task_id``; columns that it does not name are null."""
+        """Put a row in the place of those with its ``task_id``; columns that it does not name are null.
+
+        Columns that the table does not have are left out.
+        """
         ...
 
 

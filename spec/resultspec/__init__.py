@@ -12,7 +12,7 @@ Everything here is language-neutral data that a port in any language can read as
 from resultspec.operations import ERRORS, OPERATIONS, PROTOCOL, ErrorKind, OperationSpec
 from resultspec.requirements import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.states import STATES, Action, StateTable
-from resultspec.vectors import GroupVector, Vector, group_vectors, vectors
+from resultspec.vectors import GroupVector, RowVector, Vector, group_vectors, row_vectors, vectors
 
 __all__ = [
     "ERRORS",
@@ -26,8 +26,10 @@ __all__ = [
     "GroupVector",
     "OperationSpec",
     "Requirement",
+    "RowVector",
     "StateTable",
     "Vector",
     "group_vectors",
+    "row_vectors",
     "vectors",
 ]

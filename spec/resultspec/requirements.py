@@ -23,6 +23,7 @@ CLASSES: tuple[str, ...] = (
     "groups",
     "chords",
     "kv-wire",
+    "sql-wire",
     "extended",
     "expiry",
     "disabled",

@@ -1,4 +1,4 @@
-"""The vectors: stored bytes, and what a reader must make of them."""
+"""The vectors: stored bytes and rows, and what a reader must make of them."""
 
 import base64
 import json
@@ -57,8 +57,24 @@ class GroupVector:
         return not self.error
 
 
-def _stored(entry: Mapping[str, Any]) -> bytes:
-    stored = entry["stored"]
+@dataclass(frozen=True, slots=True)
+class RowVector:
+    """One row, as a map of columns to values without ``id`` and ``task_id``, and the ``meta`` that must be read.
+
+    ``applies`` is the capability without which the vector says nothing about a subject.
+    """
+
+    name: str
+    description: str
+    requirement: str
+    by: str
+    task_id: str
+    row: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    applies: str = ""
+
+
+def _bytes(stored: Mapping[str, str]) -> bytes:
     return stored["text"].encode() if "text" in stored else base64.b64decode(stored["base64"])
 
 
@@ -70,7 +86,7 @@ def _vector(name: str, entry: Mapping[str, Any]) -> Vector:
         observed=entry["provenance"]["kind"] == "observed",
         by=entry["provenance"]["by"],
         task_id=entry["task_id"],
-        stored=_stored(entry),
+        stored=_bytes(entry["stored"]),
         meta=entry.get("meta", {}),
         error=entry.get("error", ""),
         applies=entry.get("applies", ""),
@@ -85,9 +101,22 @@ def _group_vector(name: str, entry: Mapping[str, Any]) -> GroupVector:
         observed=entry["provenance"]["kind"] == "observed",
         by=entry["provenance"]["by"],
         group_id=entry["group_id"],
-        stored=_stored(entry),
+        stored=_bytes(entry["stored"]),
         group=tuple(entry.get("group", ())),
         error=entry.get("error", ""),
+    )
+
+
+def _row_vector(name: str, entry: Mapping[str, Any]) -> RowVector:
+    return RowVector(
+        name=name,
+        description=entry["description"],
+        requirement=entry["requirement"],
+        by=entry["provenance"]["by"],
+        task_id=entry["task_id"],
+        row={name: _bytes(cell) if isinstance(cell, dict) else cell for name, cell in entry["row"].items()},
+        meta=entry["meta"],
+        applies=entry.get("applies", ""),
     )
 
 
@@ -108,3 +137,9 @@ def vectors(kind: Literal["valid", "invalid"]) -> tuple[Vector, ...]:
 def group_vectors(kind: Literal["valid", "invalid"]) -> tuple[GroupVector, ...]:
     """Return the vectors of groups of a kind, sorted by name: the name of the file without its suffix."""
     return tuple(_group_vector(name, entry) for name, entry in _files("groups", kind))
+
+
+@cache
+def row_vectors() -> tuple[RowVector, ...]:
+    """Return the vectors of rows, sorted by name: the name of the file without its suffix."""
+    return tuple(_row_vector(name, entry) for name, entry in _files("rows"))

@@ -334,9 +334,7 @@ def test_a_run_has_tables_of_its_own_and_leaves_nothing(backend: SqlBackend, dat
     connection = subject.connect(ClientOptions())
     assert connection.call("store_result", {"task_id": "t", "result": 1, "state": "SUCCESS"}).kind == "ok"
     assert isinstance(subject.probe, RowProbe)
-    found = subject.probe.row("t")
-    assert found is not None
-    assert found["status"] == "SUCCESS"
+    assert [found["status"] for found in subject.probe.rows("t")] == ["SUCCESS"]
     assert {name for name in tables(backend) - before if "sequence" not in name} == {"rs_1234abcd_celery_taskmeta"}
     subject.close()
     subject.close()

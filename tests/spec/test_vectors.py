@@ -6,6 +6,7 @@ Celery itself, whose known differences are named in ``CELERY_DIFFERS``, each wit
 
 import base64
 import json
+import pickle
 import re
 import uuid
 import zlib
@@ -21,11 +22,12 @@ from celery.backends.base import Backend
 from packaging.version import Version
 
 import resultspec
-from resultspec import OPERATIONS, REQUIREMENTS, STATES, Vector, vectors
+from resultspec import OPERATIONS, REQUIREMENTS, STATES, Vector, row_vectors, vectors
 from resultspec.schemas import complaint
 
 HOME = Path(resultspec.__file__).parent / "vectors"
-FILES = sorted(HOME.glob("*/*.json"))
+FILES = sorted([*HOME.glob("valid/*.json"), *HOME.glob("invalid/*.json")])
+ROWS = sorted(HOME.glob("rows/*.json"))
 VALID, INVALID = vectors("valid"), vectors("invalid")
 
 CELERY_DIFFERS: Mapping[str, type[Exception] | None] = {
@@ -215,6 +217,21 @@ def test_an_observed_vector_names_its_release_and_store() -> None:
     vague = [each.name for each in VALID + INVALID if each.observed and not _release(each)]
     assert vague == []
     assert [each.name for each in VALID + INVALID if each.observed and ", Redis 7.0" not in each.by] == []
+
+
+@pytest.mark.parametrize("path", ROWS, ids=_name)
+def test_row_vector_is_valid_by_its_schema(path: Path) -> None:
+    """The file of a row vector says what the loader makes of it."""
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    assert complaint(entry, "row-vector") is None
+    (vector,) = (each for each in row_vectors() if each.name == path.stem)
+    assert vector.task_id == vector.meta["task_id"] == path.stem
+    assert vector.row["status"] == vector.meta["status"]
+    stored = vector.row["result"]
+    if vector.applies:
+        assert stored is None or pickle.loads(stored) is not None
+    else:
+        assert isinstance(json.loads(stored), (dict, int, type(None)))
 
 
 MODERN = [each for each in VALID if each.observed and Version(_release(each) or "0") >= Version("5.4")]

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from resultspec_adapters.sql.statements import Row
 from resultspec_reference.errors import ContentDisallowed, DecodeError
+from resultspec_reference.exceptions import printable, text_of
+from resultspec_reference.extended import STAMPED_HEADERS, TAKEN
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.serialization import Codec
 from resultspec_reference.states import is_ready
@@ -19,8 +21,8 @@ VALUES: Final = frozenset({"result", "children", "args", "kwargs", "stamps"})
 COLUMNS: Final = (*sorted(TEXTS | VALUES), "date_done", "retries")
 """All columns that are written, but for the number of the row."""
 
-INFORMATIVE: Final = ("name", "args", "kwargs", "worker", "retries", "queue")
-"""Columns that say more of a task than its result: nothing that is wrong with them keeps it from being read."""
+LARGEST_INTEGER: Final = 2**31 - 1
+"""What the column ``retries`` holds at most."""
 
 PICKLES: Final = frozenset(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 """How a pickle begins. In no other serializer does a whole payload begin so."""
@@ -58,19 +60,30 @@ class RowCodec:
 
         Raises EncodeError for a value that the serializer cannot carry, ValueError for a text that no column holds.
         """
-        return {name: self._cell(name, meta.get(name)) for name in COLUMNS}
+        row = dict.fromkeys(COLUMNS)
+        row["result"] = self._codec.encode(meta["result"])
+        # no children are stored as Celery does it, as null
+        row["children"] = self._codec.encode(meta["children"]) if meta["children"] else None
+        if meta["date_done"] is not None:
+            row["date_done"] = datetime.fromisoformat(meta["date_done"]).astimezone(UTC).replace(tzinfo=None)
+        for name in ("task_id", "status", "traceback", "group_id", "parent_id"):
+            row[name] = text(name, meta.get(name))
+        return {**row, **self._told(meta)}
 
-    def _cell(self, name: str, value: Any) -> Any:
-        if name == "result":
-            return self._codec.encode(value)
-        if value is None:
-            return None
-        if name == "date_done":
-            return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
-        if name in VALUES:
-            # no children are stored as Celery does it, as null
-            return self._codec.encode(value) if value else None
-        return text(name, value) if name in TEXTS else value
+    def _told(self, meta: TaskMeta) -> dict[str, Any]:
+        """Return the columns of the extended members. What no column holds degrades (EXT-4)."""
+        told: dict[str, Any] = {name: _readable(meta.get(name)) for name in ("name", "worker", "queue")}
+        told |= {name: self._encoded(meta.get(name)) for name in ("args", "kwargs")}
+        retries = meta.get("retries")
+        told["retries"] = retries if isinstance(retries, int) and abs(retries) <= LARGEST_INTEGER else None
+        if STAMPED_HEADERS in meta:
+            headers = meta[STAMPED_HEADERS]
+            stamps = {name: meta[name] for name in headers if name in meta} if isinstance(headers, list) else {}
+            told["stamps"] = self._encoded({STAMPED_HEADERS: headers, "stamps": stamps})
+        return told
+
+    def _encoded(self, value: Any) -> bytes | None:
+        return None if value is None else self._codec.encode(value)
 
     def meta(self, row: Row) -> TaskMeta:
         """Return what a row says, still to be completed.
@@ -83,21 +96,21 @@ class RowCodec:
         found["result"] = self._value(row.get("result"))
         found["children"] = self._value(row.get("children"))
         found["traceback"] = row.get("traceback")
-        # Celery up to 5.7 dates unready rows too
+        # Celery dates unready rows too
         found["date_done"] = row.get("date_done") if isinstance(status, str) and is_ready(status) else None
         found |= {name: row[name] for name in ("group_id", "parent_id") if row.get(name) is not None}
         return {**self._more(row), **found}
 
     def _more(self, row: Row) -> TaskMeta:
-        more = {}
-        for name in INFORMATIVE:
-            stored = row.get(name)
-            if stored is None:
-                continue
+        """Return the extended members and the stamps of a row, without those that cannot be read."""
+        more = {name: row[name] for name in ("name", "worker", "retries", "queue") if row.get(name) is not None}
+        for name in ("args", "kwargs", "stamps"):
             try:
-                more[name] = self._value(stored) if name in VALUES else stored
+                value = self._value(row.get(name))
             except (DecodeError, ContentDisallowed) as error:
                 logger.warning("%s of task %r cannot be read: %s", name, row["task_id"], error)
+            else:
+                more |= _stamps(value) if name == "stamps" else {} if value is None else {name: value}
         return more
 
     def _value(self, payload: Any) -> Any:
@@ -108,3 +121,19 @@ class RowCodec:
         found = bytes(payload)
         codec = self._pickle if is_pickle(found) else self._codec
         return codec.decode(found)
+
+
+def _readable(value: Any) -> str | None:
+    """Return a value as a text that every column holds, with escapes where it takes some."""
+    if value is None:
+        return None
+    return printable(value if isinstance(value, str) else text_of(value)).replace("\x00", "\\x00")
+
+
+def _stamps(value: Any) -> TaskMeta:
+    """Return the stamps in what was decoded, under their names, but for names that other members have."""
+    if not isinstance(value, dict) or STAMPED_HEADERS not in value:
+        return {}
+    stamps = value.get("stamps")
+    named = stamps if isinstance(stamps, dict) else {}
+    return {STAMPED_HEADERS: value[STAMPED_HEADERS], **{name: named[name] for name in named if name not in TAKEN}}

@@ -5,6 +5,7 @@ Storing is one statement, in which the database itself compares the state that i
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.tables import Layout
+
+logger: Final = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 """A row by the names of its columns."""
@@ -55,7 +58,15 @@ class Statements:
         """Return the arguments of the statement that stores a row."""
         table = self.layout.table
         told = {"channel": channel(table.name, row["task_id"])} if self._dialect == "postgresql" else {}
-        return {**told, **{f"new_{name}": value for name, value in row.items() if name in table.c}}
+        return {**told, **{f"new_{name}": self._fitting(name, value) for name, value in row.items() if name in table.c}}
+
+    def _fitting(self, name: str, value: Any) -> Any:
+        """Return a value, or null for an extended member that is too long for its column (EXT-4)."""
+        limit = self.layout.limits.get(name)
+        if limit is None or value is None or len(value) <= limit:
+            return value
+        logger.warning("%.200r is too long for column %s of table %s", value, name, self.layout.table.name)
+        return None
 
 
 def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool) -> Any:

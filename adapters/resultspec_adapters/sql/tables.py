@@ -30,6 +30,9 @@ REQUIRED: Final = ("task_id", "status", "result", "date_done", "traceback")
 OURS: Final = ("group_id", "parent_id")
 """The columns that Celery's tables lack, and that a table has to have to keep all of a meta."""
 
+TOLD: Final = ("name", "worker", "queue")
+"""The columns of text that tell of a call: nothing that is wrong with them keeps a result from being stored."""
+
 EXACT_COLLATIONS: Final = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 """Collations of MariaDB and MySQL in which texts are equal only if they are the same, trailing blanks included."""
 
@@ -57,12 +60,14 @@ class Layout:
 
     ``exact``: whether the database takes two ids for equal only if they are the same text. ``number`` is what
     gives a new row its number, None where the database does that by itself. ``id_length``: characters of an id.
+    ``limits``: characters of what is told of a call, where they are limited.
     """
 
     table: sa.Table
     exact: bool
     number: sa.Sequence | None
     id_length: int
+    limits: Mapping[str, int]
 
 
 def _columns(collation: str | None) -> list[sa.Column[Any]]:
@@ -178,8 +183,15 @@ def _found(connection: sa.Connection, names: TableNames) -> Layout | None:
         table=sa.Table(names.task, sa.MetaData(), *key, *known),
         exact=_is_exact(connection, names.task),
         number=_number(connection, columns.get("id"), names.task_sequence),
-        id_length=getattr(columns["task_id"]["type"], "length", None) or ID_LENGTH,
+        id_length=_length(columns["task_id"]) or ID_LENGTH,
+        limits={name: length for name in TOLD if (length := _length(columns.get(name)))},
     )
+
+
+def _length(column: Mapping[str, Any] | None) -> int | None:
+    """Return how many characters a column holds, None for any number."""
+    kind = None if column is None else column["type"]
+    return kind.length if isinstance(kind, sa.String) and not isinstance(kind, sa.Text) else None
 
 
 def _is_unique(inspector: sa.Inspector, table: str) -> bool:

@@ -9,14 +9,22 @@ import pkgutil
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.broken.correct_tables import TableProbe
 from resultspec_conformance.broken.server import Server, ServerClock, ServerLifeProbe, ServerProbe
 from resultspec_conformance.python_route import PythonSubject
-from resultspec_conformance.subject import Subject, Target, UsageError
+from resultspec_conformance.subject import Probe, Subject, Target, UsageError
 
 __all__ = ["CATALOGUE", "VARIATIONS", "Specimen", "open_broken", "open_specimen"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def _probe(specimen: Specimen, server: Server) -> Probe:
+    if specimen.in_tables:
+        return TableProbe(server)
+    see = ServerLifeProbe if specimen.time_passes == "ageing" else ServerProbe
+    return see(server, specimen.capabilities.prefix)
 
 
 def open_specimen(specimen: Specimen) -> Subject:
@@ -30,8 +38,7 @@ def open_specimen(specimen: Specimen) -> Subject:
         made.app = app
         return made
 
-    see = ServerLifeProbe if specimen.time_passes == "ageing" else ServerProbe
-    probe = None if specimen.disabled else see(server, specimen.capabilities.prefix)
+    probe = None if specimen.disabled else _probe(specimen, server)
     clock = ServerClock(server) if specimen.time_passes == "clock" else None
     return PythonSubject(factory, specimen.capabilities, probe, clock=clock)
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken.correct_disabled import CorrectDisabled
+from resultspec_conformance.broken.correct_tables import CorrectTables
 from resultspec_conformance.capabilities import Capabilities
 
 Made = TypeVar("Made", bound=type)
@@ -47,9 +48,22 @@ class Specimen:
         return found
 
     @property
+    def in_tables(self) -> bool:
+        """Whether it keeps rows."""
+        return issubclass(self.backend, CorrectTables)
+
+    @property
     def disabled(self) -> bool:
         """Whether it is a disabled backend."""
         return issubclass(self.backend, CorrectDisabled)
+
+
+IN_TABLES = replace(
+    EVERYTHING,
+    classes=("core", "waiting", "atomic", "sql-wire", "extended"),
+    features=EVERYTHING.features - {"notify", "prefix"},
+)
+"""What the small correct backend over a table is capable of."""
 
 
 CATALOGUE: dict[str, Specimen] = {}
@@ -70,7 +84,7 @@ def _add(
         raise CatalogueError(f"two backends of the catalogue are called {name}")
     if not cls.__doc__:
         raise CatalogueError(f"{name} does not say what it does")
-    capabilities = replace(EVERYTHING, **changes)
+    capabilities = replace(IN_TABLES if issubclass(cls, CorrectTables) else EVERYTHING, **changes)
     if issubclass(cls, CorrectDisabled):
         capabilities = Capabilities(
             classes=("disabled",), features=frozenset({"worker-calls"}), implementation=EVERYTHING.implementation

@@ -2,7 +2,8 @@
 
 The checks of the classes that every backend claims speak of payloads, of which a key/value store has one for each
 task. Here a row whose values are json reads as the meta that such a store would keep, and a meta in json becomes a
-row. Any other bytes stand for the column ``result`` alone, of a task that has begun.
+row. Any other bytes stand for the column ``result`` alone, of a task that has begun. A row that is neither has a form
+of its own, in which it can be put back.
 """
 
 import json
@@ -11,9 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from resultspec_conformance.context import Unobserved
-from resultspec_conformance.values import Value, show
+from resultspec_conformance.values import Value, decode, encode, show
 
 TASK_TABLE: Final = "celery_taskmeta"
+
+FRAME: Final = b"\xc1row"
+"""What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""
 
 Row = Mapping[str, Any]
 """A row by the names of its columns."""
@@ -69,7 +73,9 @@ _CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
 
 def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
     """Return the row for a payload, without its id. Raises Unobserved for a meta that the columns do not hold."""
-    meta = _meta(payload)
+    framed, meta = _unframed(payload), _meta(payload)
+    if framed is not None:
+        return framed
     if meta is None:
         return {"status": "STARTED", "result": payload}
     known = {name: value for name, value in meta.items() if name != "task_id"}
@@ -88,7 +94,7 @@ def _meta(payload: bytes) -> dict[str, Any] | None:
 
 
 def payload_of(row: Row) -> bytes:
-    """Return a row as a meta in json, or the bytes of its result where that is something else."""
+    """Return a row as a meta in json, as the bytes of its result where it has no more, or else in a form of its own."""
     try:
         meta = {
             "status": row["status"],
@@ -101,8 +107,27 @@ def payload_of(row: Row) -> bytes:
         }
         return _dumped(meta)
     except (ValueError, TypeError, RecursionError):
-        found = row.get("result")
-        return b"" if found is None else bytes(found)
+        return _framed(row)
+
+
+def _framed(row: Row) -> bytes:
+    cells = {name: value for name, value in row.items() if value is not None and name not in ("id", "task_id")}
+    if cells.keys() == {"status", "result"} and cells["status"] == "STARTED":
+        return bytes(cells["result"])
+    written = {
+        name: value.isoformat() if isinstance(value, datetime) else encode(value) for name, value in cells.items()
+    }
+    return FRAME + _dumped(written)
+
+
+def _unframed(payload: bytes) -> dict[str, Any] | None:
+    """Return the row in a form of its own; None if it is none, or torn."""
+    if not payload.startswith(FRAME):
+        return None
+    try:
+        return {name: decode(value) for name, value in json.loads(payload[len(FRAME) :]).items()}
+    except ValueError:
+        return None
 
 
 def _loaded(payload: bytes | None) -> Any:

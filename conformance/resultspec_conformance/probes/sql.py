@@ -3,14 +3,15 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
-import psutil
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from resultspec_conformance.context import Unobserved
 from resultspec_conformance.probes.rows import TASK_TABLE, payload_of, row_of
+from resultspec_conformance.probes.sockets import local_ports
 from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import SubjectError
 from resultspec_conformance.values import Value
@@ -76,14 +77,20 @@ class SqlProbe:
             self._reflected = sa.Table(self._name, sa.MetaData(), autoload_with=connection)
         return self._reflected
 
-    def row(self, task_id: str) -> Mapping[str, Value] | None:
-        """Return the row of a task, or None."""
+    def rows(self, task_id: str) -> list[Mapping[str, Value]]:
+        """Return the rows of a task."""
         with self._connected() as connection:
             table = self._table(connection)
             if table is None:
-                return None
+                return []
             found = connection.execute(sa.select(table).where(table.c.task_id == task_id)).mappings()
-            return next((dict(row) for row in found if row["task_id"] == task_id), None)
+            return [dict(row) for row in found if row["task_id"] == task_id]
+
+    def columns(self) -> frozenset[str]:
+        """Return the columns of the table, none if there is no table."""
+        with self._connected() as connection:
+            table = self._table(connection)
+        return frozenset() if table is None else frozenset(table.c.keys())
 
     def put_row(self, row: Mapping[str, Value]) -> None:
         """Put a row in the place of the one with its ``task_id``. Raises Unobserved if there is no table."""
@@ -94,19 +101,17 @@ class SqlProbe:
             # no sequence gives a row a negative number
             number = {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
             connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
-            connection.execute(sa.insert(table), [{**number, **row}])
+            known = {name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}
+            connection.execute(sa.insert(table), [{**number, **known}])
 
     def read(self, task_id: str) -> bytes | None:
         """Return the row of a task as a payload, or None."""
-        found = self.row(task_id)
-        return None if found is None else payload_of(found)
+        found = self.rows(task_id)
+        return payload_of(found[0]) if found else None
 
     def write(self, task_id: str, payload: bytes) -> None:
         """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
-        with self._connected() as connection:
-            table = self._table(connection)
-        columns = () if table is None else table.c.keys()
-        self.put_row({**row_of(payload, columns), "task_id": task_id})
+        self.put_row({**row_of(payload, self.columns()), "task_id": task_id})
 
     def ping(self) -> None:
         """Raise SubjectError if the database cannot be read, or, once the table is there, cannot be written."""
@@ -153,7 +158,7 @@ class ServerProbe(SqlProbe):
 
         The server may be shared: what others have opened is told apart by the ports at this end.
         """
-        dialect, ours, count = self._engine.dialect.name, _local_ports(), 0
+        dialect, ours, count = self._engine.dialect.name, local_ports(), 0
         with self._connected() as connection:
             for number, port in connection.execute(sa.text(_CONNECTIONS[dialect])).all():
                 if int(port) in ours:
@@ -162,11 +167,8 @@ class ServerProbe(SqlProbe):
         return count
 
 
-def _local_ports() -> set[int]:
-    """Return the local TCP ports of this process and its children."""
-    this = psutil.Process()
-    return {
-        connection.laddr.port
-        for process in [this, *this.children(recursive=True)]
-        for connection in process.net_connections(kind="tcp")
-    }
+def _cell(column: sa.Column[Any], value: Value) -> Any:
+    """Return a value for a column: the text of a date is made a date."""
+    if isinstance(column.type, sa.DateTime) and isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value

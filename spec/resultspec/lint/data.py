@@ -227,10 +227,16 @@ def capabilities(tree: Tree) -> Iterator[Finding]:
         yield Finding(CHOICES, table.line if table else 0, f"the capability {name} is on one side only")
 
 
+def _schema_of(vector: str) -> str:
+    """Return the schema of a vector by its path."""
+    kinds = {"/groups/": "group-vector", "/rows/": "row-vector"}
+    return next((schema for folder, schema in kinds.items() if folder in vector), "vector")
+
+
 def vectors(tree: Tree) -> Iterator[Finding]:
     """Every vector is valid, in the folder of its kind, and shows a requirement that there is."""
     for path, content in tree.vectors():
-        complaint = tree.complaint(content, "group-vector" if "/groups/" in path else "vector")
+        complaint = tree.complaint(content, _schema_of(path))
         if complaint:
             yield Finding(path, 0, f"not a valid vector: {complaint}")
             continue

@@ -130,7 +130,7 @@ class Tree:
         return found
 
     def vectors(self) -> Iterator[tuple[str, Any]]:
-        """Yield the vectors, with their paths."""
+        """Yield the vectors, of payloads and of rows, with their paths."""
         for path, content in self.data.items():
             if path.startswith(f"{PACKAGE}/vectors/"):
                 yield path, content
