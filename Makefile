@@ -1,17 +1,19 @@
 # One target for each thing to do. Every target makes the virtual environment that it needs.
 #   make check     judge the memory store and a real Redis
 #   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
+#   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
 #   make all       everything that CI runs
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCHMARK_ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
 NODE_DRIVER := drivers/node
 export PATH := $(BIN):$(PATH)
 
-.PHONY: all venv node lint types test check selftest clean
+.PHONY: all venv node lint types test check selftest benchmark clean
 
 all: lint types selftest check test
 
@@ -46,6 +48,9 @@ check: venv
 
 selftest: venv
 	resultspec selftest
+
+benchmark: venv
+	python -m benchmarks $(BENCHMARK_ARGS)
 
 clean:
 	rm -rf $(VENV) $(NODE_DRIVER)/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ a waiter also reads again every second, and at its deadline. A join does the sam
 """
 
 import functools
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -25,7 +26,7 @@ from typing import Any, Final, cast
 import redis
 
 from resultspec_adapters.redis_chords import SUFFIXES, RedisChordStore, Scripts
-from resultspec_adapters.redis_connection import Line, Patience, Server
+from resultspec_adapters.redis_connection import Line, Lines, Patience, Server
 from resultspec_adapters.redis_join import RedisJoinWatch
 from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
@@ -66,6 +67,9 @@ end
 redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1
 """
+
+STORE_DIGEST: Final = hashlib.sha1(STORE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+"""The name that Redis gives to the script."""
 
 GOODBYE: Final = 0.25
 """Seconds that a waiter which leaves waits for the server to end its subscription."""
@@ -152,7 +156,8 @@ class RedisBackend(KeyValueStoreBackend):
             {**self.retry_policy, **transport.get("retry_policy", {}), **(policy or {})}
         )
         self.server = Server(url, connection)
-        self._clients = PerProcess(self._connect)
+        self._clients = PerProcess(lambda: redis.Redis(connection_pool=self.server.pool()))
+        self._lines = PerProcess(lambda: Lines(self.server))
         self._chord_scripts = PerProcess(lambda: Scripts(self.client))
         self._chord_store = RedisChordStore(
             self._run_chord_script,
@@ -162,18 +167,15 @@ class RedisBackend(KeyValueStoreBackend):
             self._saved_shape,
         )
 
-    def _connect(self) -> tuple[redis.Redis, Any]:
-        client = redis.Redis(connection_pool=self.server.pool())
-        return client, client.register_script(STORE_SCRIPT)
-
     @property
     def client(self) -> redis.Redis:
         """The client of this process; a forked child has its own."""
-        return self._clients.get()[0]
+        return self._clients.get()
 
     def close(self) -> None:
         """Close the connections that are open; a later call opens new ones."""
         self.client.connection_pool.disconnect()
+        self._lines.get().close()
 
     # -- the store -----------------------------------------------------------------------------
 
@@ -183,7 +185,7 @@ class RedisBackend(KeyValueStoreBackend):
 
     def _get(self, key: bytes) -> bytes | None:
         with self.server.errors():
-            return cast("bytes | None", self.client.get(key))
+            return cast("bytes | None", self._lines.get().ask("GET", key))
 
     def mget(self, keys: Iterable[bytes]) -> Sequence[bytes | None]:
         """Return the bytes under each of the keys, in their order."""
@@ -253,12 +255,16 @@ class RedisBackend(KeyValueStoreBackend):
         """Return None if the value was stored, and else what is there."""
         readable = b"1" if self.serializer == "json" else b"0"
         given = (b"0", b"") if expected is None else (b"1", expected)
-        arguments = [value, self._life, readable, *given, *sorted(guard.kept)]
+        arguments: list[str | bytes | int] = [1, key, value, self._life, readable, *given, *sorted(guard.kept)]
 
         def run() -> bytes | None:
-            client, script = self._clients.get()
+            lines = self._lines.get()
             with self.server.errors():
-                found = script(keys=[key], args=arguments, client=client)
+                try:
+                    found = lines.ask("EVALSHA", STORE_DIGEST, *arguments)
+                except redis.exceptions.NoScriptError:
+                    # the server keeps it from now on
+                    found = lines.ask("EVAL", STORE_SCRIPT, *arguments)
             return None if found == 1 else cast("bytes", found)
 
         return with_retries(run, self.retry_policy)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -148,6 +149,58 @@ class Line:
         except BaseException:
             self.close()
             raise
+
+
+class Lines:
+    """The connections of one process on which single commands are asked; they stay open between two of them.
+
+    A pool of redis-py's looks at a connection before each command and keeps accounts of it, which costs as much time as
+    the command itself. Here a connection is found out to be closed when it is used: then the command is sent once more
+    on a new one, so it has to be one that does no harm twice. Safe in threads.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._idle: deque[Any] = deque()
+
+    def ask(self, *command: str | bytes | int) -> Any:
+        """Return the reply to a command. Raises the errors of redis-py."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            pass
+        else:
+            try:
+                return self._ask(connection, command)
+            except (redis.ConnectionError, ConnectionError):
+                # what has befallen this one has befallen the others
+                self.close()
+        connection = cast(Any, self._server.connection())
+        connection.connect()
+        return self._ask(connection, command)
+
+    def _ask(self, connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
+        try:
+            connection.send_command(*command)
+            reply = connection.read_response()
+        except redis.ResponseError:
+            # an error is a reply like others
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._idle.append(connection)
+        return reply
+
+    def close(self) -> None:
+        """Close the connections that are not in use; a later command opens new ones."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return
+            connection.disconnect()
 
 
 class Patience:

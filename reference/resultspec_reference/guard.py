@@ -1,7 +1,7 @@
 """The guard: the decision whether an arriving entry takes the place of the one that is there."""
 
+import functools
 from collections.abc import Callable
-from functools import cached_property
 
 from resultspec import STATES
 from resultspec_reference.states import LateUnready, replaces
@@ -24,12 +24,17 @@ class Guard:
         state = None if there is None else self._state_of(there)
         return replaces(state, self._arrives, self._late_unready)
 
-    @cached_property
+    @property
     def kept(self) -> frozenset[str]:
         """The states that the arriving entry does not replace, for a store that can look for itself.
 
         A store may replace an entry in any other state without asking. An entry in one of these it has to
         show to `allows`, since it may be unreadable for all that.
         """
-        named = (*STATES.named, *STATES.reserved)
-        return frozenset(state for state in named if not replaces(state, self._arrives, self._late_unready))
+        return _kept(self._arrives, self._late_unready)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(arrives: str, late_unready: LateUnready) -> frozenset[str]:
+    named = (*STATES.named, *STATES.reserved)
+    return frozenset(state for state in named if not replaces(state, arrives, late_unready))

@@ -15,7 +15,13 @@ from typing import Any, Final
 from resultspec_reference import groups, meta, states
 from resultspec_reference.app import setting
 from resultspec_reference.base import BaseBackend
-from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, SecurityError
+from resultspec_reference.errors import (
+    BackendError,
+    ContentDisallowed,
+    DecodeError,
+    ImproperlyConfigured,
+    SecurityError,
+)
 from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.join_watch import Answer, JoinDriver, JoinWatch, not_all_ready
@@ -34,13 +40,20 @@ def completed_prefix(prefix: str) -> str:
     return prefix if not prefix or prefix.endswith(PREFIX_ENDS) else f"{prefix}_"
 
 
+_UNREADABLE: Final = (DecodeError, ContentDisallowed, SecurityError)
+
+
 @contextmanager
 def naming(entry_id: str, kind: str = "task") -> Iterator[None]:
     """Name the task or group in whatever is wrong with its entry (VALUE-6, GROUP-20)."""
     try:
         yield
-    except (DecodeError, ContentDisallowed, SecurityError) as error:
-        raise type(error)(f"the entry of {kind} {entry_id!r} cannot be read: {error}") from error
+    except _UNREADABLE as error:
+        raise _named(error, entry_id, kind) from error
+
+
+def _named(error: BackendError, entry_id: str, kind: str = "task") -> BackendError:
+    return type(error)(f"the entry of {kind} {entry_id!r} cannot be read: {error}")
 
 
 class _Polling:
@@ -311,14 +324,16 @@ class KeyValueStoreBackend(BaseBackend):
     def _decoded(
         self, held: Iterable[str], asked: Iterable[str], payloads: Iterable[bytes | None], ticket: int
     ) -> Iterator[Answer]:
+        cache = self._cache
         for task_id in held:
             yield task_id, self.get_task_meta(task_id)
         for task_id, payload in zip(asked, payloads, strict=True):
             try:
-                with naming(task_id):
-                    found = self._meta_of(task_id, payload)
-            except (DecodeError, ContentDisallowed, SecurityError) as error:
-                yield task_id, error
+                found = self._meta_of(task_id, payload)
+            except _UNREADABLE as error:
+                named = _named(error, task_id)
+                named.__cause__ = error
+                yield task_id, named
                 continue
-            self._cache.put(task_id, found, ticket)
+            cache.put(task_id, found, ticket)
             yield task_id, found

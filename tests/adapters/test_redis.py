@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from resultspec.schemas import complaint
-from resultspec_adapters.redis import RedisBackend, adapter, milliseconds
+from resultspec_adapters.redis import STORE_DIGEST, RedisBackend, adapter, milliseconds
 from resultspec_conformance.subject import ClientOptions, SubjectError, Target, UsageError
 from resultspec_reference import App
 from resultspec_reference.errors import DecodeError, ImproperlyConfigured, OperationalError
@@ -214,6 +214,48 @@ for number in range(50):
         backend.mark_as_started(f"t{number}")
 print(lost)
 """
+
+
+def test_a_server_that_has_forgotten_the_script_is_given_it(backend: RedisBackend, raw: Any) -> None:
+    """Redis keeps no scripts across a restart; the store that finds that out succeeds, and the next is short again."""
+    backend.store_result("t", 1, "STARTED")
+    raw.script_flush()
+    backend.store_result("t", 2, "SUCCESS")
+    assert raw.script_exists(STORE_DIGEST) == [True]
+    backend.store_result("t", 3, "SUCCESS")
+    assert backend.get_result("t") == 2
+
+
+def test_idle_connections_that_were_closed_cost_no_error(make: Callable[..., RedisBackend], raw: Any) -> None:
+    """All of them are found out at once, by the first command; a store and a read then go through without a pause."""
+    backend = make(retry_policy={"max_retries": 0}, client_name="idle-ones")
+    barrier = threading.Barrier(4)
+
+    def store(number: int) -> None:
+        barrier.wait(10)
+        backend.store_result(f"t{number}", number, "SUCCESS")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store, range(4)))
+    for _ in range(2):
+        idle = [one["id"] for one in raw.client_list() if one["name"] == "idle-ones"]
+        assert idle
+        assert all(raw.client_kill_filter(_id=one) for one in idle)
+        assert backend.get_result("t3") == 3
+        assert raw.client_kill_filter(_id=next(one["id"] for one in raw.client_list() if one["name"] == "idle-ones"))
+        backend.store_result("t0", "late", "SUCCESS")
+        assert backend.get_result("t0") == 0
+
+
+def test_an_error_of_the_server_does_not_cost_the_connection(make: Callable[..., RedisBackend], raw: Any) -> None:
+    """A key that holds something else than bytes is an answer; the connection goes on."""
+    backend = make(client_name="one-connection")
+    raw.lpush(backend.get_key_for_task("odd"), "item")
+    for _ in range(3):
+        with pytest.raises(DecodeError):
+            backend.get_task_meta("odd")
+        assert backend.get_state("nothing") == "PENDING"
+    assert len([one for one in raw.client_list() if one["name"] == "one-connection"]) == 1
 
 
 @pytest.mark.parametrize("serializer", ["json", "pickle"])

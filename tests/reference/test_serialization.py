@@ -2,12 +2,14 @@
 
 import bz2
 import datetime as dt
+import json
 import lzma
 import pickle
 import tracemalloc
 import zlib
 from typing import Any
 
+import kombu.serialization as kombu
 import pytest
 from kombu.exceptions import EncodeError as KombuEncodeError
 
@@ -69,6 +71,34 @@ def test_json_refuses_what_it_would_change(value: Any) -> None:
 def test_json_keeps_what_it_can(value: Any) -> None:
     """Lone surrogates, infinities, large integers and depth come back."""
     assert outcome("json", value) == ({"1": "a"} if value == {1: "a"} else value)
+
+
+TAGS = [
+    b'{"__type__": "datetime", "__value__": "2026-01-02T03:04:05"}',
+    rb'{"\u005f_type__": "datetime", "__value__": "2026-01-02T03:04:05"}',
+    rb'{"__t\u0079pe__": "datetime", "__valu\u0065__": "2026-01-02T03:04:05"}',
+    rb'{"__value__": "2026-01-02T03:04:05", "\u005F\u005F\u0074\u0079\u0070\u0065\u005f\u005f": "datetime"}',
+]
+
+
+@pytest.mark.parametrize("payload", TAGS)
+def test_a_tagged_value_is_read_however_its_tag_is_written(payload: bytes) -> None:
+    """The short way past kombu's search for tags is taken only where there can be none."""
+    assert codec("json").decode(b'{"result": %s}' % payload) == {"result": dt.datetime(2026, 1, 2, 3, 4, 5)}
+
+
+@pytest.mark.parametrize("text", ["", "\u00e4", "\u20ac", "\ud83d", "plain", '"quoted"', "\\u00e4", "__type_"])
+def test_text_is_read_alike_on_both_ways(text: str) -> None:
+    """With and without a tag beside it, text comes back as it is."""
+    tagged = b'{"__type__": "datetime", "__value__": "2026-01-02T03:04:05"}'
+    for payload in (b'{"result": %s}', b'{"tag": ' + tagged + b', "result": %s}'):
+        assert codec("json").decode(payload % json.dumps(text).encode())["result"] == text
+
+
+def test_a_decoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever registers another json with kombu gets it."""
+    monkeypatch.setitem(kombu.registry._decoders, "application/json", lambda _payload: "another")
+    assert codec("json").decode(b'"one"') == "another"
 
 
 class Unreadable:

@@ -1,0 +1,108 @@
+"""Measuring in turns, and what is made of it: medians of ratios of neighbours, with their quartiles."""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from benchmarks.contender import Contender, Store
+from benchmarks.measures import Measure, Table
+
+Samples = Mapping[str, Mapping[str, Sequence[float]]]
+"""Seconds of a call in each round, by measure and contender."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: what a contender needs for one thing.
+
+    ``seconds``: the median of the rounds. ``ratio``: that of the yardstick's time to this one's in the same round, so
+    1 is as fast and 0.5 half as fast. ``low`` and ``high``: the quartiles of the ratio. ``missed``: the goal, in
+    words, if there is one and it was not reached.
+    """
+
+    measure: str
+    contender: str
+    seconds: float
+    ratio: float
+    low: float
+    high: float
+    missed: str = ""
+
+
+@contextmanager
+def _seated(store: Store, url: str) -> Iterator[dict[str, Table]]:
+    count = store.subscribers(url)
+    with ExitStack() as stack:
+        tables = {}
+        for contender in store.contenders:
+            table = Table(contender.open(url), contender.open(url), count)
+            stack.callback(table.writer.close)
+            stack.callback(table.waiter.close)
+            tables[contender.name] = table
+        yield tables
+
+
+def _turned(contenders: Sequence[Contender], by: int) -> list[Contender]:
+    return [*contenders[by % len(contenders) :], *contenders[: by % len(contenders)]]
+
+
+def _able(store: Store, one: Measure) -> list[Contender]:
+    return [contender for contender in store.contenders if one.name not in contender.lacks]
+
+
+def measure(
+    store: Store,
+    measures: Sequence[Measure],
+    url: str,
+    *,
+    rounds: int,
+    calls: int,
+    progress: Callable[[int], object] = id,
+) -> Samples:
+    """Let every contender do everything, in turns: in each round somebody else begins."""
+    samples: dict[str, dict[str, list[float]]] = {
+        one.name: {contender.name: [] for contender in _able(store, one)} for one in measures
+    }
+    with _seated(store, url) as tables:
+        for number in range(-1, rounds):
+            for one in measures:
+                for contender in _turned(_able(store, one), number):
+                    took = one.run(tables[contender.name], max(1, round(calls * one.share)))
+                    # the first round opens connections and loads scripts
+                    if number >= 0:
+                        samples[one.name][contender.name].append(took)
+            progress(number + 1)
+    return samples
+
+
+def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Line]:
+    """Return what the samples say of each contender; the goals are those of the one that is ``judged``."""
+    found = []
+    yardstick = store.contenders[0].name
+    for one in measures:
+        for contender in _able(store, one):
+            mine = samples[one.name][contender.name]
+            ratios = [base / own for base, own in zip(samples[one.name][yardstick], mine, strict=True)]
+            low, ratio, high = quartiles(ratios)
+            seconds = statistics.median(mine)
+            missed = missed_goal(one, ratio, seconds) if contender.name == judged else ""
+            found.append(Line(one.name, contender.name, seconds, ratio, low, high, missed))
+    return found
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the lower quartile, the median and the upper quartile."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def missed_goal(one: Measure, ratio: float, seconds: float) -> str:
+    """Return the goal that was missed, in words, or nothing."""
+    if one.goal and ratio < one.goal:
+        return f"below {one.goal:g} of the bare client"
+    if one.limit and seconds > one.limit:
+        return f"above {one.limit * 1000:g} ms"
+    return ""
