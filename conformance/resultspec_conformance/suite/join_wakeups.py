@@ -165,7 +165,7 @@ def running_until(ctx: Context, running: Waiting, since: float) -> float:
 
 @check(
     "JOIN-15",
-    needs=["wire"],
+    needs=["cut"],
     cases=[{"cuts": 1, "stores": True}, {"cuts": 3, "stores": True}, {"cuts": 1, "stores": False}],
     blame_hang="JOIN-15",
 )

@@ -445,7 +445,7 @@ def call_is_prepared(ctx: Context, there: str | None) -> None:
 
 
 @check(
-    "WORK-12", needs=["wire"], cases=[{"op": op, "cuts": cuts} for op in ("store", "read", "forget") for cuts in (1, 2)]
+    "WORK-12", needs=["cut"], cases=[{"op": op, "cuts": cuts} for op in ("store", "read", "forget") for cuts in (1, 2)]
 )
 def client_connects_again(ctx: Context, op: str, cuts: int) -> None:
     """After its connections were cut a client ends each call with its effect or an indefinite error, and recovers."""
