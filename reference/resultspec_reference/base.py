@@ -524,7 +524,7 @@ class BaseBackend:
         """
         if self.chord_store is None:
             raise NotImplementedError(f"{type(self).__name__} cannot add to a chord that has begun")
-        self.chord_store.add(counting.chord_id_text(chord_id), 1)
+        self.chord_store.add(groups.group_id_text(chord_id), 1)
 
     def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = False) -> None:  # noqa: ARG002 - a failed part always fails the chord
         """Count a part of a chord that has returned, and call the body if it was the last.
@@ -546,7 +546,7 @@ class BaseBackend:
         members = result
         if not isinstance(group_id, str) and members is None:
             members, group_id = chord_header.members_of(group_id), chord_header.group_id_of(group_id)
-        signature = counting.unlock_signature(counting.chord_id_text(group_id), body, members, countdown, kwargs)
+        signature = counting.unlock_signature(groups.group_id_text(group_id), body, members, countdown, kwargs)
         send(self.app, signature)
 
     def chord_error_from_stack(self, callback: Any, exc: BaseException | None = None) -> ExceptionInfo:

@@ -13,20 +13,10 @@ from resultspec_reference.app import AppProtocol, send
 from resultspec_reference.chords import Answer, ChordStore, Claim, Claimed, Event, Part, Step, Terms, rest
 from resultspec_reference.errors import ChordError, ContentDisallowed, DecodeError, EncodeError, SecurityError
 from resultspec_reference.extended import member_of
+from resultspec_reference.groups import group_id_text
 from resultspec_reference.ids import task_id_text
 
 logger: Final = logging.getLogger(__name__)
-
-GROUP_SUFFIXES: Final = (".j", ".t", ".s", ".d", ".c")
-"""What the id of a chord's group may not end in: keys of Celery's bookkeeping end so."""
-
-
-def chord_id_text(group_id: object) -> str:
-    """Return the id of a chord's group as text. Raises TypeError and ValueError for what may be none."""
-    text = task_id_text(group_id)
-    if text.endswith(GROUP_SUFFIXES):
-        raise ValueError(f"the id of a chord's group must not end in {text[-2:]}, as keys of its bookkeeping do")
-    return text
 
 
 class Backend(Protocol):
@@ -51,7 +41,7 @@ def apply(backend: Backend, store: ChordStore, group_id: object, header: Any, bo
     A header without tasks has no part that could return, so its body is called at once. Raises TypeError and
     ValueError for a header or an id that is none.
     """
-    text, shape = chord_id_text(group_id), chord_header.shape_of(header)
+    text, shape = group_id_text(group_id), chord_header.shape_of(header)
     signature = chord_body.with_id(body, text)
     leaves = chord_header.leaves(shape)
     if leaves == 0:
@@ -67,7 +57,7 @@ def resize(store: ChordStore, group_id: object, size: object) -> None:
         raise TypeError(f"the size of a chord is a number of parts, not {type(size).__name__}")
     if size < 1:
         raise ValueError(f"a chord has at least one part, not {size}")
-    store.resize(chord_id_text(group_id), size, uuid.uuid4().hex)
+    store.resize(group_id_text(group_id), size, uuid.uuid4().hex)
 
 
 # -- the worker ------------------------------------------------------------------------------------

@@ -105,6 +105,9 @@ RESULTS: list[tuple[str, Any]] = [
     ("on_task_call", {"reply_to": "q"}),
     ("current_task_children", None),
     ("current_task_children", [[["c", None], None]]),
+    ("apply_chord", "body-1"),
+    ("apply_chord", None),
+    ("on_chord_part_return", None),
     ("as_uri", "redis://"),
     ("shutdown", None),
 ]
@@ -168,7 +171,7 @@ OTHER_STORES = {
 def test_every_operation_has_a_result_that_is_tried() -> None:
     """No operation is left out above, but for the one whose result is that of another."""
     tried = {method for method, _ in RESULTS} | {method for method, _, _ in WRONG_RESULTS}
-    others = {"delete_group", "reload_group_result", "cleanup", "expire"}
+    others = {"delete_group", "reload_group_result", "cleanup", "expire", "set_chord_size", "add_to_chord", "settle"}
     untried = {"get_traceback", "forget", "reload_task_result", *others, *OTHER_STORES}
     assert set(OPERATIONS) - tried == untried
 
