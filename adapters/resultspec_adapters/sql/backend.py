@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.faults import TablesChanged
-from resultspec_adapters.sql.rows import RowCodec, text
+from resultspec_adapters.sql.groups import GroupTable
+from resultspec_adapters.sql.rows import RowCodec, require_id
 from resultspec_adapters.sql.statements import Row, Statements, channel
 from resultspec_adapters.sql.tables import TableNames, prepare, remove
 from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
@@ -39,7 +40,7 @@ class SqlBackend(BaseBackend):
 
     ``url`` is that of SQLAlchemy, or of Celery with ``db+`` before it; where it names no driver, psycopg and
     PyMySQL are taken. ``sqlite://`` is a database in memory, of this backend alone. Besides the options of
-    `BaseBackend` it takes ``table_names`` (a map that may have ``task``; None: the setting
+    `BaseBackend` it takes ``table_names`` (a map that may have ``task`` and ``group``; None: the setting
     ``database_table_names``), ``table_prefix``, which is put before every name that is made, ``engine_options``
     of SQLAlchemy (None: the setting ``database_engine_options``), ``retry_policy``, and ``database``, one that
     is shared with other backends of the process. Raises ImproperlyConfigured for a URL or options that are of no
@@ -60,6 +61,7 @@ class SqlBackend(BaseBackend):
         self.database = shared or Database.of(url, engine_options)
         self.names = TableNames.of(self._prefix, given or getattr(app.conf, "database_table_names", None) or {})
         self._rows = RowCodec(self._codec)
+        self._groups = GroupTable(self.database, self.names.groups, self._dialect, self._rows)
         self._kept: dict[str, frozenset[str]] = {}
         self.reread_interval = NOTIFIED_REREAD if self.database.tells else POLL
 
@@ -69,6 +71,7 @@ class SqlBackend(BaseBackend):
     def make_tables(self) -> None:
         """Make the tables that are not there, without trying again. Raises OperationalError, ImproperlyConfigured."""
         self._known()
+        self._groups.layout()
 
     def remove_tables(self) -> None:
         """Remove the tables, with all that is in them. Raises ValueError for tables whose names have no prefix."""
@@ -164,6 +167,18 @@ class SqlBackend(BaseBackend):
             return meta.unknown(task_id)
         return meta.complete(self.meta_from_decoded(self._rows.meta(row)), task_id)
 
+    # -- groups --------------------------------------------------------------------------------
+
+    def _save_group(self, group_id: str, entry: dict[str, Any]) -> None:
+        payload = self.encode(entry["result"])
+        self._with_retries(lambda: self._groups.save(group_id, payload))
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        return self._with_retries(lambda: self._groups.restore(group_id))
+
+    def _delete_group(self, group_id: str) -> None:
+        self._with_retries(lambda: self._groups.delete(group_id))
+
     # -- waiting -------------------------------------------------------------------------------
 
     def _look(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - one read has none
@@ -196,20 +211,19 @@ class SqlBackend(BaseBackend):
     def _prepared(self, task_id: str) -> Statements:
         """Return the statements for the table as it is. Raises ValueError for an id that its column does not hold."""
         found = self._known()
-        text("task id", task_id)
-        if len(task_id) > found.layout.id_length:
-            raise ValueError(f"an id in table {self.names.task} has at most {found.layout.id_length} characters")
+        require_id(found.layout, "task id", task_id)
         return found
 
     def _known(self) -> Statements:
         known = self.database.known.get()
         found: Statements | None = known.get(self.names)
         if found is None:
-            found = known.setdefault(self.names, Statements(prepare(self.database, self.names), self._dialect))
+            found = known.setdefault(self.names, Statements(prepare(self.database, self.names.tasks), self._dialect))
         return found
 
     def _look_anew(self) -> None:
         self.database.known.get().pop(self.names, None)
+        self._groups.look_anew()
 
     def _with_retries(self, action: Callable[[], T]) -> T:
         return with_retries(functools.partial(self._looking_again, action), self.retry_policy)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from resultspec_adapters.sql.statements import Row
+from resultspec_adapters.sql.tables import Layout
 from resultspec_reference.errors import ContentDisallowed, DecodeError
 from resultspec_reference.exceptions import printable, text_of
 from resultspec_reference.extended import STAMPED_HEADERS, TAKEN
@@ -46,6 +47,13 @@ def _is_unicode(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def require_id(layout: Layout, kind: str, entry_id: str) -> None:
+    """Raise ValueError for an id that the column of the ids does not hold."""
+    text(kind, entry_id)
+    if len(entry_id) > layout.id_length:
+        raise ValueError(f"a {kind} in table {layout.table.name} has at most {layout.id_length} characters")
 
 
 class RowCodec:
@@ -93,8 +101,8 @@ class RowCodec:
         """
         status = row["status"]
         found: TaskMeta = {"status": status, "task_id": row["task_id"]}
-        found["result"] = self._value(row.get("result"))
-        found["children"] = self._value(row.get("children"))
+        found["result"] = self.value(row.get("result"))
+        found["children"] = self.value(row.get("children"))
         found["traceback"] = row.get("traceback")
         # Celery dates unready rows too
         found["date_done"] = row.get("date_done") if isinstance(status, str) and is_ready(status) else None
@@ -106,14 +114,15 @@ class RowCodec:
         more = {name: row[name] for name in ("name", "worker", "retries", "queue") if row.get(name) is not None}
         for name in ("args", "kwargs", "stamps"):
             try:
-                value = self._value(row.get(name))
+                value = self.value(row.get(name))
             except (DecodeError, ContentDisallowed) as error:
                 logger.warning("%s of task %r cannot be read: %s", name, row["task_id"], error)
             else:
                 more |= _stamps(value) if name == "stamps" else {} if value is None else {name: value}
         return more
 
-    def _value(self, payload: Any) -> Any:
+    def value(self, payload: Any) -> Any:
+        """Return the value in a column of bytes, None for null. Raises DecodeError and ContentDisallowed."""
         if payload is None:
             return None
         if not isinstance(payload, (bytes, bytearray, memoryview)):

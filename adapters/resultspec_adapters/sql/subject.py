@@ -14,7 +14,7 @@ from resultspec_conformance.subject import Adapter, SubjectError, Target, UsageE
 from resultspec_reference.app import App
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 
-CLASSES: Final = ("core", "waiting", "atomic", "sql-wire", "extended")
+CLASSES: Final = ("core", "waiting", "atomic", "sql-wire", "extended", "groups")
 
 WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
 """Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""

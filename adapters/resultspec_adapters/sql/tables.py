@@ -8,7 +8,7 @@ it is: what it has no column for is left out, and its reader is told so once.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,10 +22,15 @@ logger: Final = logging.getLogger(__name__)
 
 TASK_TABLE: Final = "celery_taskmeta"
 TASK_SEQUENCE: Final = "task_id_sequence"
+GROUP_TABLE: Final = "celery_tasksetmeta"
+GROUP_SEQUENCE: Final = "taskset_id_sequence"
 ID_LENGTH: Final = 155
 
 REQUIRED: Final = ("task_id", "status", "result", "date_done", "traceback")
 """What a table must have to be one of task metas: the columns of every release of Celery."""
+
+REQUIRED_OF_GROUPS: Final = ("taskset_id", "result", "date_done")
+"""The same for one of groups."""
 
 OURS: Final = ("group_id", "parent_id")
 """The columns that Celery's tables lack, and that a table has to have to keep all of a meta."""
@@ -42,62 +47,121 @@ PAUSES: Final = (0.0, 0.01, 0.1, 0.5)
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What a table has to be like, and how it is made.
+
+    ``key`` is the column of the ids, ``holds`` what a row is, ``columns`` returns all columns but the number of the
+    row, with a collation for MariaDB and MySQL. Without ``required`` a table is of no use; without ``ours`` it does
+    not keep everything.
+    """
+
+    name: str
+    sequence: str
+    key: str
+    holds: str
+    columns: Callable[[str | None], list[sa.Column[Any]]]
+    required: tuple[str, ...]
+    ours: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TableNames:
-    """What the table of the tasks is called, and the sequence that its rows are numbered by."""
+    """What the tables of the tasks and of the groups are called, and the sequences that their rows are numbered by."""
 
     task: str = TASK_TABLE
     task_sequence: str = TASK_SEQUENCE
+    group: str = GROUP_TABLE
+    group_sequence: str = GROUP_SEQUENCE
 
     @classmethod
     def of(cls, prefix: str, given: Mapping[str, str]) -> "TableNames":
-        """Return names with a prefix; ``given`` may have another name for the table of a ``task``."""
-        return cls(prefix + given.get("task", TASK_TABLE), prefix + TASK_SEQUENCE)
+        """Return names with a prefix; ``given`` may have other names for the tables of a ``task`` and a ``group``."""
+        task, group = given.get("task", TASK_TABLE), given.get("group", GROUP_TABLE)
+        return cls(prefix + task, prefix + TASK_SEQUENCE, prefix + group, prefix + GROUP_SEQUENCE)
+
+    @property
+    def tasks(self) -> Shape:
+        """The table of the tasks."""
+        return Shape(self.task, self.task_sequence, "task_id", "task results", _task_columns, REQUIRED, OURS)
+
+    @property
+    def groups(self) -> Shape:
+        """The table of the groups."""
+        return Shape(self.group, self.group_sequence, "taskset_id", "groups", _group_columns, REQUIRED_OF_GROUPS)
 
 
 @dataclass(frozen=True)
 class Layout:
     """A table as it was found.
 
-    ``exact``: whether the database takes two ids for equal only if they are the same text. ``number`` is what
-    gives a new row its number, None where the database does that by itself. ``id_length``: characters of an id.
+    ``key`` is the column of the ids. ``exact``: whether the database takes two ids for equal only if they are the
+    same text. ``number`` is what gives a new row its number, None where the database does that by itself.
+    ``id_length``: characters of an id.
     ``limits``: characters of what is told of a call, where they are limited.
     """
 
     table: sa.Table
+    key: sa.Column[Any]
     exact: bool
     number: sa.Sequence | None
     id_length: int
     limits: Mapping[str, int]
 
 
-def _columns(collation: str | None) -> list[sa.Column[Any]]:
-    text: dict[str, Any] = {"charset": "utf8mb4", "collation": collation}
-    exact = sa.String(ID_LENGTH).with_variant(mysql.VARCHAR(ID_LENGTH, **text), "mysql")
-    state = sa.String(50).with_variant(mysql.VARCHAR(50, **text), "mysql")
-    long_text = sa.Text().with_variant(mysql.LONGTEXT(**text), "mysql")
-    value = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
-    date = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+@dataclass(frozen=True)
+class _Types:
+    """The types of columns, in each database."""
+
+    id: sa.types.TypeEngine[Any]
+    state: sa.types.TypeEngine[Any]
+    text: sa.types.TypeEngine[Any]
+    value: sa.types.TypeEngine[Any]
+    date: sa.types.TypeEngine[Any]
+
+    @classmethod
+    def of(cls, collation: str | None) -> "_Types":
+        text: dict[str, Any] = {"charset": "utf8mb4", "collation": collation}
+        return cls(
+            sa.String(ID_LENGTH).with_variant(mysql.VARCHAR(ID_LENGTH, **text), "mysql"),
+            sa.String(50).with_variant(mysql.VARCHAR(50, **text), "mysql"),
+            sa.Text().with_variant(mysql.LONGTEXT(**text), "mysql"),
+            sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql"),
+            sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql"),
+        )
+
+
+def _task_columns(collation: str | None) -> list[sa.Column[Any]]:
+    types = _Types.of(collation)
     return [
-        sa.Column("task_id", exact, nullable=False, unique=True),
-        sa.Column("status", state),
-        sa.Column("result", value),
-        sa.Column("date_done", date, index=True),
-        sa.Column("traceback", long_text),
-        sa.Column("children", value),
-        sa.Column("name", long_text),
-        sa.Column("args", value),
-        sa.Column("kwargs", value),
-        sa.Column("worker", long_text),
+        sa.Column("task_id", types.id, nullable=False, unique=True),
+        sa.Column("status", types.state),
+        sa.Column("result", types.value),
+        sa.Column("date_done", types.date, index=True),
+        sa.Column("traceback", types.text),
+        sa.Column("children", types.value),
+        sa.Column("name", types.text),
+        sa.Column("args", types.value),
+        sa.Column("kwargs", types.value),
+        sa.Column("worker", types.text),
         sa.Column("retries", sa.Integer),
-        sa.Column("queue", long_text),
-        sa.Column("stamps", value),
-        sa.Column("group_id", long_text),
-        sa.Column("parent_id", long_text),
+        sa.Column("queue", types.text),
+        sa.Column("stamps", types.value),
+        sa.Column("group_id", types.text),
+        sa.Column("parent_id", types.text),
     ]
 
 
-def _own_table(names: TableNames, collation: str | None) -> sa.Table:
-    number = sa.Sequence(names.task_sequence)
+def _group_columns(collation: str | None) -> list[sa.Column[Any]]:
+    types = _Types.of(collation)
+    return [
+        sa.Column("taskset_id", types.id, nullable=False, unique=True),
+        sa.Column("result", types.value),
+        sa.Column("date_done", types.date, index=True),
+    ]
+
+
+def _own_table(shape: Shape, collation: str | None) -> sa.Table:
+    number = sa.Sequence(shape.sequence)
     key = sa.Column(
         "id",
         sa.BigInteger().with_variant(sa.Integer, "sqlite"),
@@ -105,39 +169,39 @@ def _own_table(names: TableNames, collation: str | None) -> sa.Table:
         server_default=number.next_value(),
         primary_key=True,
     )
-    return sa.Table(names.task, sa.MetaData(), key, *_columns(collation))
+    return sa.Table(shape.name, sa.MetaData(), key, *shape.columns(collation))
 
 
-def prepare(database: Database, names: TableNames) -> Layout:
-    """Return how the table of the tasks looks, which is made if it is not there.
+def prepare(database: Database, shape: Shape) -> Layout:
+    """Return how a table looks, which is made if it is not there.
 
     Raises ImproperlyConfigured for a table that is something else, OperationalError if it cannot be made.
     """
     failure: OperationalError | None = None
     for pause in PAUSES:
         time.sleep(pause)
-        found = _look(database, names)
+        found = _look(database, shape)
         if found is not None:
             return found
         try:
-            _make(database, names)
+            _make(database, shape)
         except OperationalError as error:
             # somebody else may be making it at the same time
             failure = error
-    found = _look(database, names)
+    found = _look(database, shape)
     if found is None:
-        raise failure or OperationalError(f"{database.shown}: table {names.task} was made and is not there")
+        raise failure or OperationalError(f"{database.shown}: table {shape.name} was made and is not there")
     return found
 
 
-def _look(database: Database, names: TableNames) -> Layout | None:
+def _look(database: Database, shape: Shape) -> Layout | None:
     with database.connect() as connection:
-        return _found(connection, names)
+        return _found(connection, shape)
 
 
-def _make(database: Database, names: TableNames) -> None:
+def _make(database: Database, shape: Shape) -> None:
     with database.connect() as connection:
-        table = _own_table(names, _collation(connection))
+        table = _own_table(shape, _collation(connection))
         if not connection.dialect.supports_sequences:
             table.c.id.server_default = None
         if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
@@ -147,9 +211,10 @@ def _make(database: Database, names: TableNames) -> None:
 
 
 def remove(database: Database, names: TableNames) -> None:
-    """Remove the table and its sequence, which may be absent."""
+    """Remove the tables and their sequences, which may be absent."""
     with database.connect() as connection:
-        _own_table(names, None).drop(connection, checkfirst=True)
+        for shape in (names.tasks, names.groups):
+            _own_table(shape, None).drop(connection, checkfirst=True)
 
 
 def _collation(connection: sa.Connection) -> str | None:
@@ -161,29 +226,31 @@ def _collation(connection: sa.Connection) -> str | None:
     return next((name for name in EXACT_COLLATIONS if name in found), "utf8mb4_bin")
 
 
-def _found(connection: sa.Connection, names: TableNames) -> Layout | None:
+def _found(connection: sa.Connection, shape: Shape) -> Layout | None:
     """Return the layout of the table if there is one. Raises ImproperlyConfigured for one of no use."""
     inspector = sa.inspect(connection)
-    if not inspector.has_table(names.task):
+    if not inspector.has_table(shape.name):
         return None
-    columns = {column["name"]: column for column in inspector.get_columns(names.task)}
-    missing = [name for name in REQUIRED if name not in columns]
+    columns = {column["name"]: column for column in inspector.get_columns(shape.name)}
+    missing = [name for name in shape.required if name not in columns]
     if missing:
         raise ImproperlyConfigured(
-            f"table {names.task} is none of task results: it has no column {', '.join(missing)}; name another one"
+            f"table {shape.name} is none of {shape.holds}: it has no column {', '.join(missing)}; name another one"
         )
-    if not _is_unique(inspector, names.task):
+    if not _is_unique(inspector, shape):
         raise ImproperlyConfigured(
-            f"in table {names.task} a task may have several rows: make its column task_id unique"
+            f"in table {shape.name} a {shape.key} may have several rows: make that column unique"
         )
-    _tell_of_missing(names.task, [name for name in OURS if name not in columns])
-    known = [column for column in _columns(None) if column.name in columns]
-    key = [sa.Column("id", sa.BigInteger)] if "id" in columns else []
+    _tell_of_missing(shape.name, [name for name in shape.ours if name not in columns])
+    known = [column for column in shape.columns(None) if column.name in columns]
+    number = [sa.Column("id", sa.BigInteger)] if "id" in columns else []
+    table = sa.Table(shape.name, sa.MetaData(), *number, *known)
     return Layout(
-        table=sa.Table(names.task, sa.MetaData(), *key, *known),
-        exact=_is_exact(connection, names.task),
-        number=_number(connection, columns.get("id"), names.task_sequence),
-        id_length=_length(columns["task_id"]) or ID_LENGTH,
+        table=table,
+        key=table.c[shape.key],
+        exact=_is_exact(connection, shape),
+        number=_number(connection, columns.get("id"), shape.sequence),
+        id_length=_length(columns[shape.key]) or ID_LENGTH,
         limits={name: length for name in TOLD if (length := _length(columns.get(name)))},
     )
 
@@ -194,8 +261,8 @@ def _length(column: Mapping[str, Any] | None) -> int | None:
     return kind.length if isinstance(kind, sa.String) and not isinstance(kind, sa.Text) else None
 
 
-def _is_unique(inspector: sa.Inspector, table: str) -> bool:
-    single = ["task_id"]
+def _is_unique(inspector: sa.Inspector, shape: Shape) -> bool:
+    table, single = shape.name, [shape.key]
     if inspector.get_pk_constraint(table)["constrained_columns"] == single:
         return True
     if any(constraint["column_names"] == single for constraint in inspector.get_unique_constraints(table)):
@@ -203,14 +270,14 @@ def _is_unique(inspector: sa.Inspector, table: str) -> bool:
     return any(index["unique"] and index["column_names"] == single for index in inspector.get_indexes(table))
 
 
-def _is_exact(connection: sa.Connection, table: str) -> bool:
+def _is_exact(connection: sa.Connection, shape: Shape) -> bool:
     if connection.dialect.name != "mysql":
         return True
     asked = sa.text(
         "SELECT collation_name FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = 'task_id'"
+        " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :key"
     )
-    return connection.execute(asked, {"table": table}).scalar() in EXACT_COLLATIONS
+    return connection.execute(asked, {"table": shape.name, "key": shape.key}).scalar() in EXACT_COLLATIONS
 
 
 def _number(connection: sa.Connection, key: Mapping[str, Any] | None, sequence: str) -> sa.Sequence | None:

@@ -15,6 +15,7 @@ from resultspec_conformance.context import Unobserved
 from resultspec_conformance.values import Value, decode, encode, show
 
 TASK_TABLE: Final = "celery_taskmeta"
+GROUP_TABLE: Final = "celery_tasksetmeta"
 
 FRAME: Final = b"\xc1row"
 """What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""
@@ -108,6 +109,27 @@ def payload_of(row: Row) -> bytes:
         return _dumped(meta)
     except (ValueError, TypeError, RecursionError):
         return _framed(row)
+
+
+_NO_CELL: Final = {b"\x00": "compressed", b"\x80": "pickled"}
+"""By their first byte: payloads that a column takes for something else than a key does."""
+
+
+def group_cell_of(payload: bytes) -> bytes:
+    """Return what the column of a group holds where a key holds a payload: the tuple without the map around it.
+
+    What is no such map in json is not changed. Raises Unobserved for a payload that would mean something else.
+    """
+    kind = _NO_CELL.get(payload[:1]) if payload.strip(b"\x00") else None
+    if kind is not None:
+        raise Unobserved(f"a {kind} payload is another entry in a column than under a key")
+    try:
+        found = json.loads(payload.decode())
+    except (ValueError, RecursionError):
+        return payload
+    if isinstance(found, list):
+        raise Unobserved("a list is no entry of a group under a key, and is one in a column")
+    return _dumped(found["result"]) if isinstance(found, dict) and "result" in found else payload
 
 
 def _framed(row: Row) -> bytes:

@@ -18,9 +18,7 @@ def local_ports() -> frozenset[int]:
     family = [this, *this.children(recursive=True)]
     if sys.platform == "linux":
         return _from_proc([process.pid for process in family])
-    return frozenset(
-        connection.laddr.port for process in family for connection in process.net_connections(kind="tcp")
-    )
+    return frozenset(connection.laddr.port for process in family for connection in process.net_connections(kind="tcp"))
 
 
 def _from_proc(pids: Iterable[int]) -> frozenset[int]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from resultspec_conformance.context import Unobserved
-from resultspec_conformance.probes.rows import TASK_TABLE, payload_of, row_of
+from resultspec_conformance.probes.rows import GROUP_TABLE, TASK_TABLE, group_cell_of, payload_of, row_of
 from resultspec_conformance.probes.sockets import local_ports
 from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import SubjectError
@@ -43,14 +43,15 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
 
 
 class SqlProbe:
-    """A probe of the rows of one table. ``shown`` is the database, without its password."""
+    """A probe of the rows of tasks and of groups. ``shown`` is the database, without its password."""
 
     def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
         self.prefix = prefix
         self._engine = engine
         self._shown = shown
         self._name = prefix + TASK_TABLE
-        self._reflected: sa.Table | None = None
+        self._group_name = prefix + GROUP_TABLE
+        self._reflected: dict[str, sa.Table] = {}
         self.ping()
 
     @contextmanager
@@ -72,10 +73,12 @@ class SqlProbe:
             f"{self._shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
         )
 
-    def _table(self, connection: sa.Connection) -> sa.Table | None:
-        if self._reflected is None and sa.inspect(connection).has_table(self._name):
-            self._reflected = sa.Table(self._name, sa.MetaData(), autoload_with=connection)
-        return self._reflected
+    def _table(self, connection: sa.Connection, name: str = "") -> sa.Table | None:
+        """Return a table, by default that of the tasks."""
+        name = name or self._name
+        if name not in self._reflected and sa.inspect(connection).has_table(name):
+            self._reflected[name] = sa.Table(name, sa.MetaData(), autoload_with=connection)
+        return self._reflected.get(name)
 
     def rows(self, task_id: str) -> list[Mapping[str, Value]]:
         """Return the rows of a task."""
@@ -98,8 +101,7 @@ class SqlProbe:
             table = self._table(connection)
             if table is None:
                 raise Unobserved(f"there is no table {self._name}")
-            # no sequence gives a row a negative number
-            number = {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
+            number = _number(table)
             connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
             known = {name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}
             connection.execute(sa.insert(table), [{**number, **known}])
@@ -112,6 +114,29 @@ class SqlProbe:
     def write(self, task_id: str, payload: bytes) -> None:
         """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
         self.put_row({**row_of(payload, self.columns()), "task_id": task_id})
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the bytes in the column ``result`` of a group, None also if there is no row or table."""
+        with self._connected() as connection:
+            table = self._table(connection, self._group_name)
+            if table is None:
+                return None
+            found = connection.execute(sa.select(table).where(table.c.taskset_id == group_id)).mappings()
+            cells = [row["result"] for row in found if row["taskset_id"] == group_id]
+        return bytes(cells[0]) if cells and cells[0] is not None else None
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put a group in the place of the one with this id: a column holds the tuple without the map around it.
+
+        Raises Unobserved if there is no table, and for a payload that would be another entry in a column.
+        """
+        cell = group_cell_of(payload)
+        with self._connected() as connection:
+            table = self._table(connection, self._group_name)
+            if table is None:
+                raise Unobserved(f"there is no table {self._group_name}")
+            connection.execute(sa.delete(table).where(table.c.taskset_id == group_id))
+            connection.execute(sa.insert(table), [{**_number(table), "taskset_id": group_id, "result": cell}])
 
     def ping(self) -> None:
         """Raise SubjectError if the database cannot be read, or, once the table is there, cannot be written."""
@@ -133,7 +158,7 @@ class SqlProbe:
             for name in found.get_sequence_names() if connection.dialect.supports_sequences else ():
                 if name.startswith(self.prefix):
                     sa.Sequence(name).drop(connection)
-        self._reflected = None
+        self._reflected.clear()
 
     def close(self) -> None:
         """Close the probe's connections."""
@@ -165,6 +190,11 @@ class ServerProbe(SqlProbe):
                     connection.execute(sa.text(_CUTS[dialect].format(int(number))))
                     count += 1
         return count
+
+
+def _number(table: sa.Table) -> dict[str, int]:
+    """Return the number of a new row, where rows have one: a negative one, which no sequence gives."""
+    return {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
 
 
 def _cell(column: sa.Column[Any], value: Value) -> Any:
