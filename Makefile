@@ -12,6 +12,8 @@ BENCHMARK_ARGS ?=
 BIN := $(abspath $(VENV))/bin
 NODE_DRIVER := drivers/node
 export PATH := $(BIN):$(PATH)
+# the tests start hundreds of processes: each of them would compile all modules again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: all venv node lint types test check selftest benchmark clean
 

@@ -74,7 +74,7 @@ def test_a_failing_item_shows_our_rendering_and_no_traceback(pytester: pytest.Py
     [
         (["--resultspec", "memory"], "Did you mean memory://?"),
         (["--resultspec", "redis://:s3cret@localhost:1/0"], "cannot be reached"),
-        (["--resultspec", "memory://", "--resultspec-class", "cores"], "Did you mean core?"),
+        (["--resultspec", "memory://", "--resultspec-class", "cores"], "Did you mean core"),
         (["--resultspec", "memory://", "--resultspec-examples", "0"], "at least 1"),
     ],
 )
