@@ -1,21 +1,23 @@
 """The backend over the tables of a database."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from resultspec_adapters.sql.cleanup import remove_batch
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.faults import TablesChanged
 from resultspec_adapters.sql.groups import GroupTable
 from resultspec_adapters.sql.rows import RowCodec, require_id
 from resultspec_adapters.sql.statements import Row, Statements, channel
-from resultspec_adapters.sql.tables import TableNames, prepare, remove
+from resultspec_adapters.sql.tables import Layout, TableNames, prepare, remove
 from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
-from resultspec_reference import exceptions, meta
+from resultspec_reference import exceptions, lives, meta
 from resultspec_reference.app import AppProtocol, setting
 from resultspec_reference.base import BaseBackend
 from resultspec_reference.errors import DecodeError
@@ -23,7 +25,7 @@ from resultspec_reference.guard import Guard
 from resultspec_reference.keyvalue import naming
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.retry import with_retries
-from resultspec_reference.states import is_ready
+from resultspec_reference.states import READY_STATES, is_ready
 from resultspec_reference.watch import PollingWatch, Watch
 
 T = TypeVar("T")
@@ -178,6 +180,27 @@ class SqlBackend(BaseBackend):
 
     def _delete_group(self, group_id: str) -> None:
         self._with_retries(lambda: self._groups.delete(group_id))
+
+    # -- lives ---------------------------------------------------------------------------------
+
+    def cleanup(self) -> None:
+        """Remove the ready tasks and the groups that were stored longer ago than a life; for ever is never.
+
+        The database is asked for a few hundred of them at a time, in any number of processes at once.
+        """
+        if self.expires is None:
+            return
+        oldest = lives.oldest_alive(self.expires, datetime.now(UTC)).replace(tzinfo=None)
+        self._remove_over(lambda: self._known().layout, oldest, READY_STATES)
+        self._remove_over(self._groups.layout, oldest)
+
+    def _remove_over(
+        self, layout: Callable[[], Layout], oldest: datetime, states: Collection[str] | None = None
+    ) -> None:
+        before, found = None, self._with_retries(lambda: remove_batch(self.database, layout(), oldest, states))
+        # what is found a second time, the database does not let us remove
+        while found and found != before:
+            before, found = found, self._with_retries(lambda: remove_batch(self.database, layout(), oldest, states))
 
     # -- waiting -------------------------------------------------------------------------------
 

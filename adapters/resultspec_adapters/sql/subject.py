@@ -1,20 +1,21 @@
 """A database put under test: each run has tables of its own, which are removed at its end."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Final
 
 from resultspec_adapters.sql.backend import SqlBackend
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
-from resultspec_conformance.probes import probe_for
-from resultspec_conformance.probes.sql import SqlProbe
+from resultspec_conformance.probes.sql import SqlProbe, open_probe
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Adapter, SubjectError, Target, UsageError
-from resultspec_reference.app import App
+from resultspec_reference.app import App, AppProtocol
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
+from resultspec_reference.keyvalue import completed_prefix
 
-CLASSES: Final = ("core", "waiting", "atomic", "sql-wire", "extended", "groups")
+CLASSES: Final = ("core", "waiting", "atomic", "sql-wire", "extended", "groups", "expiry")
 
 WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
 """Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""
@@ -29,7 +30,7 @@ def open_subject(target: Target) -> PythonSubject:
     try:
         database = Database(target.text)
         shared: dict[str, Any] = {"database": database} if database.in_memory else {}
-        make = functools.partial(SqlBackend, url=target.text, table_prefix=prefix, **shared)
+        make = functools.partial(_made, target.text, prefix, shared)
         janitor = make(app=App(), retry_policy={"max_retries": 3})
     except ImproperlyConfigured as error:
         raise UsageError(f"{error}.\nSee: resultspec targets") from None
@@ -43,7 +44,7 @@ def open_subject(target: Target) -> PythonSubject:
     server = database.kind != "sqlite"
     capabilities = Capabilities(
         classes=CLASSES,
-        choices={"late_unready": SqlBackend.late_unready},
+        choices={"late_unready": SqlBackend.late_unready, "expiry": "cleanup"},
         sharing={"memory": "thread", "sqlite": "process"}.get(kind, "host"),
         serializers=SERIALIZERS,
         values="tagged",
@@ -54,8 +55,20 @@ def open_subject(target: Target) -> PythonSubject:
         payload_limit=SqlBackend.payload_limit,
         implementation={"name": f"resultspec SQL backend, {database.kind}", "language": "Python"},
     )
-    probe = SqlProbe(database.engine, prefix, database.shown) if database.in_memory else probe_for(target.text, prefix)
-    return PythonSubject(factory(make), capabilities, probe, on_close=janitor.remove_tables)
+    probe = SqlProbe(database.engine, prefix, database.shown) if database.in_memory else open_probe(target.text, prefix)
+
+    def remove_all() -> None:
+        janitor.remove_tables()
+        probe.forget_run()
+
+    return PythonSubject(factory(make), capabilities, probe, on_close=remove_all)
+
+
+def _made(
+    url: str, prefix: str, shared: Mapping[str, Any], app: AppProtocol, global_keyprefix: str = "", **options: Any
+) -> SqlBackend:
+    """Return a backend; a client's own prefix is put behind that of the run, before the names of its tables."""
+    return SqlBackend(app, url, table_prefix=prefix + completed_prefix(global_keyprefix), **shared, **options)
 
 
 def _adapter(summary: str, example: str, server: str = "") -> Adapter:

@@ -1,9 +1,10 @@
 """The probe of a database: rows of Celery's tables, through a connection of the suite's own."""
 
+import math
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -114,6 +115,24 @@ class SqlProbe:
     def write(self, task_id: str, payload: bytes) -> None:
         """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
         self.put_row({**row_of(payload, self.columns()), "task_id": task_id})
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return infinity for a task that has a row, since no row goes by itself, and None for one that has none."""
+        return math.inf if self.rows(task_id) else None
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Move the date of a row back by so many seconds; return whether it has one."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                return False
+            own = table.c.task_id == task_id
+            date = connection.execute(sa.select(table.c.date_done).where(own)).scalar()
+            if date is None:
+                return False
+            older = sa.update(table).where(own, table.c.date_done == date)
+            connection.execute(older.values(date_done=date - timedelta(seconds=seconds)))
+        return True
 
     def read_group(self, group_id: str) -> bytes | None:
         """Return the bytes in the column ``result`` of a group, None also if there is no row or table."""

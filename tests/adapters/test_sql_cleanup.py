@@ -1,0 +1,165 @@
+"""Cleanup of tables: what it removes, what it leaves, and several of them at once. Each test runs on each database."""
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip install 'resultspec[sql]'")
+
+import sqlalchemy as sa
+
+from resultspec_adapters.sql import SqlBackend
+from resultspec_adapters.sql.cleanup import BATCH
+from resultspec_conformance.probes.sql import open_probe
+from resultspec_reference import App
+
+Make = Callable[..., SqlBackend]
+
+LIFE = 600.0
+STATES = ("SUCCESS", "FAILURE", "REVOKED", "STARTED", "RETRY", "PROGRESS", "success")
+
+
+@pytest.fixture(name="table_prefix")
+def make_table_prefix() -> str:
+    """Return a prefix for tables that no other test has."""
+    return f"test_{uuid4().hex[:12]}_"
+
+
+@pytest.fixture(name="make")
+def backend_maker(database_url: str, table_prefix: str) -> Iterator[Make]:
+    """Yield what makes backends over the tables of the test."""
+
+    def make(**options: Any) -> SqlBackend:
+        return SqlBackend(App(), database_url, **{"table_prefix": table_prefix, "expires": LIFE, **options})
+
+    yield make
+    make().remove_tables()
+
+
+@pytest.fixture(name="backend")
+def one_backend(make: Make) -> SqlBackend:
+    """Return a backend whose entries live ten minutes."""
+    return make()
+
+
+def date_back(backend: SqlBackend, seconds: float) -> None:
+    """Give all rows, of whatever state, the date of so many seconds ago."""
+    date = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
+    with backend.database.connect() as connection:
+        for name in (backend.names.task, backend.names.group):
+            table = sa.table(name, sa.column("date_done", sa.DateTime))
+            connection.execute(sa.update(table).values(date_done=date))
+
+
+def store_all(backend: SqlBackend) -> None:
+    """Store a task in each state, and a group."""
+    for state in STATES:
+        backend.store_result(state, None, state)
+    backend.save_group("g", [["g", None], []])
+
+
+def there(backend: SqlBackend) -> set[str]:
+    """Return the states of which a task is there, and the group."""
+    found = {state for state in STATES if backend.get_state(state) == state}
+    return found | ({"g"} if backend.restore_group("g") is not None else set())
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_what_is_ready_and_over_is_removed(make: Make, database_url: str, table_prefix: str, zone: str) -> None:
+    """And groups; what runs is left, though a foreign writer has dated it, and so is what is younger, in any zone."""
+    app = App(timezone=zone, enable_utc=zone == "UTC")
+    backend = SqlBackend(app, database_url, table_prefix=table_prefix, expires=LIFE)
+    store_all(backend)
+    date_back(backend, LIFE - 60)
+    backend.cleanup()
+    assert there(backend) == {*STATES, "g"}
+    date_back(backend, LIFE + 1)
+    backend.cleanup()
+    assert there(backend) == {"STARTED", "RETRY", "PROGRESS", "success"}
+    backend.cleanup()
+    assert there(make()) == {"STARTED", "RETRY", "PROGRESS", "success"}
+
+
+@pytest.mark.parametrize("expires", [0, 0.0])
+def test_for_ever_is_never_over(make: Make, expires: float) -> None:
+    """However old an entry is."""
+    backend = make(expires=expires)
+    store_all(backend)
+    date_back(backend, 50 * 365 * 24 * 3600.0)
+    backend.cleanup()
+    assert there(backend) == {*STATES, "g"}
+
+
+def test_other_tables_are_left_alone(backend: SqlBackend, make: Make, table_prefix: str) -> None:
+    """Of whatever age."""
+    other = make(table_prefix=f"{table_prefix}other_")
+    try:
+        for each in (backend, other):
+            store_all(each)
+            date_back(each, 2 * LIFE)
+        backend.cleanup()
+        assert "SUCCESS" not in there(backend)
+        assert there(other) == {*STATES, "g"}
+    finally:
+        other.remove_tables()
+
+
+def test_more_than_a_batch_by_several_at_once(backend: SqlBackend, make: Make) -> None:
+    """All of it goes, and what is stored meanwhile stays."""
+    rows = [
+        {"number": number, "task_id": f"t{number}", "status": "SUCCESS", "date": datetime(2001, 1, 1)}
+        for number in range(-(2 * BATCH + 7), 0)
+    ]
+    backend.make_tables()
+    table = sa.table(
+        backend.names.task,
+        *(sa.column(name) for name in ("id", "task_id", "status")),
+        sa.column("date_done", sa.DateTime),
+    )
+    columns = ("id", "number"), ("task_id", "task_id"), ("status", "status"), ("date_done", "date")
+    insert = sa.insert(table).values({name: sa.bindparam(given) for name, given in columns})
+    with backend.database.engine.begin() as connection:
+        connection.execute(insert, rows)
+    with ThreadPoolExecutor(5) as pool:
+        cleaners = [pool.submit(make().cleanup) for _ in range(3)]
+        stored = [pool.submit(backend.store_result, f"new{number}", number, "SUCCESS") for number in range(30)]
+        for done in (*cleaners, *stored):
+            done.result(60)
+    with backend.database.connect() as connection:
+        ids = set(connection.execute(sa.text(f"SELECT task_id FROM {backend.names.task}")).scalars())
+    assert ids == {f"new{number}" for number in range(30)}
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_cleanup_that_may_not_remove_ends(backend: SqlBackend) -> None:
+    """A trigger keeps what is over: that is no reason to try for ever."""
+    store_all(backend)
+    date_back(backend, 2 * LIFE)
+    with backend.database.connect() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER keep_{backend.names.task} BEFORE DELETE ON {backend.names.task}"
+            " BEGIN SELECT RAISE(IGNORE); END"
+        )
+    backend.cleanup()
+    assert there(backend) == set(STATES)
+
+
+def test_the_probe_makes_older(backend: SqlBackend, database_url: str, table_prefix: str) -> None:
+    """What has a date; and says that no row goes by itself."""
+    probe = open_probe(database_url, table_prefix)
+    try:
+        assert (probe.age("t", 1), probe.remaining("t")) == (False, None)
+        backend.store_result("t", 1, "STARTED")
+        assert (probe.age("t", 1), probe.remaining("t")) == (False, math.inf)
+        backend.store_result("t", 1, "SUCCESS")
+        before = datetime.fromisoformat(backend.get_task_meta("t")["date_done"])
+        assert probe.age("t", 90.5)
+        after = datetime.fromisoformat(backend.get_task_meta("t")["date_done"])
+        assert before - after == timedelta(seconds=90.5)
+    finally:
+        probe.close()
