@@ -39,10 +39,11 @@ from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, OperationalError
 from resultspec_reference.guard import Guard
 from resultspec_reference.join_watch import JoinWatch
-from resultspec_reference.keyvalue import KeyValueStoreBackend, naming
+from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.per_process import PerProcess
 from resultspec_reference.retry import with_retries
+from resultspec_reference.unreadable import naming
 from resultspec_reference.watch import PollingWatch, Watch
 
 STORE_SCRIPT: Final = """

@@ -14,7 +14,10 @@ from resultspec_reference.waiting import Event, Phase
 from resultspec_reference.watch import Clock
 
 BATCH: Final = 1000
-"""Ids that are asked for at a time: so many metas are held at most, whatever the length of the join (JOIN-21)."""
+"""Ids that are asked for at a time, where a store does not want fewer.
+
+So many metas are held at most, whatever the length of the join (JOIN-21).
+"""
 
 Answer = tuple[str, TaskMeta | BackendError]
 """An id, and what is in the store for it: its meta, or the error that says why that cannot be read."""
@@ -43,7 +46,8 @@ class JoinDriver:
     """Follows one `Join` to its end.
 
     ``ready_states`` are those in which a task is yielded. ``pause`` is the time in seconds between two batches of a
-    pass, ``max_losses`` the connections that may be lost in a row, infinite for any number.
+    pass, ``max_losses`` the connections that may be lost in a row, infinite for any number, ``batch`` the ids that are
+    asked for at a time.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class JoinDriver:
         *,
         pause: float | None = None,
         max_losses: float = math.inf,
+        batch: int = BATCH,
         clock: Clock = time.monotonic,
     ) -> None:
         self._join = join
@@ -63,6 +68,7 @@ class JoinDriver:
         self._on_interval = on_interval
         self._pause = pause or 0.0
         self._max_losses = max_losses
+        self._batch = batch
         self._clock = clock
         self._resources = ExitStack()
         self._watch: JoinWatch | None = None
@@ -94,7 +100,7 @@ class JoinDriver:
 
     def _round(self, began: float) -> Generator[tuple[str, TaskMeta], None, Event]:
         unreadable: BackendError | None = None
-        for number, batch in enumerate(_batches(self._join.ask(began))):
+        for number, batch in enumerate(_batches(self._join.ask(began), self._batch)):
             if number and self._pause:
                 time.sleep(min(self._pause, self._limit()))
             answers = self._answers(batch)
@@ -159,8 +165,8 @@ class JoinDriver:
         return Event.RESTED
 
 
-def _batches(task_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (task_ids[start : start + BATCH] for start in range(0, len(task_ids), BATCH))
+def _batches(task_ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (task_ids[start : start + size] for start in range(0, len(task_ids), size))
 
 
 def not_all_ready(join: Join, timeout: float, error: OperationalError | None) -> TimeoutError:

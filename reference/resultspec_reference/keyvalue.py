@@ -6,29 +6,21 @@ A subclass defines `get`, `set` and `delete` (`resultspec_reference.store`), and
 """
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from resultspec_reference import groups, meta, states
+from resultspec_reference import groups, meta
 from resultspec_reference.app import setting
-from resultspec_reference.base import BaseBackend
-from resultspec_reference.errors import (
-    BackendError,
-    ContentDisallowed,
-    DecodeError,
-    ImproperlyConfigured,
-    SecurityError,
-)
+from resultspec_reference.errors import DecodeError, SecurityError
 from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
-from resultspec_reference.join_watch import Answer, JoinDriver, JoinWatch, not_all_ready
-from resultspec_reference.joining import Join, passes
+from resultspec_reference.join_watch import Answer, JoinWatch
+from resultspec_reference.joining_backend import JoiningBackend
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.store import KeysSubscription, Subscription
-from resultspec_reference.waiting import DEFAULT_INTERVAL, Phase, Terms
+from resultspec_reference.unreadable import naming
 from resultspec_reference.watch import Watch
 
 PREFIX_ENDS: Final = (":", "_", "-", ".")
@@ -38,22 +30,6 @@ PREFIX_ENDS: Final = (":", "_", "-", ".")
 def completed_prefix(prefix: str) -> str:
     """Return a global key prefix as it is put before keys."""
     return prefix if not prefix or prefix.endswith(PREFIX_ENDS) else f"{prefix}_"
-
-
-_UNREADABLE: Final = (DecodeError, ContentDisallowed, SecurityError)
-
-
-@contextmanager
-def naming(entry_id: str, kind: str = "task") -> Iterator[None]:
-    """Name the task or group in whatever is wrong with its entry (VALUE-6, GROUP-20)."""
-    try:
-        yield
-    except _UNREADABLE as error:
-        raise _named(error, entry_id, kind) from error
-
-
-def _named(error: BackendError, entry_id: str, kind: str = "task") -> BackendError:
-    return type(error)(f"the entry of {kind} {entry_id!r} cannot be read: {error}")
 
 
 class _Polling:
@@ -104,7 +80,7 @@ class _KeysWatch:
         return [self._task_ids[key] for key in self._subscription.wait(seconds)]
 
 
-class KeyValueStoreBackend(BaseBackend):
+class KeyValueStoreBackend(JoiningBackend):
     """A result backend over keys and values.
 
     Besides the options of `BaseBackend` it takes ``global_keyprefix``; without it, that of the setting
@@ -113,7 +89,6 @@ class KeyValueStoreBackend(BaseBackend):
 
     task_keyprefix = "celery-task-meta-"
     group_keyprefix = "celery-taskset-meta-"
-    supports_native_join = True
     chord_keyprefix = "chord-unlock-"
 
     implements_incr = False
@@ -252,59 +227,6 @@ class KeyValueStoreBackend(BaseBackend):
 
     # -- joining -------------------------------------------------------------------------------
 
-    def get_many(
-        self,
-        task_ids: Iterable[Any],
-        timeout: float | None = None,
-        interval: float | None = DEFAULT_INTERVAL,
-        no_ack: bool = True,  # noqa: ARG002 - reading a store never consumes
-        READY_STATES: Iterable[str] = states.READY_STATES,  # noqa: N803 - the name is Celery's
-        *,
-        on_message: Callable[[TaskMeta], object] | None = None,
-        on_interval: Callable[[], object] | None = None,
-        max_iterations: int | None = None,
-    ) -> Iterator[tuple[str, TaskMeta]]:
-        """Return an iterator over ids and metas of tasks, each as soon as the task is ready.
-
-        ``timeout`` and ``interval`` are seconds, from the moment at which the first item is asked for; without a
-        timeout there is no deadline. ``max_iterations`` bounds the passes over what is left. ``on_interval`` is called
-        between reads. Raises at the call TypeError and ValueError for wrong arguments, and ImproperlyConfigured for
-        ``on_message``, since there are no messages. The iterator raises TimeoutError when the time is over, and what
-        reading raises, after all that is ready. Rules: chapter 10.
-        """
-        if on_message is not None:
-            raise ImproperlyConfigured(f"{type(self).__name__} has no messages to call on_message with")
-        if isinstance(task_ids, (str, bytes)):
-            raise TypeError("task_ids is an iterable of ids, not one id")
-        wanted = dict.fromkeys(map(task_id_text, task_ids))
-        terms, most = Terms.of(timeout, interval), passes(max_iterations)
-        return self._join(wanted, terms, frozenset(READY_STATES), on_interval, most)
-
-    def _join(
-        self,
-        task_ids: Iterable[str],
-        terms: Terms,
-        ready_states: frozenset[str],
-        on_interval: Callable[[], object] | None,
-        most: float,
-    ) -> Iterator[tuple[str, TaskMeta]]:
-        join = Join(task_ids, terms, time.monotonic(), self.reread_interval, most)
-        retries = None if math.isfinite(join.deadline) else self.retry_policy["max_retries"]
-        driver = JoinDriver(
-            join,
-            self._open_join,
-            ready_states,
-            on_interval,
-            pause=self.subpolling_interval,
-            max_losses=math.inf if retries is None else retries,
-        )
-        yield from driver.run()
-        if join.phase is not Phase.GIVEN_UP:
-            return
-        if driver.last_error is not None and terms.timeout <= 0:
-            raise driver.last_error
-        raise not_all_ready(join, terms.timeout, driver.last_error) from driver.last_error
-
     @contextmanager
     def _open_join(self) -> Iterator[JoinWatch]:
         """Open the watch of a join; a store whose reads can be limited in time has its own."""
@@ -315,25 +237,4 @@ class KeyValueStoreBackend(BaseBackend):
         self, task_ids: Sequence[str], mget: Callable[[Sequence[bytes]], Sequence[bytes | None]]
     ) -> Iterator[Answer]:
         """Return what is known of some tasks: from the cache, or else by ``mget``, which is called at once."""
-        ticket = self._cache.ticket()
-        held = {task_id: None for task_id in task_ids if task_id in self._cache}
-        asked = [task_id for task_id in task_ids if task_id not in held]
-        payloads = mget([self.get_key_for_task(task_id) for task_id in asked]) if asked else ()
-        return self._decoded(held, asked, payloads, ticket)
-
-    def _decoded(
-        self, held: Iterable[str], asked: Iterable[str], payloads: Iterable[bytes | None], ticket: int
-    ) -> Iterator[Answer]:
-        cache = self._cache
-        for task_id in held:
-            yield task_id, self.get_task_meta(task_id)
-        for task_id, payload in zip(asked, payloads, strict=True):
-            try:
-                found = self._meta_of(task_id, payload)
-            except _UNREADABLE as error:
-                named = _named(error, task_id)
-                named.__cause__ = error
-                yield task_id, named
-                continue
-            cache.put(task_id, found, ticket)
-            yield task_id, found
+        return self._answers(task_ids, lambda asked: mget([self.get_key_for_task(task_id) for task_id in asked]))
