@@ -3,7 +3,7 @@
 The tables are Celery's (`tables`), so either can read what the other stores; ours have binary collation, room
 for large values, and columns for the members that Celery's lack. A store is one statement with the guard in it
 (`statements`). A waiter is woken by a notification of PostgreSQL, by the change counter of SQLite, and otherwise
-looks again several times a second (`watches`).
+looks again several times a second (`watches`). A join does so for many tasks over one connection (`joins`).
 """
 
 from resultspec_adapters.sql.backend import SqlBackend

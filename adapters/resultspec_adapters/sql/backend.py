@@ -1,8 +1,8 @@
 """The backend over the tables of a database."""
 
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -13,19 +13,21 @@ from resultspec_adapters.sql.cleanup import remove_batch
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.faults import TablesChanged
 from resultspec_adapters.sql.groups import GroupTable
-from resultspec_adapters.sql.rows import RowCodec, require_id
+from resultspec_adapters.sql.joins import CountedJoin, NotifiedJoin, PolledJoin
+from resultspec_adapters.sql.rows import RowCodec, require_id, text
 from resultspec_adapters.sql.statements import Row, Statements, channel
 from resultspec_adapters.sql.tables import Layout, TableNames, prepare, remove
 from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
 from resultspec_reference import exceptions, lives, meta
 from resultspec_reference.app import AppProtocol, setting
-from resultspec_reference.base import BaseBackend
-from resultspec_reference.errors import DecodeError
+from resultspec_reference.errors import BackendError, DecodeError
 from resultspec_reference.guard import Guard
-from resultspec_reference.keyvalue import naming
+from resultspec_reference.join_watch import Answer
+from resultspec_reference.joining_backend import JoiningBackend
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.retry import with_retries
 from resultspec_reference.states import READY_STATES, is_ready
+from resultspec_reference.unreadable import naming
 from resultspec_reference.watch import PollingWatch, Watch
 
 T = TypeVar("T")
@@ -37,7 +39,7 @@ NOTIFIED_REREAD: Final = 1.0
 """The same where something does: a foreign writer may not."""
 
 
-class SqlBackend(BaseBackend):
+class SqlBackend(JoiningBackend):
     """A result backend in the tables of a SQLite, PostgreSQL, MariaDB or MySQL.
 
     ``url`` is that of SQLAlchemy, or of Celery with ``db+`` before it; where it names no driver, psycopg and
@@ -48,6 +50,8 @@ class SqlBackend(BaseBackend):
     is shared with other backends of the process. Raises ImproperlyConfigured for a URL or options that are of no
     use, and at the first use for a table that is something else; nothing is connected until it is needed.
     """
+
+    join_batch = 500
 
     def __init__(self, app: AppProtocol, url: str = "sqlite://", **options: Any) -> None:
         given: Mapping[str, str] | None = options.pop("table_names", None)
@@ -152,12 +156,19 @@ class SqlBackend(BaseBackend):
             return self._read_over(connection, known, task_id)
 
     def _read_over(self, connection: sa.Connection, known: Statements, task_id: str) -> TaskMeta:
-        with naming(task_id), self.database.errors():
-            try:
+        with naming(task_id):
+            with self._decoding():
                 row = self._row(connection, known, task_id)
+            return self._meta_of(task_id, row)
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Turn what is raised for a column whose content is none of its type into DecodeError."""
+        with self.database.errors():
+            try:
+                yield
             except (ValueError, TypeError, LookupError) as error:
                 raise DecodeError(f"a column holds what is none of its type: {error}") from error
-            return self._meta_of(task_id, row)
 
     @staticmethod
     def _row(connection: sa.Connection, known: Statements, task_id: str) -> Row | None:
@@ -224,6 +235,53 @@ class SqlBackend(BaseBackend):
         )
         with closing(watch):
             yield watch
+
+    # -- joining -------------------------------------------------------------------------------
+
+    def _joined_id(self, task_id: Any) -> str:
+        found = super()._joined_id(task_id)
+        known: Statements | None = self.database.known.get().get(self.names)
+        if known is None:
+            text("task id", found)
+        else:
+            require_id(known.layout, "task id", found)
+        return found
+
+    @contextmanager
+    def _open_join(self) -> Iterator[PolledJoin]:
+        if not self.database.tells:
+            watch = PolledJoin(self.database, self._read_many)
+        elif self.database.kind == "sqlite":
+            watch = CountedJoin(self.database, self._read_many)
+        else:
+            watch = NotifiedJoin(self.database, self._read_many, functools.partial(channel, self.names.task))
+        with closing(watch):
+            yield watch
+
+    def _read_many(self, task_ids: Sequence[str], connection: sa.Connection | None) -> Iterator[Answer]:
+        return self._answers(task_ids, lambda asked: self._looking_again(lambda: self._found_of(asked, connection)))
+
+    def _found_of(self, task_ids: Sequence[str], given: sa.Connection | None) -> list[Row | BackendError | None]:
+        """Return what the table has for tasks, in their order: the row, None, or why it cannot be read."""
+        known = self._known()
+        for task_id in task_ids:
+            require_id(known.layout, "task id", task_id)
+        with self.database.connect() if given is None else nullcontext(given) as connection:
+            try:
+                with self._decoding():
+                    rows = connection.execute(known.read_many, {"of_tasks": task_ids}).mappings().all()
+            except DecodeError:
+                # one of the rows: which one, the database does not say
+                return [self._found_alone(connection, known, task_id) for task_id in task_ids]
+        found = {row["task_id"]: dict(row) for row in rows}
+        return [found.get(task_id) for task_id in task_ids]
+
+    def _found_alone(self, connection: sa.Connection, known: Statements, task_id: str) -> Row | BackendError | None:
+        try:
+            with self._decoding():
+                return self._row(connection, known, task_id)
+        except DecodeError as error:
+            return error
 
     # -- the tables ----------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from resultspec_adapters.sql.statements import Row
 from resultspec_adapters.sql.tables import Layout, Shape, prepare
 from resultspec_reference import groups
 from resultspec_reference.errors import DecodeError
-from resultspec_reference.keyvalue import naming
 from resultspec_reference.result_tuples import is_result_object, to_stored
+from resultspec_reference.unreadable import naming
 
 WRITTEN: Final = ("taskset_id", "result", "date_done")
 

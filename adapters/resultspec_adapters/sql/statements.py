@@ -35,6 +35,8 @@ class Statements:
         table, task_id = layout.table, sa.bindparam("of_task", type_=sa.String())
         self.layout = layout
         self.read: Final = sa.select(table).where(table.c.task_id == task_id)
+        task_ids = sa.bindparam("of_tasks", type_=sa.String(), expanding=True)
+        self.read_many: Final = sa.select(table).where(table.c.task_id.in_(task_ids))
         self.forget: Final = sa.delete(table).where(table.c.task_id == task_id)
         self._dialect = dialect
         self._stores: dict[tuple[frozenset[str], bool], sa.Executable] = {}

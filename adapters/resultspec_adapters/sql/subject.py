@@ -15,7 +15,7 @@ from resultspec_reference.app import App, AppProtocol
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.keyvalue import completed_prefix
 
-CLASSES: Final = ("core", "waiting", "atomic", "sql-wire", "extended", "groups", "expiry")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "sql-wire", "extended", "groups", "expiry")
 
 WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
 """Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""

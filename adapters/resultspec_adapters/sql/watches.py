@@ -55,13 +55,17 @@ class NotifiedWatch(_OwnConnection):
 
     def rest(self, seconds: float) -> None:
         """Return when something was heard, or when the time is over."""
-        driver: Any = self._connection.connection.driver_connection
-        with self._database.errors():
-            try:
-                for _ in driver.notifies(timeout=seconds, stop_after=1):
-                    return
-            except driver_errors() as error:
-                raise sa.exc.OperationalError("LISTEN", None, error, connection_invalidated=True) from None
+        heard(self._database, self._connection, seconds)
+
+
+def heard(database: Database, connection: sa.Connection, seconds: float) -> list[str]:
+    """Return the channels of PostgreSQL on which something was heard as soon as there is one, none after a time."""
+    driver: Any = connection.connection.driver_connection
+    with database.errors():
+        try:
+            return [notice.channel for notice in driver.notifies(timeout=seconds, stop_after=1)]
+        except driver_errors() as error:
+            raise sa.exc.OperationalError("LISTEN", None, error, connection_invalidated=True) from None
 
 
 def driver_errors() -> type[Exception]:
@@ -78,17 +82,28 @@ class CountedWatch(_OwnConnection):
         super().__init__(database, read)
         self._seen: int | None = None
 
-    def _count(self) -> int:
-        with self._database.errors():
-            return int(self._connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-
     def read(self, limit: float) -> TaskMeta:
         """Read the row; what changes from now on ends the next rest."""
-        self._seen = self._count()
+        self._seen = count(self._database, self._connection)
         return super().read(limit)
 
     def rest(self, seconds: float) -> None:
         """Return when the file has changed since the last read, or when the time is over."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and self._count() == self._seen:
-            time.sleep(min(STEP, left))
+        until_counted(self._database, self._connection, self._seen, seconds)
+
+
+def count(database: Database, connection: sa.Connection) -> int:
+    """Return the counter of a SQLite, which each change of another connection moves."""
+    with database.errors():
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
+def until_counted(database: Database, connection: sa.Connection, seen: int | None, seconds: float) -> int | None:
+    """Return the counter as soon as it is another than the one that was seen, or that one when the time is over."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        found = count(database, connection)
+        if found != seen:
+            return found
+        time.sleep(min(STEP, left))
+    return seen
