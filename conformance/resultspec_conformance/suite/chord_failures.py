@@ -101,7 +101,11 @@ def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
     ctx.require("CHORD-11", not calls, got=f"{len(calls)} calls of an errback", allowed="no call: nothing has failed")
 
 
-@check("CHORD-12", cases=[{"kind": kind, "parts": parts} for kind in ("group", "chain", "both") for parts in (1, 2)])
+@check(
+    "CHORD-12",
+    "CHORD-10",
+    cases=[{"kind": kind, "parts": parts} for kind in ("group", "chain", "both") for parts in (1, 2)],
+)
 def failure_reaches_every_task_of_the_body(ctx: Context, kind: str, parts: int) -> None:
     """Every leaf of a group, and every step of a chain, that is the body of a failed chord is FAILURE."""
     ids = [ctx.new_id("body") for _ in range(3)]
