@@ -26,8 +26,9 @@ from typing import Any, Final, cast
 import redis
 
 from resultspec_adapters.redis_chords import SUFFIXES, RedisChordStore, Scripts
-from resultspec_adapters.redis_connection import Line, Lines, Patience, Server
+from resultspec_adapters.redis_connection import Lines, Server
 from resultspec_adapters.redis_join import RedisJoinWatch
+from resultspec_adapters.redis_watch import RedisWatch
 from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes import probe_for
@@ -36,7 +37,7 @@ from resultspec_conformance.subject import Adapter, Target, UsageError
 from resultspec_reference import chord_header, lives
 from resultspec_reference.app import App, AppProtocol, setting
 from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
-from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, OperationalError
+from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured
 from resultspec_reference.guard import Guard
 from resultspec_reference.join_watch import JoinWatch
 from resultspec_reference.keyvalue import KeyValueStoreBackend
@@ -72,9 +73,6 @@ return 1
 STORE_DIGEST: Final = hashlib.sha1(STORE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 """The name that Redis gives to the script."""
 
-GOODBYE: Final = 0.25
-"""Seconds that a waiter which leaves waits for the server to end its subscription."""
-
 _OPTIONS: Final = frozenset(
     {"socket_timeout", "socket_connect_timeout", "socket_keepalive", "username", "password", "db", "client_name"}
 )
@@ -85,53 +83,27 @@ def milliseconds(life: float | None) -> int:
     return 0 if life is None else lives.units(life, 0.001)
 
 
-class _RedisWatch:
-    """A waiter's view of one key, over two connections of its own."""
+class _TaskWatch(RedisWatch):
+    """A waiter's view of one key."""
 
     def __init__(self, backend: "RedisBackend", task_id: str) -> None:
+        super().__init__(backend.server)
         self._backend = backend
         self._task_id = task_id
         self._key = backend.get_key_for_task(task_id)
-        self._patience = Patience()
-        self._listener: Line | None = None
-        self._reader: Line | None = None
 
     def subscribe(self, limit: float) -> None:
         limit = self._patience.limit(limit)
-        self._listener = Line(self._backend.server, limit)
-        self._listener.send("SUBSCRIBE", self._key)
-        self._listener.hear(limit)
+        listener = self._listen(limit)
+        listener.send("SUBSCRIBE", self._key)
+        listener.hear(limit)
 
     def read(self, limit: float) -> TaskMeta:
-        return self._backend.fetch_meta(self._task_id, lambda: self._get(self._patience.limit(limit)))
-
-    def _get(self, limit: float) -> bytes | None:
-        with self._patience.measured():
-            if self._reader is None:
-                self._reader = Line(self._backend.server, limit)
-            self._reader.send("GET", self._key)
-            return cast("bytes | None", self._reader.hear(limit))
+        return self._backend.fetch_meta(self._task_id, lambda: cast("bytes | None", self._ask(limit, "GET", self._key)))
 
     def rest(self, seconds: float) -> None:
         if self._listener is not None and self._listener.is_heard(seconds):
             self._listener.hear(self._patience.least)
-
-    def close(self) -> None:
-        if self._listener is not None:
-            if self._reader is None or self._reader.alive:
-                self._unsubscribe(self._listener)
-            self._listener.close()
-        if self._reader is not None:
-            self._reader.close()
-
-    def _unsubscribe(self, listener: Line) -> None:
-        """Have the server end the subscription; where that fails, it ends with the connection."""
-        try:
-            listener.send("UNSUBSCRIBE", self._key)
-            while listener.hear(GOODBYE)[0] != b"unsubscribe":
-                continue
-        except OperationalError:
-            return
 
 
 class RedisBackend(KeyValueStoreBackend):
@@ -312,7 +284,7 @@ class RedisBackend(KeyValueStoreBackend):
 
     @contextmanager
     def _open_watch(self, task_id: str, limit: float) -> Iterator[Watch]:
-        watch = _RedisWatch(self, task_id)
+        watch = _TaskWatch(self, task_id)
         try:
             watch.subscribe(limit)
             yield watch

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, cast
 
-from resultspec_adapters.redis_connection import Line, Patience, Server
-from resultspec_reference.errors import OperationalError
+from resultspec_adapters.redis_connection import Line, Server
+from resultspec_adapters.redis_watch import RedisWatch
 from resultspec_reference.join_watch import Answer
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 
@@ -19,44 +19,34 @@ CHANNELS: Final = 1000
 MESSAGES: Final = 10_000
 """Messages that are taken in at most before the keys that they speak of are read."""
 
-GOODBYE: Final = 0.25
-"""Seconds that a join which leaves waits for the server to end its subscriptions."""
 
-
-class RedisJoinWatch:
+class RedisJoinWatch(RedisWatch):
     """A join's view of its tasks. A subscription is not made before it is asked for."""
 
     def __init__(self, backend: KeyValueStoreBackend, server: Server) -> None:
+        super().__init__(server)
         self._backend = backend
-        self._server = server
-        self._patience = Patience()
         self._task_ids: dict[bytes, str] = {}
         self._changed: set[str] = set()
-        self._listener: Line | None = None
-        self._reader: Line | None = None
 
     def subscribe(self, task_ids: Iterable[str], limit: float) -> None:
         """Subscribe to the channels of tasks, and return when the server has confirmed them all."""
         limit = self._patience.limit(limit)
         self._task_ids = {self._backend.get_key_for_task(task_id): task_id for task_id in task_ids}
-        self._listener = Line(self._server, limit)
+        listener = self._listen(limit)
         channels = iter(self._task_ids)
         while some := list(islice(channels, CHANNELS)):
-            self._listener.send("SUBSCRIBE", *some)
+            listener.send("SUBSCRIBE", *some)
             confirmed = 0
             while confirmed < len(some):
-                confirmed += self._take_in(self._listener, limit) == b"subscribe"
+                confirmed += self._take_in(listener, limit) == b"subscribe"
 
     def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:
         """Read the keys of tasks by one command."""
-        return self._backend.answers(task_ids, lambda keys: self._mget(keys, self._patience.limit(limit)))
+        return self._backend.answers(task_ids, lambda keys: self._mget(keys, limit))
 
     def _mget(self, keys: Sequence[bytes], limit: float) -> Sequence[bytes | None]:
-        with self._patience.measured():
-            if self._reader is None:
-                self._reader = Line(self._server, limit)
-            self._reader.send("MGET", *keys)
-            return cast("Sequence[bytes | None]", self._reader.hear(limit))
+        return cast("Sequence[bytes | None]", self._ask(limit, "MGET", *keys))
 
     def rest(self, seconds: float) -> Iterable[str]:
         """Return the tasks of the messages that have come, once there are any."""
@@ -74,23 +64,3 @@ class RedisJoinWatch:
         if kind == b"message" and channel in self._task_ids:
             self._changed.add(self._task_ids[channel])
         return cast(bytes, kind)
-
-    def close(self) -> None:
-        """End the subscriptions, and the connections."""
-        if self._listener is not None:
-            if self._reader is None or self._reader.alive:
-                self._unsubscribe(self._listener)
-            self._listener.close()
-        if self._reader is not None:
-            self._reader.close()
-
-    def _unsubscribe(self, listener: Line) -> None:
-        """Have the server end the subscriptions; where that fails or takes long, they end with the connection."""
-        try:
-            listener.send("UNSUBSCRIBE")
-            for _ in range(CHANNELS):
-                kind, _, left = listener.hear(GOODBYE)
-                if kind == b"unsubscribe" and left == 0:
-                    return
-        except OperationalError:
-            return
