@@ -285,17 +285,22 @@ class DeletingTwiceRaises(KnowsWhatWasSaved):
         super().delete_group(group_id)
 
 
+def members_of(backend: Correct, group_id: Any) -> list[Any]:
+    """Return the members of a saved group; none where there is no group that can be read."""
+    try:
+        group = backend.read_group(backend.normal_group_id(group_id))
+    except (DecodeError, ContentDisallowed):
+        return []
+    return list(group[1]) if group else []
+
+
 @broken("GROUP-6", "members-forgotten-with-their-group")
 class MembersForgotten(Correct):
     """Forgets the members of a group that is deleted."""
 
     def delete_group(self, group_id: Any) -> None:
         """Forget the tasks first."""
-        try:
-            group = self.read_group(self.normal_group_id(group_id))
-        except (DecodeError, ContentDisallowed):
-            group = None
-        for member in group[1] if group else ():
+        for member in members_of(self, group_id):
             self.link.delete(self.key(member[0][0]))
         super().delete_group(group_id)
 
@@ -306,11 +311,7 @@ class InnerGroupsDeleted(Correct):
 
     def delete_group(self, group_id: Any) -> None:
         """Delete inner groups first."""
-        try:
-            group = self.read_group(self.normal_group_id(group_id))
-        except (DecodeError, ContentDisallowed):
-            group = None
-        for member in group[1] if group else ():
+        for member in members_of(self, group_id):
             if member[1] is not None:
                 self.link.delete(self.group_key(member[0][0]))
         super().delete_group(group_id)
