@@ -10,7 +10,7 @@ from threading import Event
 
 from resultspec import STATES
 from resultspec_conformance.client import Client
-from resultspec_conformance.context import Context, Stopwatch
+from resultspec_conformance.context import Context, Stopwatch, Unobserved
 from resultspec_conformance.operation import Operation, Outcome
 from resultspec_conformance.subject import WireProbe
 from resultspec_conformance.values import ExceptionData, Value, same, show
@@ -192,3 +192,38 @@ def eager_switching() -> Iterator[None]:
 def failure(number: int) -> ExceptionData:
     """Return an exception of a class that every reader has, told from others by a number."""
     return ExceptionData("ValueError", "builtins", (f"failed in run {number}", number))
+
+
+SLOW_ROUND = 0.05
+"""Seconds after which a waiter in a race was not woken by the store, but by a look of its own."""
+
+
+def require_woken_in_a_race(
+    ctx: Context,
+    requirement: str,
+    offsets: Sequence[float],
+    race: Callable[[float], tuple[Operation, Operation, float]],
+) -> None:
+    """Require that a store is seen promptly although it comes while a wait is being begun.
+
+    ``offsets`` are in units of the round trip, or of half a millisecond where that is more. ``race`` lets a store come
+    so many seconds after the beginning, and returns the wait, the store, and by how many seconds the wait was late.
+    """
+    unit = max(ctx.session.rtt, 0.0005)
+    lags: list[float] = []
+    raced = 0
+    with ctx.stopwatch() as watch, eager_switching():
+        for offset in offsets:
+            wait, store, lag = race(offset * unit)
+            lags.append(lag)
+            raced += overlap(wait, store)
+            if lag > SLOW_ROUND:
+                break
+    if not raced:
+        raise Unobserved("no store came during the start of a wait")
+    require_woken(ctx, requirement, lags, watch)
+
+
+def overlap(wait: Operation, store: Operation) -> bool:
+    """Whether a store came while a wait was running."""
+    return (wait.end or wait.start) > store.start and (store.end or store.start) > wait.start

@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,22 +19,19 @@ from resultspec_conformance.waits import (
     Waiting,
     begin,
     begin_wait,
-    eager_switching,
     ending,
     failure,
     in_progress,
     long_enough,
     require_within,
     require_woken,
+    require_woken_in_a_race,
     subscribed,
 )
 
 SUITE = "suite"
 INTERVAL = 0.05
 """The interval in seconds where a join that polls should not be late for having been given none."""
-
-SLOW_ROUND = 0.05
-"""Seconds after which a join in a race was not woken by the store, but by a look of its own."""
 
 CACHED = {"max_cached_results": 100}
 
@@ -75,26 +73,11 @@ _offsets = st.one_of(st.floats(0.0, 1.0), st.floats(0.0, 8.0))
 
 @check("JOIN-14", given={"offsets": st.lists(_offsets, min_size=30, max_size=30)}, effort=0.02)
 def store_races_the_start_of_the_join(ctx: Context, offsets: list[float]) -> None:
-    """A result that is stored just as the join begins is yielded as soon as any other.
-
-    Offsets are in units of the round trip, or of half a millisecond where that is more.
-    """
-    unit = max(ctx.session.rtt, 0.0005)
-    lags: list[float] = []
-    raced = 0
-    with ctx.stopwatch() as watch, eager_switching():
-        for offset in offsets:
-            found, task_id, store = _race(ctx, offset * unit)
-            lags.append(_lag(found, task_id, store))
-            raced += (found.operation.end or 0.0) > store.start and (store.end or 0.0) > found.operation.start
-            if lags[-1] > SLOW_ROUND:
-                break
-    if not raced:
-        raise Unobserved("no store came during the start of a join")
-    require_woken(ctx, "JOIN-14", lags, watch)
+    """A result that is stored just as the join begins is yielded as soon as any other."""
+    require_woken_in_a_race(ctx, "JOIN-14", offsets, partial(_race, ctx))
 
 
-def _race(ctx: Context, offset: float) -> tuple[Joined, str, Operation]:
+def _race(ctx: Context, offset: float) -> tuple[Operation, Operation, float]:
     """Begin a join of two tasks, one of them ready, and store the other so many seconds later."""
     writer, ids = ctx.client("writer"), [ctx.new_id(), ctx.new_id()]
     writer.store(ids[0], "ready")
@@ -102,7 +85,8 @@ def _race(ctx: Context, offset: float) -> tuple[Joined, str, Operation]:
     running.began.wait(5.0)
     time.sleep(offset)
     store = _store_now(writer, ids[1])
-    return joined(running.operation()), ids[1], store
+    found = joined(running.operation())
+    return found.operation, store, _lag(found, ids[1], store)
 
 
 # -- without a notification ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from resultspec_conformance.waits import (
     ATTEMPTS,
     Waiting,
     begin_wait,
-    eager_switching,
     ending,
     failure,
     in_progress,
@@ -25,15 +25,13 @@ from resultspec_conformance.waits import (
     require_result,
     require_within,
     require_woken,
+    require_woken_in_a_race,
     seconds,
     subscribed,
     timed_out,
 )
 
 SUITE = "suite"
-SLOW_ROUND = 0.05
-"""Seconds after which a waiter in a race was not woken by the store, but by a look of its own."""
-
 INTERVAL = 0.05
 """The interval in seconds where a waiter that polls should not be late for having been given none."""
 
@@ -114,18 +112,15 @@ def store_wakes_the_waiter(ctx: Context, waiters: int) -> None:
     require_woken(ctx, "WAIT-9", lags, watch)
 
 
-def _race(ctx: Context, offset: float) -> tuple[Operation, Operation]:
-    """Begin a wait and store the result so many seconds later; return the wait and the store."""
+def _race(ctx: Context, offset: float) -> tuple[Operation, Operation, float]:
+    """Begin a wait and store the result so many seconds later; return the wait, the store, and the lag."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
-    wait = begin_wait(ctx, waiter, task_id, long_enough(ctx))
-    wait.began.wait(5.0)
+    running = begin_wait(ctx, waiter, task_id, long_enough(ctx))
+    running.began.wait(5.0)
     time.sleep(offset)
     store = _store_now(writer, task_id)
-    return wait.operation(), store
-
-
-def _overlap(wait: Operation, store: Operation) -> bool:
-    return (wait.end or wait.start) > store.start and (store.end or store.start) > wait.start
+    wait = running.operation()
+    return wait, store, _lag(wait, store)
 
 
 _offsets = st.one_of(st.floats(0.0, 1.0), st.floats(0.0, 8.0))
@@ -133,23 +128,8 @@ _offsets = st.one_of(st.floats(0.0, 1.0), st.floats(0.0, 8.0))
 
 @check("WAIT-9", given={"offsets": st.lists(_offsets, min_size=30, max_size=30)}, effort=0.05)
 def store_races_the_start_of_the_wait(ctx: Context, offsets: list[float]) -> None:
-    """A result that is stored just as the wait begins wakes the waiter like any other.
-
-    Offsets are in units of the round trip, or of half a millisecond where that is more.
-    """
-    unit = max(ctx.session.rtt, 0.0005)
-    lags: list[float] = []
-    raced = 0
-    with ctx.stopwatch() as watch, eager_switching():
-        for offset in offsets:
-            wait, store = _race(ctx, offset * unit)
-            lags.append(_lag(wait, store))
-            raced += _overlap(wait, store)
-            if lags[-1] > SLOW_ROUND:
-                break
-    if not raced:
-        raise Unobserved("no store came during the start of a wait")
-    require_woken(ctx, "WAIT-9", lags, watch)
+    """A result that is stored just as the wait begins wakes the waiter like any other."""
+    require_woken_in_a_race(ctx, "WAIT-9", offsets, partial(_race, ctx))
 
 
 # -- several waiters -----------------------------------------------------------------------------
