@@ -150,7 +150,9 @@ def selftest(
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Backends that are tried at the same time.")] = 4,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Backends that are tried at the same time. Default: four for a processor.")
+    ] = None,
     brief: Annotated[
         bool, typer.Option(help="Look for stray accusations on one broken backend of each requirement only.")
     ] = False,
@@ -166,6 +168,7 @@ def selftest(
     from resultspec_conformance.broken import CATALOGUE, VARIATIONS
     from resultspec_conformance.render.selftest import holds_up, summary_lines, trial_lines
     from resultspec_conformance.selection import did_you_mean
+    from resultspec_conformance.selftest import JOBS as SELFTEST_JOBS
     from resultspec_conformance.selftest import selftest as judge_suite
 
     require_writable(report)
@@ -177,7 +180,7 @@ def selftest(
         tuple(only or ()),
         examples=examples,
         seed=seed,
-        jobs=jobs,
+        jobs=jobs or SELFTEST_JOBS,
         brief=brief,
         progress=lambda trial: say("\n".join(trial_lines(trial, width()))),
     )

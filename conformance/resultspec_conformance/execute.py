@@ -208,11 +208,11 @@ def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
     explore()
 
 
-def thinned(cases: Sequence[Example], most: int) -> Sequence[Example]:
-    """Return at most so many of some cases, spread evenly over all of them; 0: all."""
+def thinned(cases: Sequence[Example], most: int, seed_number: int = 0) -> Sequence[Example]:
+    """Return at most so many of some cases, spread evenly over all of them, others for other seeds; 0: all."""
     if not most or len(cases) <= most:
         return cases
-    return [cases[place * len(cases) // most] for place in range(most)]
+    return [cases[(seed_number + place * len(cases) // most) % len(cases)] for place in range(most)]
 
 
 def _try_all(
@@ -223,7 +223,7 @@ def _try_all(
     elif run.check.given:
         _explore(run, seed_number, examples)
     else:
-        for example in thinned(run.check.cases, most_cases) or ({},):
+        for example in thinned(run.check.cases, most_cases, seed_number) or ({},):
             run.try_example(example)
 
 

@@ -4,6 +4,7 @@ A *kill* is a violation of the requirement that a broken backend is there for, f
 accusation* is a violation of a requirement that neither the catalogue nor the register says follows from the defect.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,10 +30,10 @@ SOME = 15
 """Examples of every check on a correct backend."""
 
 FEW = 4
-"""Examples of a check that a broken backend's defect is no business of."""
+"""Examples, or listed cases, of a check that a broken backend's defect is no business of."""
 
-JOBS = 4
-"""More than processors: half of the time is spent in waits that run out."""
+JOBS = 4 * (os.cpu_count() or 1)
+"""More than processors: four fifths of the time are spent in waits that run out."""
 
 CALL_TIMEOUT = 4.0
 
@@ -165,7 +166,7 @@ def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker
     """Run some checks, as far as they apply, against a specimen, in a worker that may have had another one before."""
     began = time.monotonic()
     thorough = settings if specimen.violates else replace(settings, examples=min(SOME, settings.examples))
-    few = replace(settings, examples=FEW, most_cases=3 * FEW)
+    few = replace(settings, examples=FEW, most_cases=FEW)
     opened = worker.turn_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
     claimed = frozenset(specimen.capabilities.classes)
     results = []

@@ -78,3 +78,13 @@ def test_a_renewed_session_has_nothing_of_before() -> None:
     after: Any = Context(session, "STATE-3").client()
     assert after.state("t") == "PENDING"
     session.close()
+
+
+def test_a_few_cases_are_spread_over_all_and_others_for_each_seed() -> None:
+    """A self-test that tries a few listed cases at a time has tried all of them after some seeds."""
+    cases = [{"case": number} for number in range(10)]
+    assert execute.thinned(cases, 0) == execute.thinned(cases, 10) == cases
+    assert [one["case"] for one in execute.thinned(cases, 4)] == [0, 2, 5, 7]
+    met = {str(one["case"]) for seed in range(3) for one in execute.thinned(cases, 4, seed)}
+    assert met == {str(number) for number in range(10)}
+    assert len(execute.thinned(cases, 4, 2**31)) == 4
