@@ -6,6 +6,7 @@ say so twice.
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -45,14 +46,13 @@ def matrix(
     requirements: Mapping[str, Requirement], checks: Mapping[str, Check], catalogue: Mapping[str, Specimen]
 ) -> list[Row]:
     """Join requirements, checks and broken backends by their ids, in the order of the register."""
-    return [
-        Row(
-            requirement,
-            tuple(name for name, check in checks.items() if requirement.id in check.cites),
-            tuple(name for name, specimen in catalogue.items() if specimen.violates == requirement.id),
-        )
-        for requirement in requirements.values()
-    ]
+    citing, breaking = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for name, check in checks.items():
+        for cite in set(check.cites):
+            citing[cite].append(name)
+    for name, specimen in catalogue.items():
+        breaking[specimen.violates].append(name)
+    return [Row(one, tuple(citing[one.id]), tuple(breaking[one.id])) for one in requirements.values()]
 
 
 def gaps(
