@@ -1,14 +1,12 @@
 """Checks of the data, and of the tables of the prose that repeat it."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from resultspec.lint.markdown import Chapter, Table
-from resultspec.lint.tree import OPERATIONS, PACKAGE, REGISTER, STATES, URN, Finding, Tree
+from resultspec.lint.tree import OPERATIONS, PACKAGE, REGISTER, STATES, URN, Finding, Tree, schema_error
 
 BINDINGS = "appendix-bindings.md"
 CHOICES = "appendix-choices.md"
@@ -57,10 +55,9 @@ def schemas(tree: Tree) -> Iterator[Finding]:
 
 
 def _schema(tree: Tree, content: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        Draft202012Validator.check_schema(content)
-    except SchemaError as error:
-        yield f"not a schema: {error.json_path}: {error.message}"
+    error = schema_error(json.dumps(content))
+    if error:
+        yield f"not a schema: {error}"
     for reference in _references(content):
         if reference.startswith(URN) and reference.removeprefix(URN).split("#")[0] not in tree.schemas:
             yield f"the reference to {reference} leads nowhere"
