@@ -48,6 +48,10 @@ class MetaCache:
         self._drops = 0
         self._lock = threading.Lock()
 
+    def __bool__(self) -> bool:
+        """Whether anything is ever kept."""
+        return bool(self._limit)
+
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._frozen
 

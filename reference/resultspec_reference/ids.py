@@ -9,6 +9,8 @@ def task_id_text(task_id: object, name: str = "task id") -> str:
     Raises TypeError for anything that is neither text nor a UUID, ValueError for the empty text and for
     text with lone surrogates, which has no form in UTF-8 and so none in a key. Rules: ID-3, ID-4, ID-5.
     """
+    if type(task_id) is str and task_id and task_id.isascii():
+        return task_id
     if isinstance(task_id, UUID):
         return str(task_id)
     if not isinstance(task_id, str):

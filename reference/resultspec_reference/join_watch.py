@@ -100,6 +100,7 @@ class JoinDriver:
 
     def _round(self, began: float) -> Generator[tuple[str, TaskMeta], None, Event]:
         unreadable: BackendError | None = None
+        ready_states, note_found = self._ready_states, self._join.found
         for number, batch in enumerate(_batches(self._join.ask(began), self._batch)):
             if number and self._pause:
                 time.sleep(min(self._pause, self._limit()))
@@ -109,8 +110,8 @@ class JoinDriver:
             for task_id, found in answers:
                 if isinstance(found, BackendError):
                     unreadable = unreadable or found
-                elif found["status"] in self._ready_states:
-                    self._join.found(task_id)
+                elif found["status"] in ready_states:
+                    note_found(task_id)
                     yield task_id, found
         if unreadable is not None:
             raise unreadable

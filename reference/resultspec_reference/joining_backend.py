@@ -92,9 +92,10 @@ class JoiningBackend(BaseBackend):
 
         ``fetch`` returns for each id, in their order, what `_meta_of` takes, or the error of reading it.
         """
-        ticket = self._cache.ticket()
-        held = {task_id: None for task_id in task_ids if task_id in self._cache}
-        asked = [task_id for task_id in task_ids if task_id not in held]
+        cache = self._cache
+        ticket = cache.ticket()
+        held = {task_id: None for task_id in task_ids if task_id in cache} if cache else {}
+        asked = [task_id for task_id in task_ids if task_id not in held] if held else task_ids
         entries = fetch(asked) if asked else ()
         return self._decoded(held, asked, entries, ticket)
 
@@ -103,21 +104,21 @@ class JoiningBackend(BaseBackend):
     ) -> Iterator[Answer]:
         for task_id in held:
             yield task_id, self.get_task_meta(task_id)
+        cache = self._cache
+        keeps = bool(cache)
         for task_id, entry in zip(asked, entries, strict=True):
-            found = self._answer(task_id, entry)
-            if not isinstance(found, BackendError):
-                self._cache.put(task_id, found, ticket)
-            yield task_id, found
-
-    def _answer(self, task_id: str, entry: Any) -> TaskMeta | BackendError:
-        try:
-            if isinstance(entry, BackendError):
-                raise entry
-            return self._meta_of(task_id, entry)
-        except UNREADABLE as error:
-            found = named(error, task_id)
-            found.__cause__ = error
-            return found
+            try:
+                if isinstance(entry, BackendError):
+                    raise entry
+                found = self._meta_of(task_id, entry)
+            except UNREADABLE as error:
+                unreadable = named(error, task_id)
+                unreadable.__cause__ = error
+                yield task_id, unreadable
+            else:
+                if keeps:
+                    cache.put(task_id, found, ticket)
+                yield task_id, found
 
     # -- what a subclass defines ---------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """The task meta: the map that is stored for a task, and the one that a reader returns."""
 
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from types import MappingProxyType, NoneType
+from types import MappingProxyType
 from typing import Any, Final
 
 from resultspec_reference.errors import DecodeError
@@ -17,6 +18,20 @@ TaskMeta = dict[str, Any]
 """``status``, ``result``, ``traceback``, ``children``, ``date_done``, ``task_id``, and what else is stored."""
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+_AS_WRITTEN: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.(?!0{6})\d{6})?(?:\+|-(?!00:00))\d\d:\d\d", re.ASCII
+)
+"""What `datetime.isoformat` writes for an instant with an offset of whole minutes."""
+
+_UNKNOWN: Final[dict[str, Any]] = {
+    "status": PENDING,
+    "result": None,
+    "traceback": None,
+    "children": None,
+    "date_done": None,
+    "task_id": None,
+}
 
 
 def build(
@@ -63,14 +78,7 @@ def date_done(status: str, zone: tzinfo | None) -> str | None:
 
 def unknown(task_id: str) -> TaskMeta:
     """Return the meta of a task that has no entry (META-2, META-3)."""
-    return {
-        "status": PENDING,
-        "result": None,
-        "traceback": None,
-        "children": None,
-        "date_done": None,
-        "task_id": task_id,
-    }
+    return {**_UNKNOWN, "task_id": task_id}
 
 
 def checked(decoded: Any) -> TaskMeta:
@@ -89,19 +97,19 @@ def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
     Missing ones are null and the id is the one that was asked for (META-4, META-13); members that are not known pass.
     Raises DecodeError for a member that is not of its type.
     """
-    stored_id = meta.get("task_id")
-    if stored_id is not None and stored_id != task_id:
-        logger.warning("the entry of task %r names task %r; the latter is ignored", task_id, stored_id)
+    found = _UNKNOWN | meta
+    if found["task_id"] != task_id:
+        if found["task_id"] is not None:
+            logger.warning("the entry of task %r names task %r; the latter is ignored", task_id, found["task_id"])
+        found["task_id"] = task_id
     for member in ("traceback", "group_id", "parent_id"):
-        if not isinstance(meta.get(member), (str, NoneType)):
+        value = found.get(member)
+        if value is not None and not isinstance(value, str):
             raise DecodeError(f"{member} is no text")
-    return {
-        **unknown(task_id),
-        **meta,
-        "task_id": task_id,
-        "children": read_children(meta.get("children")),
-        "date_done": instant(meta.get("date_done")),
-    }
+    if found["children"] is not None:
+        found["children"] = read_children(found["children"])
+    found["date_done"] = instant(found["date_done"])
+    return found
 
 
 def instant(date: Any) -> str | None:
@@ -112,4 +120,7 @@ def instant(date: Any) -> str | None:
         moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
     except (TypeError, ValueError):
         raise DecodeError("date_done names no instant") from None
+    if isinstance(date, str) and _AS_WRITTEN.fullmatch(date):
+        # to write it again would take three times as long
+        return date
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -6,6 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resultspec.schemas import complaint
 from resultspec_reference import meta
@@ -101,6 +103,31 @@ def test_children_of_old_releases_are_read_in_the_form_of_today() -> None:
 def test_a_stored_date_names_an_instant(stored: Any, read: str | None) -> None:
     """Without an offset it means UTC (META-15)."""
     assert meta.instant(stored) == read
+
+
+ZONES = [dt.UTC, dt.timezone(dt.timedelta(hours=-5, minutes=-30)), dt.timezone(dt.timedelta(seconds=30)), None]
+
+
+@given(
+    st.builds(
+        lambda moment, spec, form: moment.isoformat(timespec=spec).replace(*form),
+        st.datetimes(timezones=st.sampled_from(ZONES)),
+        st.sampled_from(["auto", "hours", "minutes", "seconds", "milliseconds", "microseconds"]),
+        st.sampled_from([("", ""), ("+00:00", "Z"), ("+00:00", "-00:00"), (":", ""), ("T", " "), ("-", "")]),
+    )
+    | st.builds("2026-11-{}T{}:19:56.{}{}:00".format,
+                st.sampled_from(["31", "22", "W1"]), st.sampled_from(["23", "24", "\u0661\u0661"]),
+                st.sampled_from(["000000", "000001", "1234567", "123"]), st.sampled_from(["+00", "-00", "-05", "+24"]))
+)  # fmt: skip
+def test_a_date_that_is_left_as_it_is_would_be_written_so(text: str) -> None:
+    """The short way with a date gives the text that is made of its instant."""
+    try:
+        expected = meta.instant(dt.datetime.fromisoformat(text))
+    except ValueError:
+        with pytest.raises(DecodeError):
+            meta.instant(text)
+    else:
+        assert meta.instant(text) == expected
 
 
 def test_the_id_that_was_asked_for_wins(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,12 +7,16 @@ import lzma
 import pickle
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import kombu.serialization as kombu
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kombu.exceptions import EncodeError as KombuEncodeError
 
+from resultspec import Vector, vectors
 from resultspec_reference.errors import ContentDisallowed, DecodeError, EncodeError, ImproperlyConfigured
 from resultspec_reference.serialization import COMPRESSED, MAX_DEPTH, Codec, decompress
 
@@ -93,6 +97,40 @@ def test_text_is_read_alike_on_both_ways(text: str) -> None:
     tagged = b'{"__type__": "datetime", "__value__": "2026-01-02T03:04:05"}'
     for payload in (b'{"result": %s}', b'{"tag": ' + tagged + b', "result": %s}'):
         assert codec("json").decode(payload % json.dumps(text).encode())["result"] == text
+
+
+def decoded(decode: Callable[[bytes], Any], payload: bytes) -> Any:
+    """Return what was decoded as a text that tells 1 from True and 1.0, or DecodeError."""
+    try:
+        return repr(decode(payload))
+    except DecodeError:
+        return DecodeError
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["__type__", "\\u005f"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["__type__", "__value__"]), inner),
+)
+
+
+@given(
+    st.binary()
+    | st.text(alphabet='[]{}",:\\u0 1eE.-_NaInfty\ufeff\n').map(str.encode)
+    | st.builds(json.dumps, JSON_VALUES, ensure_ascii=st.booleans()).map(lambda text: text.encode("utf-8", "replace"))
+    | st.builds(
+        lambda value, before, after: before + json.dumps(value).encode() + after,
+        JSON_VALUES, st.sampled_from([b"", b" ", b"\xef\xbb\xbf"]), st.sampled_from([b"", b"\n", b" 1", b"\x00"]),
+    )
+)  # fmt: skip
+def test_the_short_way_to_decode_json_says_what_the_careful_one_says(payload: bytes) -> None:
+    """The same value, or an error from both."""
+    assert decoded(codec("json").decode, payload) == decoded(codec("json").decode_with_care, payload)
+
+
+@pytest.mark.parametrize("vector", [*vectors("valid"), *vectors("invalid")], ids=lambda vector: vector.name)
+def test_both_ways_read_the_vectors_alike(vector: Vector) -> None:
+    """Whatever their serializer: in the wrong one they are an error for both."""
+    assert decoded(codec("json").decode, vector.stored) == decoded(codec("json").decode_with_care, vector.stored)
 
 
 def test_a_decoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
