@@ -28,6 +28,16 @@ _TRANSIENT: Final = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyEr
 _REFUSED: Final = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
 
 
+def _nameless(connection: redis.Connection) -> dict[str, None]:
+    """Return the options with which a connection does not say by which client library it was made.
+
+    To say it takes two round trips, and in recent releases of redis-py the reading of a file, too: for each of the
+    connections that every wait and every join opens.
+    """
+    names = ("driver_info",) if hasattr(connection, "driver_info") else ("lib_name", "lib_version")
+    return dict.fromkeys(names)
+
+
 class Server:
     """Where a Redis is, and how to connect to it.
 
@@ -60,7 +70,7 @@ class Server:
         }
         self.patience: float = self._options["socket_timeout"] or SOCKET_TIMEOUT
         try:
-            self.connection()
+            self._options |= _nameless(self.connection())
         except (TypeError, ValueError, redis.RedisError) as error:
             raise ImproperlyConfigured(f"{self.shown}: {self._clean(error)}") from None
 
