@@ -12,7 +12,7 @@ from resultspec_conformance.broken.correct import Correct, DecodeError
 # -- the store -----------------------------------------------------------------------------------
 
 
-@broken("READ-1", "wait-takes-the-result-along", also=["ID-5", "WAIT-10", "WAIT-11"])
+@broken("READ-1", "wait-takes-the-result-along", also=["ID-5", "WAIT-10", "WAIT-11", "JOIN-17"])
 class WaitConsumes(Correct):
     """Removes a SUCCESS when somebody has waited for it, as a queue does."""
 

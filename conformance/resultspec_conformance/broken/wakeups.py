@@ -48,7 +48,7 @@ class PollsTooSlowly(Correct):
         return self.link.put(self.key(task_id), payload, lambda there: self.stays(there, state), publish=False)
 
 
-@broken("WAIT-10", "message-goes-to-one-waiter", also=["WAIT-11"])
+@broken("WAIT-10", "message-goes-to-one-waiter", also=["WAIT-11", "JOIN-17"])
 class MessageGoesToOne(Correct):
     """Hands the message to the first who waits for it, as a queue does; the others only read at their deadline."""
 

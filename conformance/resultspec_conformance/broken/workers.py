@@ -297,7 +297,7 @@ class CallStoresPending(Correct):
         return {}
 
 
-@broken("WORK-12", "never-connects-again", also=["WAIT-13"])
+@broken("WORK-12", "never-connects-again", also=["WAIT-13", "JOIN-15"])
 class NeverConnectsAgain(Correct):
     """Stays without a connection once it was cut."""
 
