@@ -7,6 +7,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+# processes: half of the time of the tests is spent in waits; a file stays together, for the servers that it starts
+PYTEST_JOBS ?= 4
 BENCHMARK_ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
@@ -42,7 +44,7 @@ types: venv
 	mypy
 
 test: venv node
-	python -m pytest $(PYTEST_ARGS)
+	python -m pytest --numprocesses $(PYTEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
 check: venv
 	resultspec check memory://

@@ -21,6 +21,9 @@ ATTEMPTS = 4
 LATENESS = 4.0
 """How many times the lateness of a control sleeper is added to a bound from above."""
 
+AMPLE = 10.0
+"""The timeout in seconds of a wait or a join that is not expected to run out of it, however busy the machine is."""
+
 SETTLE = 0.02
 """Seconds after which a wait counts as in progress where the store cannot tell."""
 

@@ -9,7 +9,7 @@ from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.lives import Entry, Passage, clean, ends_by_itself, passage_of
 from resultspec_conformance.values import Value, show
-from resultspec_conformance.waits import begin_wait, ending, failure, in_progress, require_result, timed_out
+from resultspec_conformance.waits import AMPLE, begin_wait, ending, failure, in_progress, require_result, timed_out
 
 READY = sorted(STATES.sets["READY"])
 UNREADY = ["RECEIVED", "STARTED", "RETRY", "PROGRESS"]
@@ -308,7 +308,7 @@ def wait_does_not_end_by_what_is_over(ctx: Context, state: str) -> None:
         raise Unobserved("the entry did not end")
     operation = reader.perform("wait_for", task_id=entry.task_id, timeout=0.05, interval=0.01)
     ctx.require("EXP-15", timed_out(operation), got=ctx.describe(ending(operation)), allowed="TimeoutError")
-    wait = begin_wait(ctx, reader, entry.task_id, 3.0, interval=0.01)
+    wait = begin_wait(ctx, reader, entry.task_id, AMPLE, interval=0.01)
     in_progress(ctx, entry.task_id, wait)
     writer.store(entry.task_id, "late")
     require_result(ctx, "EXP-15", wait.operation(), "late", reader.result(entry.task_id))

@@ -16,6 +16,7 @@ from resultspec_conformance.joins import Joined, join, join_in_process, joined, 
 from resultspec_conformance.operation import Operation
 from resultspec_conformance.values import Value, same, show
 from resultspec_conformance.waits import (
+    AMPLE,
     Waiting,
     begin,
     begin_wait,
@@ -193,7 +194,7 @@ def _cut(ctx: Context) -> None:
 def ended_join_leaves_no_subscription(ctx: Context, by: str) -> None:
     """No subscription is left of a join that yielded all, ran out of time, or was closed by its caller."""
     ids = [ctx.new_id() for _ in range(3)]
-    options: dict[str, Value] = {"timeout": 0.1 if by == "timeout" else ENOUGH}
+    options: dict[str, Value] = {"timeout": 0.1 if by == "timeout" else AMPLE}
     if by == "closing":
         options["take"] = 1
     running = _begin(ctx, ctx.client("joiner"), ids, **options)
@@ -202,10 +203,6 @@ def ended_join_leaves_no_subscription(ctx: Context, by: str) -> None:
         _store_now(ctx.client("writer"), task_id)
     running.operation()
     _require_unsubscribed(ctx, ids, bool(during))
-
-
-ENOUGH = 3.0
-"""The timeout in seconds of a join that is not expected to run out of it."""
 
 
 def _require_unsubscribed(ctx: Context, ids: Sequence[str], was_there: bool) -> None:
@@ -230,7 +227,7 @@ def interrupted_join_leaves_no_subscription(ctx: Context) -> None:
         if seen[-1] or len(seen) > 20:
             raise _Interrupt
 
-    join_in_process(ctx.client("joiner"), ids, list(ids), timeout=ENOUGH, interval=0.01, on_interval=interrupt)
+    join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE, interval=0.01, on_interval=interrupt)
     _require_unsubscribed(ctx, ids, any(seen))
 
 
@@ -290,7 +287,7 @@ def unreadable_entry_comes_last(ctx: Context, payload: bytes, place: int) -> Non
     if read.kind == "ok" or unreadable not in read.message:
         raise Unobserved(f"a read of the entry does not end in an error that names it: {ctx.describe(read)}")
     given = [*ready[:place], unreadable, *ready[place:], pending]
-    found = join(ctx.client("joiner"), given, timeout=ENOUGH)
+    found = join(ctx.client("joiner"), given, timeout=AMPLE)
     kinds = ("DecodeError", "ContentDisallowed", "SecurityError")
     named = found.ended in kinds and unreadable in found.message
     ctx.require(

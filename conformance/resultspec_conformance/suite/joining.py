@@ -14,13 +14,10 @@ from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.strategies import results_for
 from resultspec_conformance.values import Value, encode, same, show
-from resultspec_conformance.waits import begin, failure, in_progress, require_within
+from resultspec_conformance.waits import AMPLE, begin, failure, in_progress, require_within
 
 READY = sorted(STATES.sets["READY"])
 UNREADY = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "success", "Failure"]
-
-ENOUGH = 3.0
-"""The timeout in seconds of a join that is not expected to run out of it."""
 SHORT = 0.03
 """The timeout in seconds of a join that has to run out of it. Whatever is ready is yielded even so."""
 
@@ -79,7 +76,7 @@ def each_ready_task_once(ctx: Context, tasks: list[dict[str, Value]], order: lis
     given = [ids[place % len(ids)] for place in order]
     if any(read[task_id]["status"] not in READY for task_id in given):
         raise Unobserved("a task is not in the state in which it was stored")
-    found = join(client, given, timeout=ENOUGH)
+    found = join(client, given, timeout=AMPLE)
     _require_metas(ctx, found, read)
     require_yielded(ctx, "JOIN-1", found, set(given), "exhausted")
 
@@ -104,7 +101,7 @@ def yields_the_meta_of_each_state(ctx: Context, state: str) -> None:
     writer, client, task_id = ctx.client("writer"), ctx.client("joiner"), ctx.new_id()
     request = {"id": task_id, "children": [[["child", None], None]], "parent_id": "parent"}
     writer.store(task_id, _result(state), state, traceback="kept", request=request)
-    found = join(client, [task_id], timeout=ENOUGH)
+    found = join(client, [task_id], timeout=AMPLE)
     _require_metas(ctx, found, {task_id: client.meta(task_id)})
     ctx.require("JOIN-4", found.ids == [task_id], got=found.describe(), allowed=f"{task_id}, and no error")
 
@@ -139,7 +136,7 @@ def few_among_many(ctx: Context, most: int, ready: int) -> None:
     chosen = [ids[place * (count - 1) // (ready - 1)] for place in range(ready)]
     for task_id in chosen:
         ctx.client("writer").store(task_id, "done")
-    found = join(ctx.client("joiner"), ids, timeout=ENOUGH, take=ready)
+    found = join(ctx.client("joiner"), ids, timeout=AMPLE, take=ready)
     held_back = found.ended == "TimeoutError" and set(found.ids) == set(chosen)
     ctx.require("JOIN-3", not held_back, got=found.describe(), allowed="they come before the deadline")
     require_yielded(ctx, "JOIN-1", found, chosen, "closed")
@@ -225,7 +222,7 @@ def any_iterable_is_taken(ctx: Context, kind: str) -> None:
     """Ids come in any iterable, a generator included, and what they came in is as it was."""
     ids = _stored(ctx, ["SUCCESS", "FAILURE", "SUCCESS"])
     given, before = KINDS[kind](ids), KINDS[kind](ids)
-    found = join_in_process(ctx.client("joiner"), given, f"the {kind} of {ids}", timeout=ENOUGH)
+    found = join_in_process(ctx.client("joiner"), given, f"the {kind} of {ids}", timeout=AMPLE)
     require_yielded(ctx, "JOIN-5", found, ids, "exhausted")
     if kind == "counted":
         ctx.require("JOIN-5", given.reads == 1, got=f"the ids were read {given.reads} times", allowed="once")
@@ -429,7 +426,7 @@ def passes_are_bounded(ctx: Context, most: int, timeout: Value, interval: float 
 def many_passes_wait(ctx: Context, most: int) -> None:
     """A join that may make many passes goes on until the task is ready, and ends when it was yielded."""
     task_id = ctx.new_id()
-    running = begin(ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=ENOUGH, max_iterations=most)
+    running = begin(ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=AMPLE, max_iterations=most)
     in_progress(ctx, task_id, running)
     ctx.client("writer").store(task_id, "done")
     require_yielded(ctx, "JOIN-13", joined(running.operation()), [task_id], "exhausted")
@@ -443,7 +440,7 @@ def on_message_is_called_or_refused(ctx: Context) -> None:
     """What is given as `on_message` is called with every meta that is yielded, or refused at the call."""
     ids = _stored(ctx, ["SUCCESS", "FAILURE"])
     heard: list[Any] = []
-    found = join_in_process(ctx.client("joiner"), ids, list(ids), timeout=ENOUGH, on_message=heard.append)
+    found = join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE, on_message=heard.append)
     refused = found.refused and found.ended == "ImproperlyConfigured"
     ctx.history.note("suite", "on_message", {"calls": len(heard)})
     called = not found.refused and len(heard) >= len(found.items) == len(ids)

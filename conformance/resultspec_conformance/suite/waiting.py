@@ -11,6 +11,7 @@ from resultspec_conformance.context import Context
 from resultspec_conformance.strategies import results_for
 from resultspec_conformance.values import ExceptionData, Value, encode
 from resultspec_conformance.waits import (
+    AMPLE,
     begin_wait,
     ending,
     expected_outcome,
@@ -26,8 +27,6 @@ from resultspec_conformance.waits import (
 
 READY = sorted(STATES.sets["READY"])
 UNREADY = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "success", "Failure", "READY"]
-LONG = 3.0
-"""The timeout in seconds of a wait that is not expected to run out of it."""
 SHORT = 0.2
 """The same for a task that is ready before the wait: a waiter reads before it gives up, however late it is."""
 
@@ -93,7 +92,7 @@ def ready_during_the_wait(ctx: Context, there: str | None, state: str) -> None:
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     if there is not None:
         writer.store(task_id, _result(there, 1), there)
-    wait = begin_wait(ctx, waiter, task_id, LONG)
+    wait = begin_wait(ctx, waiter, task_id, AMPLE)
     in_progress(ctx, task_id, wait)
     if wait.ended:
         ctx.require("WAIT-1", False, got=ctx.describe(ending(wait.operation())), allowed="the wait goes on until then")
@@ -116,7 +115,7 @@ def unready_state_does_not_end_the_wait(ctx: Context, state: str) -> None:
 def unready_states_come_during_the_wait(ctx: Context, states: list[str]) -> None:
     """A wait sees one unready state after the other and goes on, until SUCCESS ends it."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
-    wait = begin_wait(ctx, waiter, task_id, LONG)
+    wait = begin_wait(ctx, waiter, task_id, AMPLE)
     in_progress(ctx, task_id, wait)
     for number, state in enumerate(states):
         writer.store(task_id, _result(state, number), state)

@@ -14,6 +14,7 @@ from resultspec_conformance.operation import Operation, Outcome
 from resultspec_conformance.python_route import error_kind
 from resultspec_conformance.values import Value
 from resultspec_conformance.waits import (
+    AMPLE,
     ATTEMPTS,
     Waiting,
     begin_wait,
@@ -243,7 +244,7 @@ def interrupted_wait_leaves_no_subscription(ctx: Context) -> None:
         seen.append(subscribed(ctx, task_id))
         raise _Interrupt
 
-    _wait_calling(ctx, client, interrupt, task_id=task_id, timeout=3.0)
+    _wait_calling(ctx, client, interrupt, task_id=task_id, timeout=AMPLE)
     _require_unsubscribed(ctx, task_id, any(seen))
 
 

@@ -18,7 +18,7 @@ from resultspec_conformance.strategies import (
 )
 from resultspec_conformance.suite.meta import any_result
 from resultspec_conformance.values import ExceptionData, Opaque, Value, same, show
-from resultspec_conformance.waits import begin_wait, in_progress, require_result
+from resultspec_conformance.waits import AMPLE, begin_wait, in_progress, require_result
 
 BOOM = ExceptionData("ValueError", "builtins", ("boom", 3))
 CHILD: Value = [["child", None], None]
@@ -418,7 +418,7 @@ def cleanup_leaves_waits_alone(ctx: Context, first: bool) -> None:
     task_id, client = ctx.new_id(), ctx.fresh_client("worker")
     if first:
         client.store(ctx.new_id(), 1)
-    wait = begin_wait(ctx, client, task_id, 8.0, interval=0.02)
+    wait = begin_wait(ctx, client, task_id, AMPLE, interval=0.02)
     in_progress(ctx, task_id, wait)
     for _ in range(2):
         _require_ok(ctx, "WORK-10", "process_cleanup", client.attempt("process_cleanup"))
