@@ -397,6 +397,21 @@ def _kind_and_text(error: BaseException) -> tuple[str, str]:
     return error_kind(error), f"{type(error).__name__}: {show_message(error)}"
 
 
+def _require_backend(made: object) -> None:
+    """Raise UsageError for what can be no backend, whatever it does when it is called."""
+    if isinstance(made, type):
+        found = f"the class {made.__name__}, and not an instance of it"
+    elif made is None:
+        found = "None; is there a `return` in it?"
+    elif not callable(getattr(made, "store_result", None)):
+        found = f"an object of type {type(made).__name__}, which has no method store_result"
+    else:
+        return
+    raise UsageError(
+        f"the factory returned {found}.\nIt is called as factory(app, **options) and has to return a backend."
+    )
+
+
 def show_message(error: BaseException) -> str:
     """Return the text of an exception, also of one whose ``__str__`` raises."""
     try:
@@ -426,7 +441,7 @@ class PythonSubject:
             backend = self.factory(app, **given)
         except SubjectError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refused = UsageError(
                 f"the factory raised {type(error).__name__}: {show_message(error)}\n"
                 "It is called as factory(app, **options) and has to return a backend; options are "
@@ -434,6 +449,7 @@ class PythonSubject:
             )
             refused.refusal = error_kind(error)
             raise refused from error
+        _require_backend(backend)
         return PythonConnection(backend, self.waits_return_meta, app)
 
     def close(self) -> None:

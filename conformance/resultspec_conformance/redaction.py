@@ -13,6 +13,9 @@ _IN_URL = re.compile(r"(?<=://)([^\s:/@]*):(?!\*\*@|PASSWORD@)([^\s/@]+|[^\s/]+(
 
 _SECRET_PARAMETERS = frozenset({"password", "passwd", "pwd", "secret", "token"})
 
+_IN_QUERY = re.compile(rf"(?<=[?&])({'|'.join(sorted(_SECRET_PARAMETERS))})=(?!\*\*)[^\s&#'\"<>]+")
+"""A password among the parameters of a URL."""
+
 KOMBU_HIDDEN = "**"
 
 SHORTEST = 4
@@ -43,7 +46,7 @@ def redact_text(text: str, secrets: frozenset[str] = frozenset()) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST:
             text = text.replace(secret, REDACTED)
-    return _IN_URL.sub(rf"\1:{REDACTED}@", text)
+    return _IN_QUERY.sub(rf"\1={REDACTED}", _IN_URL.sub(rf"\1:{REDACTED}@", text))
 
 
 def redact(document: Any, secrets: frozenset[str] = frozenset()) -> Any:

@@ -4,9 +4,10 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.probes import probe_for
@@ -18,6 +19,13 @@ ADAPTERS_GROUP = "resultspec.adapters"
 
 DEFAULT_FACTORY_CLASSES = ("core", "waiting")
 """What is claimed for a factory that says nothing of itself."""
+
+
+@runtime_checkable
+class _KnowsIds(Protocol):
+    """A probe that can remove what was stored under ids of the run."""
+
+    def forget_ids(self, mark: str) -> None: ...
 
 
 def _load_module(name: str) -> Any:
@@ -63,7 +71,10 @@ def load_factory(reference: str) -> Any:
     except AttributeError:
         raise UsageError(f"{module_name} has no {attribute}") from None
     if not callable(found):
-        raise UsageError(f"{reference} is a {type(found).__name__}; a factory is called as factory(app, **options)")
+        raise UsageError(
+            f"{reference} is no function but of type {type(found).__name__}; "
+            "a factory is called as factory(app, **options)"
+        )
     return found
 
 
@@ -79,10 +90,16 @@ def open_factory(target: Target) -> Subject:
         capabilities = Capabilities.from_json(document) if document else Capabilities(DEFAULT_FACTORY_CLASSES)
     except CapabilitiesError as error:
         raise UsageError(f"{target.text}: {error}") from error
-    probe = probe_for(capabilities.store, capabilities.prefix)
-    return PythonSubject(
-        factory, capabilities, probe, waits_return_meta=getattr(factory, "wait_returns", "value") == "meta"
+    subject = PythonSubject(
+        factory,
+        capabilities,
+        probe_for(capabilities.store, capabilities.prefix),
+        waits_return_meta=getattr(factory, "wait_returns", "value") == "meta",
     )
+    if isinstance(subject.probe, _KnowsIds):
+        # the factory is not told of the run, so nothing but the ids tells what is the run's own
+        subject.on_close = partial(subject.probe.forget_ids, f"-{target.run}-")
+    return subject
 
 
 def _open_program(target: Target) -> Subject:

@@ -114,7 +114,8 @@ WRONG = [
     (["check", "python:no_such_module:factory"], 2, "cannot import no_such_module"),
     (["check", "python:no_such_file.py:factory"], 2, "there is no file"),
     (["check", "python:json:no_such_factory"], 2, "json has no no_such_factory"),
-    (["check", "python:json:__name__"], 2, "a factory is called as factory(app, **options)"),
+    (["check", "python:json:__name__"], 2, "is no function but of type str; a factory is called as factory(app"),
+    (["check", "redis://localhost:1/0?password=hunter2-and-more"], 3, "?password=[redacted]"),
     (["check", "python:json"], 2, "names no factory"),
     (["check", "broken:success-overwriten"], 2, "success-overwritten"),
     (["check", "exec:no-such-program-here"], 3, "cannot-start"),
@@ -147,6 +148,43 @@ def test_a_factory_that_raises_is_answered_in_two_lines(command: Command, tmp_pa
     assert done.returncode == 2
     assert "the factory raised ValueError" in done.stderr
     assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("pass", "the factory returned None"),
+        ("return dict", "the class dict, and not an instance of it"),
+        ("return {}", "an object of type dict, which has no method store_result"),
+        ("raise SystemExit(0)", "the factory raised SystemExit"),
+    ],
+)
+def test_a_factory_without_a_backend_is_answered_before_anything_is_judged(
+    command: Command, tmp_path: Path, body: str, said: str
+) -> None:
+    """Nothing is blamed on a requirement for it."""
+    (tmp_path / "mine.py").write_text(f"def factory(app, **options):\n    {body}\n")
+    done = command("check", "python:mine:factory")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_a_factory_that_names_its_store_leaves_nothing_in_it(
+    command: Command, locked_redis: int, tmp_path: Path
+) -> None:
+    """What others have there stays, also where the names look alike."""
+    url = f"redis://:{PASSWORD}@localhost:{locked_redis}/3"
+    (tmp_path / "mine.py").write_text(
+        "from resultspec_adapters.redis import RedisBackend\n"
+        f"def factory(app, **options):\n    return RedisBackend(app, url={url!r}, **options)\n"
+        f"factory.capabilities = {{'spec': '0.1', 'classes': ['core', 'groups'], 'store': {url!r}}}\n"
+    )
+    with redis.Redis(port=locked_redis, password=PASSWORD, db=3) as client:
+        client.set("celery-task-meta-0a1b2c3da-7", "of another")
+        done = command("check", "python:mine:factory", "--examples", "3", "--select", "STATE-3", "--select", "GROUP-1")
+        assert done.returncode == 0, done
+        assert client.keys() == [b"celery-task-meta-0a1b2c3da-7"]
 
 
 @pytest.mark.parametrize("content", ["[[known]\n", '[[known]]\nrequirement = "STATE-99"\nreason = "x"\n', "\x00"])

@@ -26,6 +26,13 @@ def test_passwords_of_urls_are_found(text: str, found: set[str]) -> None:
     assert has_password(text) == bool(found)
 
 
+def test_a_password_among_parameters_is_hidden() -> None:
+    """Whoever knows no secrets hides it by its name; what follows it stays."""
+    text = redact_text("cannot reach redis://host/0?password=s3cret&db=1: refused")
+    assert text == f"cannot reach redis://host/0?password={REDACTED}&db=1: refused"
+    assert redact_text(text) == text
+
+
 def test_a_document_is_free_of_secrets_afterwards() -> None:
     """In texts, in names of members, in lists, in URLs, and by itself."""
     document = {

@@ -1,6 +1,7 @@
 """Backends that break chapter 12: how chords fail, what comes late, who dies, and what is left behind."""
 
 import itertools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -202,6 +203,25 @@ class NoLifetime(Correct):
     life_of_record = None
 
 
+@broken("CHORD-16", "bookkeeping-for-ever-as-results")
+class BookkeepingForEver(Correct):
+    """Keeps the bookkeeping of a chord for as long as results, also where these are kept for ever."""
+
+    def life_of_chord(self, record: Record) -> float | None:
+        """Return the life of a result."""
+        return None if math.isinf(self.link.life) else super().life_of_chord(record)
+
+
+@broken("CHORD-16", "mark-for-as-long-as-results")
+class MarkForAsLongAsResults(Correct):
+    """Knows that a chord is decided for as long as its results are kept, be it a minute."""
+
+    def life_of_chord(self, record: Record) -> float | None:
+        """Return the life of a result, unless that is longer."""
+        life = super().life_of_chord(record)
+        return min(life or 0.0, self.link.life) if record.get("done") else life
+
+
 @broken("CHORD-16", "mark-without-lifetime")
 class MarkWithoutLifetime(Correct):
     """Keeps the mark of a decision for ever."""
@@ -237,6 +257,15 @@ class ClaimForEver(Correct):
     def meet_claim(self, seconds: float) -> None:
         """Refuse."""
         raise Busy("another worker decides")
+
+
+@broken("CHORD-18", "claim-of-the-dead-is-waited-for")
+class ClaimWaitedFor(Correct):
+    """Waits for whoever has claimed a chord, alive or dead."""
+
+    def claim(self, record: Record, token: str, hint: int | None) -> Any:
+        """Leave a claim where it is."""
+        return 1.0 if record.get("claim") and not record.get("done") else super().claim(record, token, hint)
 
 
 @broken("CHORD-18", "every-call-has-an-id-of-its-own", also=["CHORD-1", "CHORD-10", "CHORD-11", "CHORD-12", "CHORD-14"])

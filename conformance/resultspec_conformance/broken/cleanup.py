@@ -153,7 +153,7 @@ class SecondStartedIsDated(ByCleanup):
         return meta["date_done"] is not None and self.age(meta) > self.life
 
 
-@broken("EXP-13", "cleanup-flushes-the-server", also=["EXP-6", "EXP-8", "EXP-11", "EXP-12", "EXP-14"])
+@broken("EXP-13", "cleanup-flushes-the-server", also=["EXP-17", "EXP-6", "EXP-8", "EXP-11", "EXP-12", "EXP-14"])
 class CleanupFlushes(Correct):
     """Removes everything on the server, whoever it belongs to."""
 

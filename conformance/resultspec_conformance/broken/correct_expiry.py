@@ -33,6 +33,11 @@ class WithExpiry(CorrectCore):
         self.zone = zoneinfo.ZoneInfo(timezone) if timezone else dt.UTC
         self.link.life = self.rounded(self.life_of(expires))
 
+    @property
+    def life_of_groups(self) -> float:
+        """The seconds for which a group is kept."""
+        return self.link.life
+
     # -- lives ---------------------------------------------------------------------------------
 
     def life_of(self, expires: Any) -> float:
@@ -84,6 +89,11 @@ class WithoutAutoexpire(WithExpiry):
     def __init__(self, *args: Any, expires: Any = 3600, **options: Any) -> None:
         super().__init__(*args, expires=expires, **options)
         self.life, self.link.life = self.link.life, math.inf
+
+    @property
+    def life_of_groups(self) -> float:
+        """The seconds for which a group is kept; its server ends it, since a group has no date."""
+        return self.life
 
     def cleanup(self) -> None:
         """Remove the tasks that are over."""

@@ -27,7 +27,9 @@ class WithWorkerCalls(CorrectCore):
 
     def mark_as_done(self, task_id: Any, result: Any, request: Any = None) -> None:
         """Store SUCCESS, unless nobody wants it."""
-        if not self.is_ignored(request):
+        if self.is_ignored(request):
+            self.task_ended(request, "SUCCESS", result)
+        else:
             self.mark(task_id, result, "SUCCESS", request=request)
 
     def mark_as_failure(self, task_id: Any, exc: Any, traceback: Any = None, request: Any = None) -> None:
@@ -45,6 +47,11 @@ class WithWorkerCalls(CorrectCore):
     def mark(self, task_id: Any, result: Any, state: str, traceback: Any = None, request: Any = None) -> None:
         """Store what a worker says."""
         self.store_result(task_id, result, state, traceback=traceback, request=request)
+        if state != "RETRY":
+            self.task_ended(request, state, result)
+
+    def task_ended(self, request: Any, state: str, result: Any) -> None:
+        """Do what follows from the end of a task: nothing, where there are no chords."""
 
     def is_ignored(self, request: Any) -> bool:
         """Whether nobody wants the value."""

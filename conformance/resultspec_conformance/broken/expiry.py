@@ -9,6 +9,7 @@ from resultspec import STATES
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct import Correct
 from resultspec_conformance.broken.correct_expiry import ImproperlyConfigured
+from resultspec_conformance.broken.server import GROUP_KEY_PREFIX, TASK_KEY_PREFIX
 
 # -- a life --------------------------------------------------------------------------------------
 
@@ -32,6 +33,34 @@ class FailuresEndEarly(Correct):
         if written and state == "FAILURE":
             self.link.expire(self.key(task_id), self.link.life / 2)
         return written
+
+
+@broken("EXP-1", "thousand-kept")
+class ThousandKept(Correct):
+    """Keeps the thousand tasks that were stored last; Celery's cache in memory keeps five thousand."""
+
+    def write(self, task_id: str, payload: bytes, state: str) -> bool:
+        """Write, and make room."""
+        written = super().write(task_id, payload, state)
+        server = self.link.server
+        with server.lock:
+            if len(server.data) > 1000:
+                server.remove(next(key for key in server.data if TASK_KEY_PREFIX in key))
+        return written
+
+
+@broken("EXP-1", "swept-when-nearly-over")
+class SweptWhenNearlyOver(Correct):
+    """Makes room at each store, beginning with what is going to be over soon."""
+
+    def write(self, task_id: str, payload: bytes, state: str) -> bool:
+        """Write, and sweep."""
+        server = self.link.server
+        with server.lock:
+            over = [key for key, end in server.ends.items() if end - server.now() < self.link.life / 20]
+            for key in over:
+                server.remove(key)
+        return super().write(task_id, payload, state)
 
 
 @broken("EXP-2", "nothing-ends")
@@ -417,3 +446,36 @@ class ExpireIgnoresNone(Correct):
         """Do nothing for None and 0."""
         if value:
             super().expire(key, value)
+
+
+# -- groups --------------------------------------------------------------------------------------
+
+
+@broken("EXP-17", "groups-for-ever")
+class GroupsForEver(Correct):
+    """Gives a life to tasks only."""
+
+    @property
+    def life_of_groups(self) -> float:
+        """Infinity."""
+        return math.inf
+
+
+@broken("EXP-17", "groups-for-half-a-life")
+class GroupsForHalfALife(Correct):
+    """Takes a group for something that is needed only for a while."""
+
+    @property
+    def life_of_groups(self) -> float:
+        """Less than it should be."""
+        return self.link.life / 2
+
+
+@broken("EXP-17", "cleanup-removes-groups-that-live")
+class CleanupRemovesGroupsThatLive(Correct):
+    """Empties the table of groups at each cleanup."""
+
+    def cleanup(self) -> None:
+        """Remove all groups."""
+        for key in self.link.keys(self.prefix + GROUP_KEY_PREFIX):
+            self.link.delete(key)

@@ -292,3 +292,12 @@ class ArgumentsHideResult(CorrectTables):
         for name in ("args", "kwargs", "stamps"):
             self.decoded(row[name])
         return super().read_told(row)
+
+
+@broken("VALUE-7", "row-without-a-status-stays")
+class RowWithoutStatusStays(CorrectTables):
+    """Compares the status in the database, where NULL is unlike nothing, not even SUCCESS."""
+
+    def row_stays(self, row: Row, arriving: str) -> bool:
+        """Keep a row of which the comparison says nothing."""
+        return row["status"] is None or super().row_stays(row, arriving)

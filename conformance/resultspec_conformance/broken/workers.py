@@ -27,7 +27,7 @@ class StartedWithPidAndHostOnly(Correct):
         self.mark(task_id, {name: meta[name] for name in ("pid", "hostname") if name in meta}, "STARTED")
 
 
-@broken("WORK-2", "done-without-its-request")
+@broken("WORK-2", "done-without-its-request", also=["WORK-13"])
 class DoneWithoutItsRequest(Correct):
     """Forgets the request of a task that returned."""
 
@@ -164,6 +164,53 @@ class UnencodableValueBecomesNull(Correct):
         except Exception:
             super().mark_as_done(task_id, None, request)
             raise
+
+
+@broken("WORK-13", "parts-left-to-somebody-else")
+class PartsLeftToSomebodyElse(Correct):
+    """Stores what a worker says, and expects that somebody else counts the parts of chords."""
+
+    def task_ended(self, request: Any, state: str, result: Any) -> None:
+        """Do nothing."""
+
+
+@broken("WORK-13", "revoked-part-is-not-counted")
+class RevokedPartIsNotCounted(Correct):
+    """Counts what a task has returned or raised, and not that it was called off."""
+
+    def task_ended(self, request: Any, state: str, result: Any) -> None:
+        """Look at the state."""
+        if state != "REVOKED":
+            super().task_ended(request, state, result)
+
+
+@broken("WORK-13", "retry-fails-the-chord")
+class RetryFailsTheChord(Correct):
+    """Counts a part that is going to run again as one that has failed."""
+
+    def mark_as_retry(self, task_id: Any, exc: Any, traceback: Any = None, request: Any = None) -> None:
+        """Store RETRY, and count a failure."""
+        super().mark_as_retry(task_id, exc, traceback, request)
+        self.task_ended(request, "FAILURE", exc)
+
+
+@broken("WORK-13", "part-counted-before-its-store")
+class PartCountedBeforeItsStore(Correct):
+    """Counts a part, and then stores its result, which may fail."""
+
+    def mark(self, task_id: Any, result: Any, state: str, traceback: Any = None, request: Any = None) -> None:
+        """Count first."""
+        if state in ("SUCCESS", "FAILURE", "REVOKED"):
+            self.task_ended(request, state, "lost" if state == "SUCCESS" and not self.fits(result) else result)
+        self.store_result(task_id, result, state, traceback=traceback, request=request)
+
+    def fits(self, result: Any) -> bool:
+        """Whether a value can be stored."""
+        try:
+            self.dump({"result": result})
+        except Exception:  # noqa: BLE001 - whatever a serializer raises
+            return False
+        return True
 
 
 @broken("WORK-7", "children-of-whatever-task-runs")

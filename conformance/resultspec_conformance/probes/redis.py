@@ -184,6 +184,11 @@ class RedisProbe:
             for key in self._client.scan_iter(match=_escaped(self.prefix) + "*", count=1000):
                 self._client.delete(key)
 
+    def forget_ids(self, mark: str) -> None:
+        """Remove every key with a mark in its name that only the ids of the run have."""
+        for key in self._client.scan_iter(match=f"*{_escaped(mark)}*", count=1000):
+            self._client.delete(key)
+
     def close(self) -> None:
         """Close the probe's connections."""
         self._client.close()

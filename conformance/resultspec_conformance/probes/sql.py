@@ -43,6 +43,10 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
     return probe(engine, prefix, redact_text(store))
 
 
+PING_ID: Final = "resultspec-ping"
+"""The task by whose row is seen that the database takes writes."""
+
+
 class SqlProbe:
     """A probe of the rows of tasks and of groups. ``shown`` is the database, without its password."""
 
@@ -163,7 +167,7 @@ class SqlProbe:
             connection.execute(sa.select(sa.literal(1)))
             there = self._table(connection) is not None
         if there:
-            self.put_row({"task_id": "resultspec-ping", "status": "STARTED", "result": b"null"})
+            self.put_row({"task_id": PING_ID, "status": "STARTED", "result": b"null"})
 
     def forget_run(self) -> None:
         """Remove the tables and sequences of the run, if it has a prefix."""
@@ -178,6 +182,17 @@ class SqlProbe:
                 if name.startswith(self.prefix):
                     sa.Sequence(name).drop(connection)
         self._reflected.clear()
+
+    def forget_ids(self, mark: str) -> None:
+        """Remove every row with a mark in its id that only the ids of the run have."""
+        with self._connected() as connection:
+            for name, key in ((self._name, "task_id"), (self._group_name, "taskset_id")):
+                table = self._table(connection, name)
+                if table is not None:
+                    connection.execute(sa.delete(table).where(table.c[key].contains(mark, autoescape=True)))
+            tasks = self._table(connection)
+            if tasks is not None:
+                connection.execute(sa.delete(tasks).where(tasks.c.task_id == PING_ID))
 
     def close(self) -> None:
         """Close the probe's connections."""

@@ -2,12 +2,15 @@
 
 import datetime as dt
 import math
+import time
+from functools import partial
 
 from resultspec import STATES
 from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Unobserved
-from resultspec_conformance.lives import Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.lives import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.operation import Outcome
 from resultspec_conformance.values import Value, show
 from resultspec_conformance.waits import AMPLE, begin_wait, ending, failure, in_progress, require_result, timed_out
 
@@ -41,6 +44,48 @@ def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -
     passage.let_end(*unseen)
     for entry in unseen:
         passage.require_over("EXP-2", reader, entry)
+
+
+FILL_SECONDS = 3.0
+"""Seconds for which a check stores other tasks at the most; on a slow store it sees less."""
+
+TOGETHER = 100
+
+
+def _fill(ctx: Context, client: Client, others: int) -> None:
+    """Store other tasks, a hundred to a line of the history."""
+    until = time.monotonic() + FILL_SECONDS
+
+    def store(names: list[str]) -> Outcome:
+        outcome = Outcome("ok")
+        for name in names:
+            if outcome.kind == "ok" and time.monotonic() < until:
+                args = {"task_id": name, "result": None, "state": "SUCCESS"}
+                outcome = client.connection.call("store_result", args)
+        return outcome
+
+    for first in range(0, others, TOGETHER):
+        if time.monotonic() > until:
+            return
+        mark = ctx.new_id("other")
+        names = [f"{mark}-{number}" for number in range(min(TOGETHER, others - first))]
+        told: dict[str, Value] = {"task_id": f"{names[0]} … {names[-1]}", "result": None, "state": "SUCCESS"}
+        operation = client.record("store_result", told, partial(store, names))
+        if operation.outcome is None or operation.outcome.kind != "ok":
+            raise Unobserved("other tasks cannot be stored")
+
+
+@check("EXP-1", cases=[{"others": others} for others in (20, 150, 1200, 5200)], needs=["time"])
+def others_end_no_life(ctx: Context, others: int) -> None:
+    """However many tasks are stored after it, a task is there, also when its life is nearly over."""
+    passage = passage_of(ctx)
+    life = LONG_LIFE if passage.way == "waiting" else passage.life
+    writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
+    entry = passage.store(writer, life)
+    if passage.way != "waiting":
+        passage.let_be(entry, 0.97)
+    _fill(ctx, writer, others)
+    passage.require_there("EXP-1", reader, entry, "what others store is no reason to end it")
 
 
 @check("EXP-5", cases=[{"states": UNREADY}], needs=["time"])
@@ -361,3 +406,51 @@ def expire_makes_no_entry(ctx: Context, life: Value) -> None:
     client.attempt("expire", task_id=task_id, life=life)
     found = client.meta(task_id)
     ctx.require("EXP-16", found["status"] == "PENDING", got=found, allowed="an unknown task")
+
+
+# -- groups --------------------------------------------------------------------------------------
+
+
+def _save(ctx: Context, passage: Passage, client: Client) -> Entry:
+    """Save a group of one member, whose life begins now."""
+    group_id = ctx.new_id("group")
+    saved = client.perform("save_group", group_id=group_id, result=[[group_id, None], [[[ctx.new_id(), None], None]]])
+    if saved.outcome is None or saved.outcome.kind != "ok":
+        raise Unobserved("the group was not saved")
+    return Entry(group_id, client, passage.life, "saved", saved, passage.passed)
+
+
+def _restored(passage: Passage, reader: Client, entry: Entry) -> tuple[bool, float, float]:
+    """Return whether a group is there, and its age in seconds then, at least and at most."""
+    read = reader.perform("restore_group", group_id=entry.task_id)
+    if read.outcome is None or read.outcome.kind != "ok":
+        raise Unobserved("the group cannot be read")
+    passed = passage.passed - entry.passed
+    saved, seen = entry.stored.end or entry.stored.start, read.end or read.start
+    really = 0.0 if passage.way == "clock" else read.start - saved
+    return read.outcome.value is not None, passed + really, passed + seen - entry.stored.start
+
+
+@check("EXP-17", needs=["time"], blame_hang="EXP-14")
+def group_lives_as_a_task(ctx: Context) -> None:
+    """A group is there until its life is over, whatever is cleaned up meanwhile, and then it was never saved."""
+    passage = passage_of(ctx)
+    if passage.way == "ageing":
+        # probes make tasks older
+        passage.way = "waiting"
+    writer, reader = _clients(ctx, passage)
+    seen, unseen = _save(ctx, passage, writer), _save(ctx, passage, writer)
+    for share in (0.0, 0.6):
+        passage.let_be(seen, share)
+        clean(writer)
+        there, _, age = _restored(passage, reader, seen)
+        if age >= seen.life - ctx.capabilities.time_resolution:
+            raise Unobserved("this machine was too slow to look before the life was over")
+        got = f"no group, {age:.3f} s after it was saved for {seen.life:g} s"
+        ctx.require("EXP-17", there, got=got, allowed="the group: its life is not over")
+    passage.let_end(unseen)
+    there, age, _ = _restored(passage, reader, unseen)
+    if age <= unseen.life + passage.slowness:
+        raise Unobserved("the life was not over yet")
+    got = f"the group, {age:g} s after it was saved for {unseen.life:g} s"
+    ctx.require("EXP-17", not there, got=got, allowed="null: its life is over")

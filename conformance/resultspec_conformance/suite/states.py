@@ -163,7 +163,7 @@ def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) ->
         elif step["do"] == "forget":
             client.forget(task_id)
             model.forget(task_id)
-        elif step["do"] == "reload":
+        elif step["do"] == "reload" and "cache" in ctx.capabilities.features:
             client.call("reload_task_result", task_id=task_id)
         # the last step is always followed by a read, or it would have been for nothing
         if step["do"] == "read" or number == len(program) - 1:

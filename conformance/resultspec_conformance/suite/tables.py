@@ -93,6 +93,18 @@ VALUES: tuple[Value, ...] = ({"a": [1, None, "é"]}, None, "text", 7, [], False)
 RESULTS: list[dict[str, Value]] = [{"state": "SUCCESS", "result": value} for value in VALUES]
 
 
+@check("VALUE-7", needs=["rows"], cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
+def row_without_a_status_is_replaced(ctx: Context, state: str) -> None:
+    """A row whose status is NULL is no meta, and is replaced by whatever is stored."""
+    client, task_id = json_client(ctx, "writer"), ctx.new_id()
+    # where there is no table yet, this makes one
+    client.store(ctx.new_id(), None)
+    ctx.rows.put_row({"task_id": task_id, "status": None, "result": b"1"})
+    client.store(task_id, any_result(state), state)
+    found = client.attempt("get_state", task_id=task_id)
+    ctx.require("VALUE-7", found.value == state, got=ctx.describe(found), allowed=state)
+
+
 @check("SQL-2", needs=["rows"], cases=[*RESULTS, {"state": "PROGRESS", "result": {"n": 1}}])
 def result_is_in_the_serializer(ctx: Context, state: str, result: Value) -> None:
     """With each of its serializers a client stores the bytes that the serializer makes of the result alone."""
