@@ -46,7 +46,7 @@ def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -
         passage.require_over("EXP-2", reader, entry)
 
 
-FILL_SECONDS = 3.0
+FILL_SECONDS = 2.0
 """Seconds for which a check stores other tasks at the most; on a slow store it sees less."""
 
 TOGETHER = 100
