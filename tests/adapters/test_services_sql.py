@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -34,6 +35,7 @@ VARIABLES = {"postgresql": postgresql_server.URL_VARIABLE, "mariadb": mariadb_se
 
 HOLD_A_SERVER = """
 import sys
+import tempfile
 from resultspec_adapters.services import {module}
 print({module}.{way}.start().url, flush=True)
 sys.stdin.read()
@@ -222,9 +224,11 @@ def test_a_port_that_is_taken_costs_an_attempt_only(way: Way) -> None:
         ("mariadb", ["mariadbd"], 'echo "mariadbd  Ver 9.9.9-MariaDB"'),
     ],
 )
-def test_a_binary_that_fails_shows_its_log(tmp_path_factory: Any, store: str, names: list[str], script: str) -> None:
+def test_a_binary_that_fails_shows_its_log(store: str, names: list[str], script: str) -> None:
     """The reason that is kept has the exit code and the last words of the program."""
-    directory = tmp_path_factory.getbasetemp().parent.parent / f"resultspec-test-{os.getpid()}-{store}"
+    directory = Path(tempfile.mkdtemp())
+    # the account that the server runs as goes in there
+    directory.chmod(0o755)
     (directory / "bin").mkdir(parents=True)
     (directory / "share" / "mysql").mkdir(parents=True)
     (directory / "share" / "mysql" / "mysql_system_tables.sql").touch()

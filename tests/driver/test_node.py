@@ -55,8 +55,7 @@ def test_driver_is_short() -> None:
 def test_driver_is_conformant_in_what_it_claims(driver: Path, redis_url: str) -> None:
     """Every check that applies to its claims passes, and none of its classes is not tested."""
     target = "exec:" + shlex.join(["node", str(driver), redis_url])
-    # most of the time is spent in waits that run out
-    report = run(target, Options(examples=5, seed=1, jobs=6))
+    report = run(target, Options(examples=5, seed=1))
     assert complaint(report["capabilities"], "capabilities") is None
     assert report["failures"] == []
     assert (report["verdict"], report["exit_code"]) == ("conformant", 0)
