@@ -131,7 +131,7 @@ class RedisBackend(KeyValueStoreBackend):
         self.server = Server(url, connection)
         self._clients = PerProcess(lambda: redis.Redis(connection_pool=self.server.pool()))
         self._lines = PerProcess(lambda: Lines(self.server))
-        self._chord_scripts = PerProcess(lambda: Scripts(self.client))
+        self._chord_scripts = PerProcess(lambda: Scripts(self._lines.get(), self.client))
         self._chord_store = RedisChordStore(
             self._run_chord_script,
             self._chord_keys,
@@ -251,7 +251,7 @@ class RedisBackend(KeyValueStoreBackend):
 
     def _run_chord_script(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
         def run() -> Any:
-            return self._chord_scripts.get().run(self.server, name, keys, arguments)
+            return self._chord_scripts.get().run(self.server, name, keys, arguments, repeat)
 
         return with_retries(run, self.retry_policy) if repeat else run()
 

@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from resultspec_adapters.redis_connection import Server
+from resultspec_adapters.redis_connection import Lines, Server
 from resultspec_reference.chords import Claim, Claimed, Part, Recorded
 from resultspec_reference.errors import DecodeError
 
@@ -200,18 +200,31 @@ class RedisChordStore:
 
 
 class Scripts:
-    """The scripts, as far as one client of a server is concerned."""
+    """The scripts, as far as one process is concerned: on lines, which may send a command twice, or by a client."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, lines: Lines, client: redis.Redis) -> None:
+        self._lines = lines
         self._scripts = {name: cast(Any, client).register_script(source) for name, source in SCRIPTS.items()}
 
-    def run(self, server: Server, name: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
-        """Run a script. Raises DecodeError for a bookkeeping that it does not know, OperationalError."""
+    def run(self, server: Server, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
+        """Run a script, which does no harm twice if ``repeat`` is true.
+
+        Raises DecodeError for a bookkeeping that it does not know, OperationalError.
+        """
         with server.errors():
             try:
+                if repeat:
+                    return self._asked(name, keys, arguments)
                 return self._scripts[name](keys=keys, args=arguments)
             except redis.ResponseError as error:
                 if "CHORDLAYOUT" in str(error) or "WRONGTYPE" in str(error):
                     group = keys[-1].decode(errors="replace")
                     raise DecodeError(f"unknown chord layout under {group}: {error}") from None
                 raise
+
+    def _asked(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
+        try:
+            return self._lines.ask("EVALSHA", self._scripts[name].sha, len(keys), *keys, *arguments)
+        except redis.exceptions.NoScriptError:
+            # the server keeps it from now on
+            return self._lines.ask("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)
