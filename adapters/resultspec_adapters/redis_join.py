@@ -1,7 +1,11 @@
 """A join's view of its keys in a Redis: one connection to read, and one that is subscribed to all channels.
 
 Channels are subscribed to many at a time, and so are keys read. What is in a message is not looked at: its channel says
-which key has changed. A key that holds something else than a string reads as absent, since ``MGET`` says no more.
+which key has changed.
+
+A key that holds something else than a string reads as absent, since ``MGET`` says no more; ``get`` tells of it. That
+is left so: nobody who keeps results puts such a thing there, and to ask ``TYPE`` of each key that is absent would make
+every pass of a join that waits for many as dear as two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
