@@ -15,6 +15,7 @@ pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip insta
 import sqlalchemy as sa
 
 from resultspec_adapters.sql import SqlBackend
+from resultspec_adapters.sql.direct import Direct
 from resultspec_reference import App
 from resultspec_reference.errors import DecodeError
 
@@ -64,7 +65,14 @@ def statements() -> Iterator[list[str]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         seen.append(statement)
 
-    with listening(sa.Engine, "before_cursor_execute", note):
+    run = Direct.run
+
+    def noted(direct: Direct, arguments: Any) -> Any:
+        seen.append(direct.text)
+        return run(direct, arguments)
+
+    with listening(sa.Engine, "before_cursor_execute", note), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Direct, "run", noted)
         yield seen
 
 

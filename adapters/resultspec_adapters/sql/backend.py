@@ -109,9 +109,15 @@ class SqlBackend(JoiningBackend):
 
         def put() -> None:
             known = self._prepared(task_id)
-            statement = known.store(self._kept_by(status), notify=is_ready(status))
+            arguments = known.arguments(row)
+            statement = known.store(self._kept_by(status), is_ready(status), frozenset(arguments))
+            direct = known.direct(statement)
+            if direct is not None:
+                with self.database.errors():
+                    direct.run(arguments)
+                return
             with self.database.connect() as connection:
-                connection.execute(statement, known.arguments(row))
+                connection.execute(statement, arguments)
                 if not known.layout.exact:
                     self._require_own(connection, known, task_id)
 
@@ -152,8 +158,14 @@ class SqlBackend(JoiningBackend):
 
     def _read_once(self, task_id: str) -> TaskMeta:
         known = self._prepared(task_id)
-        with self.database.connect() as connection:
-            return self._read_over(connection, known, task_id)
+        direct = known.direct(known.read)
+        if direct is None:
+            with self.database.connect() as connection:
+                return self._read_over(connection, known, task_id)
+        with naming(task_id):
+            with self._decoding():
+                rows = direct.run({"of_task": task_id})
+            return self._meta_of(task_id, _by_id([task_id], direct.columns, rows)[0])
 
     def _read_over(self, connection: sa.Connection, known: Statements, task_id: str) -> TaskMeta:
         with naming(task_id):
@@ -266,15 +278,21 @@ class SqlBackend(JoiningBackend):
         known = self._known()
         for task_id in task_ids:
             require_id(known.layout, "task id", task_id)
-        with self.database.connect() if given is None else nullcontext(given) as connection:
-            try:
-                with self._decoding():
-                    rows = connection.execute(known.read_many, {"of_tasks": task_ids}).mappings().all()
-            except DecodeError:
-                # one of the rows: which one, the database does not say
+        direct = known.direct(known.read_many) if given is None else None
+        try:
+            with self._decoding():
+                if direct is not None:
+                    return _by_id(task_ids, direct.columns, direct.run({"of_tasks": task_ids}))
+                with self._lent(given) as connection:
+                    found = connection.execute(known.read_many, {"of_tasks": task_ids})
+                    return _by_id(task_ids, tuple(found.keys()), found.all())
+        except DecodeError:
+            # one of the rows: which one, the database does not say
+            with self._lent(given) as connection:
                 return [self._found_alone(connection, known, task_id) for task_id in task_ids]
-        found = {row["task_id"]: dict(row) for row in rows}
-        return [found.get(task_id) for task_id in task_ids]
+
+    def _lent(self, given: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
+        return self.database.connect() if given is None else nullcontext(given)
 
     def _found_alone(self, connection: sa.Connection, known: Statements, task_id: str) -> Row | BackendError | None:
         try:
@@ -299,7 +317,8 @@ class SqlBackend(JoiningBackend):
         known = self.database.known.get()
         found: Statements | None = known.get(self.names)
         if found is None:
-            found = known.setdefault(self.names, Statements(prepare(self.database, self.names.tasks), self._dialect))
+            layout = prepare(self.database, self.names.tasks)
+            found = known.setdefault(self.names, Statements(layout, self._dialect, self.database))
         return found
 
     def _look_anew(self) -> None:
@@ -316,3 +335,12 @@ class SqlBackend(JoiningBackend):
         except TablesChanged:
             self._look_anew()
             raise
+
+
+def _by_id(task_ids: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the row of each task by the names of the columns that have a value, None for one without a row."""
+    key = columns.index("task_id")
+    found = {
+        row[key]: {name: value for name, value in zip(columns, row, strict=True) if value is not None} for row in rows
+    }
+    return [found.get(task_id) for task_id in task_ids]

@@ -142,6 +142,11 @@ class Database:
             raise ImproperlyConfigured(f"{self.shown}: {error}") from None
 
     @property
+    def is_psycopg(self) -> bool:
+        """Whether the driver is psycopg, on which every statement stands by itself."""
+        return self._url.drivername == "postgresql+psycopg" and "isolation_level" not in self._options
+
+    @property
     def engine(self) -> sa.Engine:
         """The engine of this process, with its pool of connections."""
         return self._engines.get().pooled

@@ -22,6 +22,9 @@ VALUES: Final = frozenset({"result", "children", "args", "kwargs", "stamps"})
 COLUMNS: Final = (*sorted(TEXTS | VALUES), "date_done", "retries")
 """All columns that are written, but for the number of the row."""
 
+TOLD: Final = frozenset({"name", "worker", "retries", "queue", "args", "kwargs", "stamps"})
+"""The columns of what is told of a call, which most rows have no need of."""
+
 LARGEST_INTEGER: Final = 2**31 - 1
 """What the column ``retries`` holds at most."""
 
@@ -36,7 +39,7 @@ def is_pickle(payload: bytes) -> bool:
 
 def text(name: str, value: str | None) -> str | None:
     """Return a text as a column takes it. Raises ValueError for NUL and lone surrogates."""
-    if value is not None and ("\x00" in value or not _is_unicode(value)):
+    if value is not None and ("\x00" in value or not (value.isascii() or _is_unicode(value))):
         raise ValueError(f"a {name} with NUL or lone surrogates cannot be stored in a table: {value!a}")
     return value
 
@@ -99,15 +102,17 @@ class RowCodec:
         Raises DecodeError for a result or children that cannot be decoded, ContentDisallowed for a pickle that
         is not accepted.
         """
-        status = row["status"]
+        status = row.get("status")
         found: TaskMeta = {"status": status, "task_id": row["task_id"]}
         found["result"] = self.value(row.get("result"))
         found["children"] = self.value(row.get("children"))
         found["traceback"] = row.get("traceback")
         # Celery dates unready rows too
         found["date_done"] = row.get("date_done") if isinstance(status, str) and is_ready(status) else None
-        found |= {name: row[name] for name in ("group_id", "parent_id") if row.get(name) is not None}
-        return {**self._more(row), **found}
+        for name in ("group_id", "parent_id"):
+            if row.get(name) is not None:
+                found[name] = row[name]
+        return found if TOLD.isdisjoint(row) else {**self._more(row), **found}
 
     def _more(self, row: Row) -> TaskMeta:
         """Return the extended members and the stamps of a row, without those that cannot be read."""

@@ -12,6 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from resultspec_adapters.sql.database import Database
+from resultspec_adapters.sql.direct import Direct
 from resultspec_adapters.sql.tables import Layout
 
 logger: Final = logging.getLogger(__name__)
@@ -31,49 +33,75 @@ def channel(table: str, task_id: str) -> str:
 class Statements:
     """The statements for one table, each of which is made once. ``dialect`` is a name of SQLAlchemy's."""
 
-    def __init__(self, layout: Layout, dialect: str) -> None:
+    def __init__(self, layout: Layout, dialect: str, database: Database | None = None) -> None:
         table, task_id = layout.table, sa.bindparam("of_task", type_=sa.String())
         self.layout = layout
         self.read: Final = sa.select(table).where(table.c.task_id == task_id)
-        task_ids = sa.bindparam("of_tasks", type_=sa.String(), expanding=True)
-        self.read_many: Final = sa.select(table).where(table.c.task_id.in_(task_ids))
+        self.read_many: Final = sa.select(table).where(_one_of(table.c.task_id, dialect))
         self.forget: Final = sa.delete(table).where(table.c.task_id == task_id)
+        self._database = database
         self._dialect = dialect
-        self._stores: dict[tuple[frozenset[str], bool], sa.Executable] = {}
+        self._columns = frozenset(table.c.keys())
+        self._stores: dict[tuple[frozenset[str], bool, frozenset[str]], sa.Executable] = {}
+        self._direct: dict[sa.Executable, Direct] = {}
+
+    def direct(self, statement: sa.Executable) -> Direct | None:
+        """Return the short way to run a statement over the pool, None where there is none."""
+        if self._database is None or not self._database.is_psycopg:
+            return None
+        found = self._direct.get(statement)
+        if found is None:
+            found = self._direct.setdefault(statement, Direct(self._database.engine, statement))
+        return found
 
     def forget_number(self, number: int) -> sa.Delete:
         """Return the statement that removes a row by its number."""
         table = self.layout.table
         return sa.delete(table).where(table.c.id == number)
 
-    def store(self, kept: frozenset[str], notify: bool) -> sa.Executable:
+    def store(self, kept: frozenset[str], notify: bool, given: frozenset[str]) -> sa.Executable:
         """Return the statement that stores a row, unless the one that is there is in a state that is kept.
 
-        It takes `arguments`. ``notify``: whether to tell who waits for the task, where the database can.
+        It takes `arguments`, whose names are ``given``. ``notify``: whether to tell who waits for the task, where the
+        database can.
         """
-        key = (kept, notify)
+        key = (kept, notify, given)
         if key not in self._stores:
-            self._stores[key] = _store(self.layout, self._dialect, kept, notify)
+            self._stores[key] = _store(self.layout, self._dialect, kept, notify, given)
         return self._stores[key]
 
     def arguments(self, row: Row) -> dict[str, Any]:
-        """Return the arguments of the statement that stores a row."""
-        table = self.layout.table
-        told = {"channel": channel(table.name, row["task_id"])} if self._dialect == "postgresql" else {}
-        return {**told, **{f"new_{name}": self._fitting(name, value) for name, value in row.items() if name in table.c}}
+        """Return the arguments of the statement that stores a row: what is null is in the statement itself."""
+        told = {}
+        if self._dialect == "postgresql":
+            told["channel"] = channel(self.layout.table.name, row["task_id"])
+        for name, value in row.items():
+            if value is not None and name in self._columns:
+                told[f"new_{name}"] = self._fitting(name, value)
+        return told
 
     def _fitting(self, name: str, value: Any) -> Any:
         """Return a value, or null for an extended member that is too long for its column (EXT-4)."""
         limit = self.layout.limits.get(name)
-        if limit is None or value is None or len(value) <= limit:
+        if limit is None or len(value) <= limit:
             return value
         logger.warning("%.200r is too long for column %s of table %s", value, name, self.layout.table.name)
         return None
 
 
-def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool) -> Any:
+def _one_of(column: sa.Column[Any], dialect: str) -> Any:
+    """Return the condition that a text is one of many: one argument where the database has lists, else one for each."""
+    if dialect == "postgresql":
+        return column == sa.any_(sa.bindparam("of_tasks", type_=postgresql.ARRAY(sa.String())))
+    return column.in_(sa.bindparam("of_tasks", type_=sa.String(), expanding=True))
+
+
+def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool, given: frozenset[str]) -> Any:
     names = [column.name for column in layout.table.c if column.name != "id"]
-    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=layout.table.c[name].type) for name in names}
+    values: dict[str, Any] = {
+        name: sa.bindparam(f"new_{name}", type_=layout.table.c[name].type) if f"new_{name}" in given else sa.null()
+        for name in names
+    }
     if layout.number is not None:
         values["id"] = layout.number.next_value()
     if dialect == "mysql":
@@ -81,15 +109,18 @@ def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool) -> 
     if dialect == "sqlite":
         return _on_conflict(sqlite.insert(layout.table).values(values), layout.table, names, kept)
     stored = _on_conflict(postgresql.insert(layout.table).values(values), layout.table, names, kept)
+    stored = stored.returning(sa.literal_column("1").label("done"))
     if not notify:
         return stored
-    done = stored.returning(sa.literal_column("1").label("done")).cte("stored")
+    done = stored.cte("stored")
     told = sa.func.pg_notify(sa.bindparam("channel", type_=sa.String()), sa.literal_column("''"))
     return sa.select(told).select_from(done)
 
 
 def _on_conflict(insert: Any, table: sa.Table, names: list[str], kept: frozenset[str]) -> Any:
-    replaced = sa.or_(table.c.status.is_(None), table.c.status.not_in(sorted(kept))) if kept else None
+    # the states are a part of the statement, which SQLAlchemy would else make anew for each store
+    states: list[Any] = [sa.literal_column(f"'{name}'") for name in sorted(kept)]
+    replaced = sa.or_(table.c.status.is_(None), table.c.status.not_in(states)) if kept else None
     return insert.on_conflict_do_update(
         index_elements=[table.c.task_id],
         set_={name: insert.excluded[name] for name in names if name != "task_id"},
