@@ -1,8 +1,10 @@
 """What takes part in a benchmark, and what can be measured of it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from resultspec_reference.app import App
 
 
 class Client(Protocol):
@@ -22,6 +24,14 @@ class Client(Protocol):
 
     def wait(self, task_id: str, timeout: float) -> object:
         """Wait until a task is ready, at most ``timeout`` seconds. Raises where it does not become ready."""
+        ...
+
+    def begin_chord(self, group_id: str, size: int) -> None:
+        """Prepare a chord of so many parts."""
+        ...
+
+    def part_returned(self, group_id: str, index: int, size: int) -> None:
+        """Deliver one part of a chord; the last one calls the body."""
         ...
 
     def close(self) -> None:
@@ -47,13 +57,55 @@ class Store:
     """A store and its contenders. The first is the yardstick: the least that anybody has to do.
 
     ``server``: the bare name by which a throw-away server is started. ``subscribers(url, task_id)`` returns how many
-    clients wait for a task, so that a store is not measured before its waiter is there.
+    clients wait for a task, so that a store is not measured before its waiter is there. ``pace``: the part of the
+    configured number of calls and rounds that is measured here, where one of the contenders is slow. ``chords``:
+    whether they are measured.
     """
 
     server: str
     contenders: tuple[Contender, ...]
     subscribers: Callable[[str], Callable[[str], int]]
+    pace: float = 1.0
+    chords: bool = True
 
 
 RESULT: Any = {"total": 1234.5, "items": ["one", "two", "three"], "ok": True}
 """What a task of a benchmark returns: small, as most results are."""
+
+BODY: Any = {
+    "task": "body",
+    "args": (),
+    "kwargs": {},
+    "options": {},
+    "subtask_type": None,
+    "immutable": False,
+    "chord_size": None,
+}
+"""What a chord of a benchmark calls: nobody executes it."""
+
+
+class CallingApp(App):
+    """An app for whose tasks there is no worker."""
+
+    def signature(self, varies: Mapping[str, Any]) -> "CallingApp":  # noqa: ARG002 - whatever is called is dropped
+        """Return what can be sent."""
+        return self
+
+    def apply_async(self, args: tuple[Any, ...]) -> None:
+        """Send it to nobody."""
+
+
+@dataclass
+class Part:
+    """The request of a part of a chord, as far as a backend looks at it."""
+
+    group: str
+    id: str
+    group_index: int
+    chord: Mapping[str, Any] = field(default_factory=lambda: dict(BODY))
+    chord_size: int | None = None
+
+    @classmethod
+    def of(cls, group_id: str, index: int) -> "Part":
+        """Return the request of the part with an index."""
+        return cls(group_id, f"{group_id}-{index}", index, {**BODY, "options": {"task_id": f"{group_id}-body"}})

@@ -1,12 +1,17 @@
 """What is measured: each measure prepares outside of the clock, and returns the seconds of its calls."""
 
+import functools
+import statistics
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from benchmarks.contender import Client
+
+T = TypeVar("T")
 
 WAIT_SECONDS = 10.0
 
@@ -24,10 +29,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured. ``run(table, calls)`` returns the seconds of one call, on average or in the median.
+    """One thing that is measured. ``run(table, calls)`` returns the seconds of the median call.
 
     ``goal``: the least ratio of the yardstick's time to that of ours, or 0. ``limit``: the most seconds that ours may
-    take, or 0. ``share``: the part of the configured number of calls that makes a round.
+    take, or 0. ``share``: the part of the configured number of calls that makes a turn. ``every``: it is measured in
+    each round of so many. ``parts``: those of the chord, where one is measured.
     """
 
     name: str
@@ -35,17 +41,27 @@ class Measure:
     goal: float = 0.0
     limit: float = 0.0
     share: float = 1.0
+    every: int = 1
+    parts: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The name, which is the same for chords of all sizes."""
+        return "chord" if self.parts else self.name
 
 
 def _ids(count: int) -> list[str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-def _timed(action: Callable[[str], object], task_ids: Sequence[str]) -> float:
-    began = time.perf_counter()
-    for task_id in task_ids:
-        action(task_id)
-    return (time.perf_counter() - began) / len(task_ids)
+def _timed(action: Callable[[T], object], given: Iterable[T]) -> float:
+    """Return the seconds of the median call: what else the machine does meets few of them, and those much."""
+    took = []
+    for one in given:
+        began = time.perf_counter()
+        action(one)
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
 
 
 def first_store(table: Table, calls: int) -> float:
@@ -61,34 +77,32 @@ def overwrite(table: Table, calls: int) -> float:
     return _timed(lambda task_id: table.writer.store(task_id, "SUCCESS"), task_ids)
 
 
-def get(table: Table, calls: int) -> float:
-    """The entry of a SUCCESS."""
-    task_ids = _ids(calls)
-    for task_id in task_ids:
-        table.writer.store(task_id, "SUCCESS")
-    return _timed(table.writer.get, task_ids)
-
-
-MANY = 1000
-
-
-def get_many(table: Table, calls: int) -> float:
-    """The entries of a thousand tasks that are ready, at once."""
-    while len(table.kept) < MANY:
-        (task_id,) = _ids(1)
+def _kept(table: Table, count: int) -> list[str]:
+    for task_id in _ids(count - len(table.kept)):
         table.writer.store(task_id, "SUCCESS")
         table.kept.append(task_id)
-    began = time.perf_counter()
-    for _ in range(calls):
-        if table.writer.get_many(table.kept) != MANY:
+    return table.kept[:count]
+
+
+def get(table: Table, calls: int) -> float:
+    """The entry of a SUCCESS."""
+    return _timed(table.writer.get, _kept(table, calls))
+
+
+def get_many(table: Table, calls: int, *, many: int) -> float:
+    """The entries of many tasks that are ready, at once."""
+    task_ids = _kept(table, many)
+
+    def join(_: int) -> None:
+        if table.writer.get_many(task_ids) != many:
             raise RuntimeError("some of the entries were not there")
-    return (time.perf_counter() - began) / calls
+
+    return _timed(join, range(calls))
 
 
 def wake_up(table: Table, calls: int) -> float:
-    """From the moment at which a result is given to the store until a waiter in another thread has it: the median."""
-    took = sorted(_one_wake_up(table, task_id) for task_id in _ids(calls))
-    return took[len(took) // 2]
+    """From the moment at which a result is given to the store until a waiter in another thread has it."""
+    return statistics.median(_one_wake_up(table, task_id) for task_id in _ids(calls))
 
 
 def _one_wake_up(table: Table, task_id: str) -> float:
@@ -112,10 +126,36 @@ def _one_wake_up(table: Table, task_id: str) -> float:
     return ended[0] - began
 
 
-MEASURES = (
-    Measure("first store", first_store, goal=0.8),
-    Measure("overwrite", overwrite),
-    Measure("get", get, goal=0.8),
-    Measure("get_many", get_many, goal=0.8, share=0.02),
-    Measure("wake-up", wake_up, limit=0.005, share=0.1),
-)
+def chord(table: Table, calls: int, *, parts: int) -> float:  # noqa: ARG001 - a chord is as long as it is
+    """One part of a chord: all of them are delivered one after the other, and the last one calls the body."""
+    (group_id,) = _ids(1)
+    table.writer.begin_chord(group_id, parts)
+    return _timed(lambda index: table.writer.part_returned(group_id, index, parts), range(parts))
+
+
+GROWTH = 1.2
+"""The most that a part of the largest chord may cost, as a multiple of that of the smallest."""
+
+
+KINDS = ("first store", "overwrite", "get", "get_many", "wake-up", "chord")
+
+
+def measures(sizes: Sequence[int], many: int = 1000) -> list[Measure]:
+    """Return all measures: ``many`` is how many a join reads; ``sizes`` are the parts of chords.
+
+    Long chords are measured in fewer rounds.
+    """
+    always = (
+        Measure("first store", first_store, goal=0.8),
+        Measure("overwrite", overwrite),
+        Measure("get", get, goal=0.8),
+        Measure("get_many", functools.partial(get_many, many=many), goal=0.8, share=0.02),
+        Measure("wake-up", wake_up, limit=0.005, share=0.1),
+    )
+    chords = [
+        Measure(
+            f"chord {parts:,}", functools.partial(chord, parts=parts), 0.5, every=max(1, parts // 1000), parts=parts
+        )
+        for parts in sorted(sizes)
+    ]
+    return [*always, *chords]

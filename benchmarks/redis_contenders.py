@@ -8,9 +8,8 @@ import redis
 from celery import Celery
 from celery.result import AsyncResult
 
-from benchmarks.contender import RESULT, Contender, Store
+from benchmarks.contender import RESULT, CallingApp, Contender, Part, Store
 from resultspec_adapters.redis import RedisBackend
-from resultspec_reference.app import App
 
 LIFE_MS = 24 * 3600 * 1000
 """Milliseconds that entries live: the default of all contenders."""
@@ -61,6 +60,13 @@ class Bare:
                 raise TimeoutError(task_id)
             return json.loads(message["data"])
 
+    def begin_chord(self, group_id: str, size: int) -> None:
+        """Do nothing."""
+
+    def part_returned(self, group_id: str, index: int, size: int) -> None:  # noqa: ARG002 - nobody looks at the size
+        """SADD: one round trip."""
+        self._redis.sadd(f"celery-taskset-meta-{group_id}.d", f"{group_id}-{index}")
+
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
@@ -78,7 +84,7 @@ class Ours:
     """The Redis adapter of this project, as a user has it, but for the client's cache."""
 
     def __init__(self, url: str) -> None:
-        self._backend = RedisBackend(App(), url=url, max_cached_results=-1)
+        self._backend = RedisBackend(CallingApp(), url=url, max_cached_results=-1)
 
     def store(self, task_id: str, state: str) -> None:
         """Store by ``store_result``."""
@@ -96,6 +102,14 @@ class Ours:
         """Wait by ``wait_for``."""
         return self._backend.wait_for(task_id, timeout=timeout)
 
+    def begin_chord(self, group_id: str, size: int) -> None:
+        """Say how many parts it has."""
+        self._backend.set_chord_size(group_id, size)
+
+    def part_returned(self, group_id: str, index: int, size: int) -> None:  # noqa: ARG002 - the store has the size
+        """Count by ``on_chord_part_return``."""
+        self._backend.on_chord_part_return(Part.of(group_id, index), "SUCCESS", RESULT)
+
     def close(self) -> None:
         """Close the connections."""
         self._backend.close()
@@ -105,7 +119,7 @@ class Celerys:
     """The Redis backend that Celery ships, in a real app, but for the client's cache."""
 
     def __init__(self, url: str) -> None:
-        self._app: Any = Celery(backend=url, set_as_current=False)
+        self._app: Any = Celery(backend=url, broker="memory://", set_as_current=False)
         self._app.conf.result_cache_max = -1
 
     def store(self, task_id: str, state: str) -> None:
@@ -123,6 +137,14 @@ class Celerys:
     def wait(self, task_id: str, timeout: float) -> object:
         """Wait by ``AsyncResult.get``, which subscribes."""
         return AsyncResult(task_id, app=self._app).get(timeout=timeout)
+
+    def begin_chord(self, group_id: str, size: int) -> None:
+        """Say how many parts it has."""
+        self._app.backend.set_chord_size(group_id, size)
+
+    def part_returned(self, group_id: str, index: int, size: int) -> None:  # noqa: ARG002 - the store has the size
+        """Count by ``on_chord_part_return``."""
+        self._app.backend.on_chord_part_return(Part.of(group_id, index), "SUCCESS", RESULT)
 
     def close(self) -> None:
         """Close the connections."""
@@ -144,7 +166,7 @@ STORE = Store(
     "redis",
     (
         Contender("bare client", Bare, "#9aa0a6"),
-        Contender("SET alone", Silent, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up"})),
+        Contender("SET alone", Silent, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up", "chord"})),
         Contender("resultspec", Ours, "#1a73e8"),
         Contender("Celery", Celerys, "#37a34a"),
     ),

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.contender import Contender, Store
-from benchmarks.measures import Measure, Table
+from benchmarks.measures import GROWTH, Measure, Table
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
 """Seconds of a call in each round, by measure and contender."""
@@ -17,8 +17,8 @@ class Line:
     """One line of the table: what a contender needs for one thing.
 
     ``seconds``: the median of the rounds. ``ratio``: that of the yardstick's time to this one's in the same round, so
-    1 is as fast and 0.5 half as fast. ``low`` and ``high``: the quartiles of the ratio. ``missed``: the goal, in
-    words, if there is one and it was not reached.
+    1 is as fast and 0.5 half as fast. ``low`` and ``high``: the quartiles of the ratio. ``goal``: the goal in words, or
+    nothing; ``met``: whether it was reached.
     """
 
     measure: str
@@ -27,7 +27,20 @@ class Line:
     ratio: float
     low: float
     high: float
-    missed: str = ""
+    goal: str = ""
+    met: bool = True
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How much dearer a part of a large chord is than one of a small chord, for one contender: the median ratio."""
+
+    contender: str
+    small: str
+    large: str
+    ratio: float
+    goal: str = ""
+    met: bool = True
 
 
 @contextmanager
@@ -48,7 +61,7 @@ def _turned(contenders: Sequence[Contender], by: int) -> list[Contender]:
 
 
 def _able(store: Store, one: Measure) -> list[Contender]:
-    return [contender for contender in store.contenders if one.name not in contender.lacks]
+    return [contender for contender in store.contenders if one.kind not in contender.lacks]
 
 
 def measure(
@@ -64,12 +77,13 @@ def measure(
     samples: dict[str, dict[str, list[float]]] = {
         one.name: {contender.name: [] for contender in _able(store, one)} for one in measures
     }
+    rounds, calls = max(2, round(rounds * store.pace)), max(1, round(calls * store.pace))
     with _seated(store, url) as tables:
         for number in range(-1, rounds):
-            for one in measures:
+            # the first round opens connections and loads scripts; whoever is measured seldom has had that from others
+            for one in (one for one in measures if number % one.every == 0 or (number < 0 and one.every == 1)):
                 for contender in _turned(_able(store, one), number):
                     took = one.run(tables[contender.name], max(1, round(calls * one.share)))
-                    # the first round opens connections and loads scripts
                     if number >= 0:
                         samples[one.name][contender.name].append(took)
             progress(number + 1)
@@ -86,8 +100,25 @@ def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged
             ratios = [base / own for base, own in zip(samples[one.name][yardstick], mine, strict=True)]
             low, ratio, high = quartiles(ratios)
             seconds = statistics.median(mine)
-            missed = missed_goal(one, ratio, seconds) if contender.name == judged else ""
-            found.append(Line(one.name, contender.name, seconds, ratio, low, high, missed))
+            goal, met = reached(one, ratio, seconds) if contender.name == judged else ("", True)
+            found.append(Line(one.name, contender.name, seconds, ratio, low, high, goal, met))
+    return found
+
+
+def growths(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Growth]:
+    """Return how much dearer a part of the largest chord is than one of the smallest, in the same rounds."""
+    chords = sorted((one for one in measures if one.parts), key=lambda one: one.parts)
+    if len(chords) < 2:
+        return []
+    small, large = chords[0], chords[-1]
+    found = []
+    for contender in _able(store, large):
+        cheap, dear = samples[small.name][contender.name], samples[large.name][contender.name]
+        ratios = [own / cheap[index * large.every // small.every] for index, own in enumerate(dear)]
+        ratio = statistics.median(ratios)
+        mine = contender.name == judged
+        goal = f"at most {GROWTH:g}" if mine else ""
+        found.append(Growth(contender.name, small.name, large.name, ratio, goal, not mine or ratio <= GROWTH))
     return found
 
 
@@ -99,10 +130,10 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def missed_goal(one: Measure, ratio: float, seconds: float) -> str:
-    """Return the goal that was missed, in words, or nothing."""
-    if one.goal and ratio < one.goal:
-        return f"below {one.goal:g} of the bare client"
-    if one.limit and seconds > one.limit:
-        return f"above {one.limit * 1000:g} ms"
-    return ""
+def reached(one: Measure, ratio: float, seconds: float) -> tuple[str, bool]:
+    """Return the goal of a measure in words, empty if it has none, and whether it was reached."""
+    if one.goal:
+        return f"at least {one.goal:g}", ratio >= one.goal
+    if one.limit:
+        return f"at most {one.limit * 1000:g} ms", seconds <= one.limit
+    return "", True
