@@ -1,6 +1,7 @@
 """The command: exit codes, answers to wrong use that name the cure, and files that are written."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -317,3 +318,20 @@ def test_the_plugin_is_cheap_for_those_who_do_not_use_it() -> None:
     code = f"import sys, resultspec_conformance.plugin; print([name for name in {heavy} if name in sys.modules])"
     without_pytest_plugins = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert without_pytest_plugins.stdout.strip() == "[]"
+
+
+def _lasting(output: str) -> str:
+    """Return what is told of a failure without what differs from run to run: times, ids, counts and the token."""
+    for varies in (r"\d+\.\d+ m?s", r"[0-9a-f]{9}-\d+", r"(?<=resultspec replay )\S+", r"\d+ calls", r"\d+%"):
+        output = re.sub(varies, "*", output)
+    return re.sub(r"\s+", " ", output)
+
+
+def test_the_failure_in_the_readme_is_what_is_told_today(command: Command) -> None:
+    """Newcomers see there what they will see."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```console\n\$ resultspec (.+?)\n(.+?)```", text, re.DOTALL)
+    assert shown is not None
+    found = command(*shown[1].split())
+    assert found.returncode == 1
+    assert _lasting(found.stdout) == _lasting(shown[2])
