@@ -16,7 +16,14 @@ from hypothesis.strategies import SearchStrategy
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.capabilities import Capabilities
-from resultspec_conformance.subject import CuttingProbe, Probe, RowProbe, WireProbe
+from resultspec_conformance.subject import (
+    BookkeepingProbe,
+    CuttingProbe,
+    Probe,
+    RowProbe,
+    TrafficProbe,
+    WireProbe,
+)
 from resultspec_conformance.values import Value
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -122,6 +129,8 @@ def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bo
         "wire": isinstance(probe, WireProbe),
         "rows": isinstance(probe, RowProbe),
         "cut": isinstance(probe, CuttingProbe),
+        "bookkeeping": isinstance(probe, BookkeepingProbe),
+        "traffic": isinstance(probe, TrafficProbe),
         "in-process": in_process,
         "time": time,
     }

@@ -252,15 +252,26 @@ def clock_of(subject: "Subject") -> Clock | None:
 
 
 @runtime_checkable
-class BookkeepingProbe(Protocol):
-    """A probe that sees how long a key lives, and what goes back and forth between the store and its clients."""
+class BookkeepingProbe(Probe, Protocol):
+    """A probe that sees what is kept for a chord."""
 
-    def lifetime(self, key: str) -> float | None:
-        """Return the seconds that a key will live: infinity for ever, None for no such key."""
+    def bookkeeping(self, group_id: str) -> Mapping[str, float]:
+        """Return what is kept for a chord, by the names of keys or rows, and the seconds that each of them will live.
+
+        Infinity is for ever. Raises Unobserved where it cannot tell what is kept.
+        """
         ...
 
+
+@runtime_checkable
+class TrafficProbe(Probe, Protocol):
+    """A probe that sees what goes back and forth between the store and its clients."""
+
     def traffic(self) -> int:
-        """Return the bytes that the store has received and sent since it was started, about those of others too."""
+        """Return the bytes that went back and forth so far, in which those of others may be.
+
+        0 where the probe sees nothing of the subject's clients.
+        """
         ...
 
 

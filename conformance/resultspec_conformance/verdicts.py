@@ -18,7 +18,7 @@ Verdict = Literal["passed", "violated", "not applicable", "not observable", "not
 ClassVerdictName = Literal["conformant", "violated", "not tested"]
 RunVerdict = Literal["conformant", "violated", "failed", "inconclusive"]
 
-VIEWS = frozenset({"probe", "payload", "wire", "rows", "cut", "in-process", "time"})
+VIEWS = frozenset({"probe", "payload", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "time"})
 """What the suite may have beside a subject's own operations in order to see more of it."""
 
 EXIT_CODES: Mapping[RunVerdict, int] = {"conformant": 0, "violated": 1, "failed": 3, "inconclusive": 4}

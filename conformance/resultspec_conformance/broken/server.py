@@ -309,10 +309,11 @@ class ServerProbe:
         with self.server.lock:
             return frozenset(self.server.data)
 
-    def lifetime(self, key: str) -> float | None:
-        """Return the seconds that a key will live."""
+    def bookkeeping(self, group_id: str) -> dict[str, float]:
+        """Return the keys with the id of a group in their names, and the seconds that each will live."""
         with self.server.lock:
-            return None if self.server.find(key) is None else self.server.ends.get(key, math.inf) - self.server.now()
+            kept = [key for key in self.server.data if group_id in key and self.server.find(key) is not None]
+            return {key: self.server.ends.get(key, math.inf) - self.server.now() for key in kept}
 
     def traffic(self) -> int:
         """Return the bytes that went for records."""

@@ -134,10 +134,10 @@ class RedisProbe:
         """Return all keys of the database."""
         return frozenset(key.decode("utf-8", "replace") for key in self._client.scan_iter(count=1000))
 
-    def lifetime(self, key: str) -> float | None:
-        """Return the seconds that a key will live: infinity for ever, None for no such key."""
-        left = self._client.pttl(key)
-        return {-2: None, -1: math.inf}.get(left, left / 1000)
+    def bookkeeping(self, group_id: str) -> dict[str, float]:
+        """Return the keys with the id of a group in their names, and the seconds that each will live."""
+        lives = {key: self._client.pttl(key) for key in self.keys() if group_id in key}
+        return {key: math.inf if left == -1 else left / 1000 for key, left in lives.items() if left != -2}
 
     def traffic(self) -> int:
         """Return the bytes that the server has received and sent, but for what the probe's own question took."""

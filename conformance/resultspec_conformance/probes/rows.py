@@ -16,6 +16,8 @@ from resultspec_conformance.values import Value, decode, encode, show
 
 TASK_TABLE: Final = "celery_taskmeta"
 GROUP_TABLE: Final = "celery_tasksetmeta"
+CHORD_TABLE: Final = "resultspec_chords"
+PART_TABLE: Final = "resultspec_chord_parts"
 
 FRAME: Final = b"\xc1row"
 """What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""

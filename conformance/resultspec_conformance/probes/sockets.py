@@ -1,15 +1,43 @@
-"""The local TCP ports of this process and its descendants, by which a server's list of clients tells whose they are."""
+"""What the system tells of our TCP connections: ports, by which a server tells whose they are, and their traffic."""
 
 import os
 import re
+import socket
+import struct
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 _ESTABLISHED = re.compile(rb"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 01 (?:\S+ +){5}(\d+) ", re.MULTILINE)
 """A line of /proc/net/tcp: the local port in hexadecimal, and the inode of the socket."""
+
+
+_COUNTED = struct.Struct("=120xQQ")
+"""In Linux' `tcp_info`, the bytes that were sent and acknowledged, and those that were received."""
+
+
+def traffic_with(port: int) -> int:
+    """Return the bytes that this process has sent to a port, of whatever host, and received from it.
+
+    Those of the connections that are open now; 0 where the system does not tell.
+    """
+    return sum(map(sum, _counted(port))) if sys.platform == "linux" else 0
+
+
+def _counted(port: int) -> Iterable[tuple[int, ...]]:
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{number}").startswith("socket:["):
+                continue
+            copy = socket.fromfd(int(number), socket.AF_INET, socket.SOCK_STREAM)
+        except OSError:
+            continue  # closed meanwhile
+        with copy, suppress(OSError, struct.error):
+            if copy.getpeername()[1:2] == (port,):
+                yield _COUNTED.unpack(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTED.size))
 
 
 def local_ports() -> frozenset[int]:

@@ -11,8 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from resultspec_conformance.context import Unobserved
-from resultspec_conformance.probes.rows import GROUP_TABLE, TASK_TABLE, group_cell_of, payload_of, row_of
-from resultspec_conformance.probes.sockets import local_ports
+from resultspec_conformance.probes.rows import (
+    CHORD_TABLE,
+    GROUP_TABLE,
+    PART_TABLE,
+    TASK_TABLE,
+    group_cell_of,
+    payload_of,
+    row_of,
+)
+from resultspec_conformance.probes.sockets import local_ports, traffic_with
 from resultspec_conformance.redaction import redact_text
 from resultspec_conformance.subject import SubjectError
 from resultspec_conformance.values import Value
@@ -22,6 +30,14 @@ _DRIVERS: Final = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+
+
+_NOW: Final = {
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+    "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
+    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) / 1000000",
+}
+"""How a database tells the seconds since 1970."""
 
 
 def open_probe(store: str, prefix: str) -> "SqlProbe":
@@ -48,7 +64,7 @@ PING_ID: Final = "resultspec-ping"
 
 
 class SqlProbe:
-    """A probe of the rows of tasks and of groups. ``shown`` is the database, without its password."""
+    """A probe of the rows of tasks, of groups and of chords. ``shown`` is the database, without its password."""
 
     def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
         self.prefix = prefix
@@ -161,6 +177,22 @@ class SqlProbe:
             connection.execute(sa.delete(table).where(table.c.taskset_id == group_id))
             connection.execute(sa.insert(table), [{**_number(table), "taskset_id": group_id, "result": cell}])
 
+    def bookkeeping(self, group_id: str) -> dict[str, float]:
+        """Return the rows that are kept for a chord, and the seconds that each will live, by the database's own clock.
+
+        A part lives as long as its chord, and for ever without one. Raises Unobserved if there is no table of chords.
+        """
+        with self._connected() as connection:
+            chords, parts = (self._table(connection, self.prefix + name) for name in (CHORD_TABLE, PART_TABLE))
+            if chords is None or parts is None:
+                raise Unobserved(f"there are no tables {self.prefix}{CHORD_TABLE} and {self.prefix}{PART_TABLE}")
+            now = float(connection.execute(sa.text(_NOW[connection.dialect.name])).scalar_one())
+            ends = connection.execute(sa.select(chords.c.expires).where(chords.c.group_id == group_id)).scalars().all()
+            counted = sa.select(parts.c.task_id, parts.c.place).where(parts.c.group_id == group_id)
+            left = max((end / 1000 - now for end in ends), default=math.inf)
+            kept = {f"part {task_id} at {place}": left for task_id, place in connection.execute(counted)}
+        return {**kept, **({f"chord {group_id}": left} if ends else {})}
+
     def ping(self) -> None:
         """Raise SubjectError if the database cannot be read, or, once the table is there, cannot be written."""
         with self._connected() as connection:
@@ -209,8 +241,18 @@ _CONNECTIONS: Final = {
 _CUTS: Final = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 
 
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306}
+
+
 class ServerProbe(SqlProbe):
-    """A probe of the rows of a server, whose connections it can cut."""
+    """A probe of the rows of a server, whose connections it can cut, and whose traffic with this process it sees."""
+
+    def traffic(self) -> int:
+        """Return the bytes that this process has exchanged with the server over connections that are open.
+
+        0 where the system does not tell.
+        """
+        return traffic_with(self._engine.url.port or _PORTS[self._engine.dialect.name])
 
     def cut_connections(self) -> int:
         """Cut the connections of this process and its children, but the probe's own; return how many there were.

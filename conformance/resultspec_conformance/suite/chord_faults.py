@@ -10,7 +10,7 @@ from resultspec_conformance.chords import FLAT, Chord
 from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.operation import Outcome
-from resultspec_conformance.subject import BookkeepingProbe, WireProbe
+from resultspec_conformance.subject import BookkeepingProbe, TrafficProbe
 from resultspec_conformance.values import ExceptionData, Value, show
 
 LONGEST_LEASE = 8.0
@@ -115,21 +115,13 @@ def worker_dies_while_it_decides(ctx: Context, parts: int) -> None:
 # -- what is left behind, and what it costs --------------------------------------------------------
 
 
-def _bookkeeping(ctx: Context) -> BookkeepingProbe:
-    probe = ctx.session.subject.probe
-    if not isinstance(probe, BookkeepingProbe):
-        raise Unobserved("the subject's probe does not see lifetimes and traffic")
-    return probe
-
-
 def _require_lifetimes(ctx: Context, chord: Chord, when: str, least: float = 0.0) -> None:
     """Require that every key of a chord has a lifetime, and one of them one of at least so many seconds."""
-    probe, wire = _bookkeeping(ctx), ctx.session.subject.probe
-    if not isinstance(wire, WireProbe):
-        raise Unobserved("the subject's probe does not see keys")
-    keys = sorted(filter(lambda key: chord.group_id in key, wire.keys()))
-    lives = {key: life for key in keys if (life := probe.lifetime(key)) is not None}
-    endless = [key for key, life in lives.items() if math.isinf(life)]
+    probe = ctx.probe
+    if not isinstance(probe, BookkeepingProbe):
+        raise Unobserved("the subject's probe does not see what is kept for a chord")
+    lives = probe.bookkeeping(chord.group_id)
+    endless = sorted(key for key, life in lives.items() if math.isinf(life))
     got = f"{when}, no lifetime on {', '.join(endless)}"
     ctx.require("CHORD-16", not endless, got=got, allowed="every key of a chord has a lifetime")
     if least and lives:
@@ -144,7 +136,7 @@ ENDS = (["SUCCESS"] * 2, ["FAILURE", "SUCCESS"])
 @check(
     "CHORD-16",
     cases=[{"states": states, "results": results} for results in ("", "endless", "short") for states in ENDS],
-    needs=["wire"],
+    needs=["bookkeeping"],
 )
 def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str) -> None:
     """From the first write to after the decision every key of a chord has a lifetime, whatever that of results is."""
@@ -177,17 +169,21 @@ COSTLIER = 1.5
 
 def _cost_of_a_part(ctx: Context, client: Client, parts: int) -> float:
     """Return the bytes of traffic that the parts take at the end of a chord which is not decided yet."""
-    probe = _bookkeeping(ctx)
+    probe = ctx.probe
+    if not isinstance(probe, TrafficProbe):
+        raise Unobserved("the subject's probe does not see traffic")
     chord = Chord.of(ctx, [None] * parts).apply(client, parts)
     costs = []
     for index in range(parts - 1):
         before = probe.traffic()
         chord.count(client, index, "x" * 40, "SUCCESS")
         costs.append(probe.traffic() - before)
+    if not any(costs):
+        raise Unobserved("the probe sees nothing of the traffic of this backend")
     return statistics.median(costs[-SAMPLES:])
 
 
-@check("CHORD-19", needs=["wire"])
+@check("CHORD-19", needs=["traffic"])
 def part_costs_the_same_in_a_large_chord(ctx: Context) -> None:
     """What goes back and forth for a part of a large chord is about what goes for one of a small chord."""
     client = ctx.client("client")
