@@ -42,7 +42,7 @@ Rules: chapter 12.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Literal, Protocol, get_args
@@ -116,6 +116,12 @@ def place(part: Part) -> float:
     return math.inf if part.index is None else part.index
 
 
+def is_full(returned: int, sizes: Iterable[int | None], added: int) -> bool:
+    """Whether so many parts are all of them: the first size that is known, and what was added."""
+    size = next((size for size in sizes if size is not None), None)
+    return size is not None and returned >= size + added
+
+
 @dataclass
 class Ledger:
     """What a store knows of one chord. Each method is one atomic step; ``now`` is in seconds of one clock."""
@@ -181,8 +187,7 @@ class Ledger:
         vars(self).update(vars(other))
 
     def _is_full(self, hint: int | None) -> bool:
-        size = next((size for size in (self.size, hint, self.leaves) if size is not None), None)
-        return size is not None and len(self.parts) >= size + self.added
+        return is_full(len(self.parts), (self.size, hint, self.leaves), self.added)
 
 
 class ChordStore(Protocol):

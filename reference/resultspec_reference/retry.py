@@ -18,16 +18,20 @@ def pauses(policy: Mapping[str, Any]) -> Iterator[float]:
 
 
 def with_retries(
-    action: Callable[[], T], policy: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
+    action: Callable[[], T],
+    policy: Mapping[str, Any],
+    sleep: Callable[[float], object] = time.sleep,
+    retried: type[OperationalError] = OperationalError,
 ) -> T:
     """Return what the action returns, trying again while its connection is lost.
 
-    The action has to be idempotent. Raises the last OperationalError, a permanent one at once.
+    The action has to be idempotent, unless ``retried`` is a kind of error after which it certainly had no effect.
+    Raises the last OperationalError, a permanent one and one of another kind at once.
     """
     for pause in pauses(policy):
         try:
             return action()
-        except OperationalError as error:
+        except retried as error:
             if error.permanent:
                 raise
         sleep(pause)

@@ -12,7 +12,6 @@ from celery.app.task import Context
 
 from resultspec_adapters.redis import RedisBackend
 from resultspec_reference import App
-from resultspec_reference.chords import Claimed, Part, Recorded
 from resultspec_reference.errors import DecodeError, OperationalError
 
 # Celery calls commands of redis-py that redis-py deprecates
@@ -143,52 +142,6 @@ def test_applying_anew_removes_any_layout(backend: RedisBackend, raw: Any, prefi
     backend.apply_chord(["t0"], (), "g", BODY)
     backend.on_chord_part_return(request(0), "SUCCESS", 1)
     assert sent(backend) == [([1],)]
-
-
-def test_steps_are_repeated_with_the_same_answer(backend: RedisBackend) -> None:
-    """Whoever did not hear the answer asks again."""
-    store = backend.chord_store
-    store.resize("g", 1, "call")
-    part = Part("t0", 0, b'[0, "t0", "SUCCESS", 1]')
-    assert [store.record("g", part, None) for _ in range(2)] == [Recorded.FULL] * 2
-    store.resize("g", 1, "call")
-    granted = [store.claim("g", "me", 30.0, None) for _ in range(2)]
-    assert [claim.kind for claim in granted] == [Claimed.GRANTED] * 2
-    assert list(granted[1].payloads) == [part.payload]
-    held = store.claim("g", "other", 30.0, None)
-    assert held.kind is Claimed.HELD
-    assert 29 < held.seconds <= 30
-    assert not store.finish("g", "other")
-    assert [store.finish("g", "me") for _ in range(2)] == [True] * 2
-    assert store.record("g", part, None) is Recorded.DONE
-    assert store.claim("g", "other", 30.0, None).kind is Claimed.DONE
-
-
-def test_a_claim_that_was_taken_over_is_lost(backend: RedisBackend) -> None:
-    """And one that ran out without that is not."""
-    store = backend.chord_store
-    store.resize("g", 1, "call")
-    store.record("g", Part("t0", 0, b"[]"), None)
-    assert store.claim("g", "slow", 0.001, None).kind is Claimed.GRANTED
-    while store.claim("g", "next", 0.001, None).kind is Claimed.HELD:
-        pass
-    assert not store.finish("g", "slow")
-    assert store.finish("g", "next")
-    store.resize("h", 1, "call")
-    store.record("h", Part("t0", 0, b"[]"), None)
-    assert store.claim("h", "slow", 0.001, None).kind is Claimed.GRANTED
-    assert store.finish("h", "slow")
-
-
-def test_an_old_claim_does_not_finish_a_new_run(backend: RedisBackend) -> None:
-    """The run that it was of is over."""
-    store = backend.chord_store
-    store.resize("g", 1, "first")
-    store.record("g", Part("t0", 0, b"[]"), None)
-    store.claim("g", "slow", 30.0, None)
-    store.open("g", 1, None)
-    assert not store.finish("g", "slow")
-    assert store.record("g", Part("t0", 0, b"[]"), None) is Recorded.FULL
 
 
 def test_adding_is_not_repeated(backend: RedisBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,7 +336,8 @@ def test_a_run_has_tables_of_its_own_and_leaves_nothing(backend: SqlBackend, dat
     assert isinstance(subject.probe, RowProbe)
     assert [found["status"] for found in subject.probe.rows("t")] == ["SUCCESS"]
     made = {name for name in tables(backend) - before if "sequence" not in name}
-    assert made == {"rs_1234abcd_celery_taskmeta", "rs_1234abcd_celery_tasksetmeta"}
+    names = "celery_taskmeta", "celery_tasksetmeta", "resultspec_chords", "resultspec_chord_parts"
+    assert made == {f"rs_1234abcd_{name}" for name in names}
     subject.close()
     subject.close()
     assert tables(backend) == before

@@ -1,7 +1,7 @@
 """Cleanup of tables: what it removes, what it leaves, and several of them at once. Each test runs on each database."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +13,11 @@ pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip insta
 
 import sqlalchemy as sa
 
-from resultspec_adapters.sql import SqlBackend
+from resultspec_adapters.sql import SqlBackend, chords
 from resultspec_adapters.sql.cleanup import BATCH
 from resultspec_conformance.probes.sql import open_probe
 from resultspec_reference import App
+from resultspec_reference.chords import Part, Recorded
 
 Make = Callable[..., SqlBackend]
 
@@ -35,7 +36,8 @@ def backend_maker(database_url: str, table_prefix: str) -> Iterator[Make]:
     """Yield what makes backends over the tables of the test."""
 
     def make(**options: Any) -> SqlBackend:
-        return SqlBackend(App(), database_url, **{"table_prefix": table_prefix, "expires": LIFE, **options})
+        app = options.pop("app", None) or App()
+        return SqlBackend(app, database_url, **{"table_prefix": table_prefix, "expires": LIFE, **options})
 
     yield make
     make().remove_tables()
@@ -133,6 +135,76 @@ def test_more_than_a_batch_by_several_at_once(backend: SqlBackend, make: Make) -
     with backend.database.connect() as connection:
         ids = set(connection.execute(sa.text(f"SELECT task_id FROM {backend.names.task}")).scalars())
     assert ids == {f"new{number}" for number in range(30)}
+
+
+# -- chords ------------------------------------------------------------------------------------------
+
+
+def record(backend: SqlBackend, chords: int, parts: int = 2) -> None:
+    """Count parts of chords that are not full."""
+    for number in range(chords):
+        for index in range(parts):
+            backend.chord_store.record(f"g{number}", Part(f"t{index}", index, b"x"), None)
+
+
+def let_end(backend: SqlBackend, chords: Iterable[int]) -> None:
+    """Let the lives of chords end."""
+    statement = sa.text(f"UPDATE {backend.names.chord} SET expires = 1 WHERE group_id = :of_group")
+    with backend.database.connect() as connection:
+        for number in chords:
+            connection.execute(statement, {"of_group": f"g{number}"})
+
+
+def chords_and_parts(backend: SqlBackend) -> tuple[set[str], set[str]]:
+    """Return the ids of the chords that have a row, and of those of which a part has one."""
+    with backend.database.connect() as connection:
+        found = [
+            set(connection.execute(sa.text(f"SELECT group_id FROM {name}")).scalars())
+            for name in (backend.names.chord, backend.names.part)
+        ]
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("expires", [LIFE, None])
+def test_chords_whose_life_is_over_are_removed(make: Make, expires: float | None) -> None:
+    """With their parts, also where results are kept for ever; what is younger stays, and counts on."""
+    app = App(result_expires=None)
+    backend = make(app=app, expires=expires)
+    record(backend, 4)
+    let_end(backend, (0, 2))
+    backend.cleanup()
+    assert chords_and_parts(backend) == ({"g1", "g3"}, {"g1", "g3"})
+    assert backend.chord_store.record("g1", Part("t2", 2, b"x"), 3) is Recorded.FULL
+    assert backend.chord_store.record("g0", Part("t2", 2, b"x"), 3) is Recorded.COUNTED
+
+
+def test_a_mark_that_is_over_is_removed(backend: SqlBackend) -> None:
+    """And one that is not is kept."""
+    for number in range(2):
+        group_id = f"g{number}"
+        backend.chord_store.record(group_id, Part("t", 0, b"x"), 1)
+        backend.chord_store.claim(group_id, "me", 30.0, 1)
+        assert backend.chord_store.finish(group_id, "me")
+    let_end(backend, [0])
+    backend.cleanup()
+    assert chords_and_parts(backend) == ({"g1"}, set())
+
+
+def test_many_chords_by_several_cleaners(backend: SqlBackend, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In small batches, while others count: all that is over goes, and nothing else."""
+    monkeypatch.setattr(chords, "BATCH", 7)
+    monkeypatch.setattr(chords, "BATCH_OF_PARTS", 9)
+    record(backend, 24)
+    let_end(backend, range(20))
+    with ThreadPoolExecutor(4) as pool:
+        cleaners = [pool.submit(make().cleanup) for _ in range(2)]
+        counted = [pool.submit(record, make(), 3, 5), pool.submit(make().chord_store.open, "g4", 2, None)]
+        for done in (*cleaners, *counted):
+            done.result(60)
+    make().cleanup()
+    # g0 to g2 were begun anew, in whatever order that happened, and so was g4
+    expected = {"g0", "g1", "g2", *(f"g{number}" for number in range(20, 24))}
+    assert chords_and_parts(backend) == ({*expected, "g4"}, expected)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])

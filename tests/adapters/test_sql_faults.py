@@ -16,6 +16,7 @@ from resultspec_adapters.sql import SqlBackend
 from resultspec_adapters.sql.subject import sqlite as adapter
 from resultspec_conformance.subject import SubjectError, Target, UsageError
 from resultspec_reference import App
+from resultspec_reference.chords import Part
 from resultspec_reference.errors import DecodeError, ImproperlyConfigured, OperationalError
 
 QUICK = {"max_retries": 2, "interval_step": 0.01}
@@ -119,10 +120,18 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_written(tmp_path: Path) -> None:
     """Can be read; a store says what is wrong, at once."""
-    opened(f"sqlite:///{tmp_path}/x.db").mark_as_done("t", 1)
+    writable = opened(f"sqlite:///{tmp_path}/x.db")
+    writable.make_tables()
+    writable.mark_as_done("t", 1)
     sealed = opened(f"sqlite:///file:{tmp_path}/x.db?mode=ro&uri=true")
     assert sealed.get_result("t") == 1
-    for call in (lambda: sealed.mark_as_done("u", 1), lambda: sealed.forget("t")):
+    for call in (
+        lambda: sealed.mark_as_done("u", 1),
+        lambda: sealed.forget("t"),
+        lambda: sealed.set_chord_size("g", 2),
+        lambda: sealed.add_to_chord("g", [["t", None], None]),
+        lambda: sealed.chord_store.record("g", Part("t", 0, b"x"), 2),
+    ):
         with pytest.raises(OperationalError, match="is read-only"):
             call()
     with pytest.raises(SubjectError, match="is read-only"):

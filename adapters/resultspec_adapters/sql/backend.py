@@ -1,7 +1,7 @@
 """The backend over the tables of a database."""
 
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -9,18 +9,20 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from resultspec_adapters.sql.chords import ChordTables, SqlChordStore
 from resultspec_adapters.sql.cleanup import remove_batch
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.faults import TablesChanged
+from resultspec_adapters.sql.faults import NothingDone, TablesChanged
 from resultspec_adapters.sql.groups import GroupTable
 from resultspec_adapters.sql.joins import CountedJoin, NotifiedJoin, PolledJoin
 from resultspec_adapters.sql.rows import RowCodec, require_id, text
 from resultspec_adapters.sql.statements import Row, Statements, channel
-from resultspec_adapters.sql.tables import Layout, TableNames, prepare, remove
+from resultspec_adapters.sql.tables import TableNames, prepare, remove
 from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
 from resultspec_reference import exceptions, lives, meta
 from resultspec_reference.app import AppProtocol, setting
-from resultspec_reference.errors import BackendError, DecodeError
+from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
+from resultspec_reference.errors import BackendError, DecodeError, OperationalError
 from resultspec_reference.guard import Guard
 from resultspec_reference.join_watch import Answer
 from resultspec_reference.joining_backend import JoiningBackend
@@ -68,6 +70,9 @@ class SqlBackend(JoiningBackend):
         self.names = TableNames.of(self._prefix, given or getattr(app.conf, "database_table_names", None) or {})
         self._rows = RowCodec(self._codec)
         self._groups = GroupTable(self.database, self.names.groups, self._dialect, self._rows)
+        self._chord_tables = ChordTables(self.database, self.names, self._dialect)
+        lives_of_chords = life_of_bookkeeping(self.expires), life_of_mark(self.expires)
+        self._chord_store = SqlChordStore(self._chord_tables, self._run_step, *lives_of_chords)
         self._kept: dict[str, frozenset[str]] = {}
         self.reread_interval = NOTIFIED_REREAD if self.database.tells else POLL
 
@@ -78,6 +83,7 @@ class SqlBackend(JoiningBackend):
         """Make the tables that are not there, without trying again. Raises OperationalError, ImproperlyConfigured."""
         self._known()
         self._groups.layout()
+        self._chord_tables.known()
 
     def remove_tables(self) -> None:
         """Remove the tables, with all that is in them. Raises ValueError for tables whose names have no prefix."""
@@ -204,26 +210,36 @@ class SqlBackend(JoiningBackend):
     def _delete_group(self, group_id: str) -> None:
         self._with_retries(lambda: self._groups.delete(group_id))
 
+    # -- chords --------------------------------------------------------------------------------
+
+    @property
+    def chord_store(self) -> SqlChordStore:
+        """What counts the parts of chords."""
+        return self._chord_store
+
+    def _run_step(self, action: Callable[[], T], repeat: bool = True) -> T:
+        return self._with_retries(action, OperationalError if repeat else NothingDone)
+
     # -- lives ---------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
         """Remove the ready tasks and the groups that were stored longer ago than a life; for ever is never.
 
-        The database is asked for a few hundred of them at a time, in any number of processes at once.
+        And chords whose bookkeeping is over, which it always is some day. The database is asked for a few hundred of
+        them at a time, in any number of processes at once.
         """
+        self._remove_batches(self._chord_tables.remove_over)
         if self.expires is None:
             return
         oldest = lives.oldest_alive(self.expires, datetime.now(UTC)).replace(tzinfo=None)
-        self._remove_over(lambda: self._known().layout, oldest, READY_STATES)
-        self._remove_over(self._groups.layout, oldest)
+        self._remove_batches(lambda: remove_batch(self.database, self._known().layout, oldest, READY_STATES))
+        self._remove_batches(lambda: remove_batch(self.database, self._groups.layout(), oldest))
 
-    def _remove_over(
-        self, layout: Callable[[], Layout], oldest: datetime, states: Collection[str] | None = None
-    ) -> None:
-        before, found = None, self._with_retries(lambda: remove_batch(self.database, layout(), oldest, states))
+    def _remove_batches(self, remove: Callable[[], tuple[Any, ...]]) -> None:
+        before, found = None, self._with_retries(remove)
         # what is found a second time, the database does not let us remove
         while found and found != before:
-            before, found = found, self._with_retries(lambda: remove_batch(self.database, layout(), oldest, states))
+            before, found = found, self._with_retries(remove)
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -324,9 +340,10 @@ class SqlBackend(JoiningBackend):
     def _look_anew(self) -> None:
         self.database.known.get().pop(self.names, None)
         self._groups.look_anew()
+        self._chord_tables.look_anew()
 
-    def _with_retries(self, action: Callable[[], T]) -> T:
-        return with_retries(functools.partial(self._looking_again, action), self.retry_policy)
+    def _with_retries(self, action: Callable[[], T], retried: type[OperationalError] = OperationalError) -> T:
+        return with_retries(functools.partial(self._looking_again, action), self.retry_policy, retried=retried)
 
     def _looking_again(self, action: Callable[[], T]) -> T:
         """Return what an action returns; after it has failed for the tables, look at them anew the next time."""

@@ -49,6 +49,17 @@ _HERE: Final = ("localhost", "127.0.0.1", "::1")
 """Hosts to which no network leads, and so connections that need no encryption."""
 
 
+def _roll_back(connection: sa.Connection) -> None:
+    """Undo what a connection has not committed, or let go of it."""
+    if connection.invalidated:
+        return
+    try:
+        # that of the driver: after a commit that has failed SQLAlchemy knows of no transaction
+        connection.connection.rollback()
+    except Exception:  # noqa: BLE001 - whatever it is, the connection is of no use
+        connection.invalidate()
+
+
 class Engines(NamedTuple):
     """What a process has: a pool of connections, and connections that belong to whoever opens them."""
 
@@ -156,6 +167,21 @@ class Database:
         """Lend a connection of the pool, on which every statement stands by itself. See `errors` for what it raises."""
         with self.errors(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Lend a connection of the pool in a transaction that may write, and that an exception undoes.
+
+        See `errors` for what it raises; a SQLite is locked for other writers from the beginning.
+        """
+        with self.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if self.kind == "sqlite" else "BEGIN")
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
 
     def open(self) -> sa.Connection:
         """Open a connection that belongs to the caller. See `errors` for what it raises."""

@@ -9,7 +9,11 @@ from sqlalchemy import exc
 from resultspec_reference.errors import DecodeError, OperationalError
 
 
-class TablesChanged(OperationalError):
+class NothingDone(OperationalError):
+    """The database has done nothing of what it was asked to: others were in the way."""
+
+
+class TablesChanged(NothingDone):
     """A table or a column is not there, or no longer."""
 
 
@@ -61,6 +65,7 @@ _POSTGRESQL: Final[Mapping[str, Fault]] = {
     "25006": Fault.READ_ONLY,
     "28": Fault.REFUSED,
     "40": Fault.BUSY,
+    "40003": Fault.LOST,
     "42501": Fault.REFUSED,
     "42703": Fault.CHANGED,
     "42P01": Fault.CHANGED,
@@ -73,6 +78,7 @@ _POSTGRESQL: Final[Mapping[str, Fault]] = {
 """By SQLSTATE: the whole one, or its class."""
 
 _MYSQL: Final[Mapping[int, Fault]] = {
+    1020: Fault.BUSY,
     1021: Fault.FULL,
     1036: Fault.SEALED,
     1040: Fault.BUSY,
@@ -156,4 +162,6 @@ def ours(error: exc.DBAPIError, shown: str, secret: str | None) -> Exception:
         return DecodeError(said)
     if fault is Fault.CHANGED:
         return TablesChanged(said)
+    if fault is Fault.BUSY:
+        return NothingDone(said)
     return OperationalError(said, permanent=fault.permanent)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from resultspec_adapters.sql.backend import SqlBackend
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.subjects import FEATURES, SERIALIZERS, construct, factory
+from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.probes.sql import SqlProbe, open_probe
 from resultspec_conformance.python_route import PythonSubject
@@ -15,7 +15,7 @@ from resultspec_reference.app import App, AppProtocol
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.keyvalue import completed_prefix
 
-CLASSES: Final = ("core", "waiting", "join", "atomic", "sql-wire", "extended", "groups", "expiry")
+CLASSES: Final = ("core", "waiting", "join", "atomic", "sql-wire", "extended", "groups", "chords", "expiry")
 
 WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
 """Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""
@@ -29,8 +29,8 @@ def open_subject(target: Target) -> PythonSubject:
     prefix = f"rs_{target.run}_"
     try:
         database = Database(target.text)
-        shared: dict[str, Any] = {"database": database} if database.in_memory else {}
-        make = functools.partial(_made, target.text, prefix, shared)
+        shared = {"database": database} if database.in_memory else {}
+        make = functools.partial(_made, target.text, prefix, {**shared, "chord_lease": CHORD_LEASE})
         janitor = make(app=App(), retry_policy={"max_retries": 3})
     except ImproperlyConfigured as error:
         raise UsageError(f"{error}.\nSee: resultspec targets") from None
@@ -52,6 +52,7 @@ def open_subject(target: Target) -> PythonSubject:
         store=None if database.in_memory else target.text,
         prefix=prefix,
         wake_up=WAKE_UP["mysql" if kind == "mariadb" else kind],
+        chord_lease=CHORD_LEASE,
         payload_limit=SqlBackend.payload_limit,
         implementation={"name": f"resultspec SQL backend, {database.kind}", "language": "Python"},
     )
@@ -65,10 +66,10 @@ def open_subject(target: Target) -> PythonSubject:
 
 
 def _made(
-    url: str, prefix: str, shared: Mapping[str, Any], app: AppProtocol, global_keyprefix: str = "", **options: Any
+    url: str, prefix: str, given: Mapping[str, Any], app: AppProtocol, global_keyprefix: str = "", **options: Any
 ) -> SqlBackend:
     """Return a backend; a client's own prefix is put behind that of the run, before the names of its tables."""
-    return SqlBackend(app, url, table_prefix=prefix + completed_prefix(global_keyprefix), **shared, **options)
+    return SqlBackend(app, url, table_prefix=prefix + completed_prefix(global_keyprefix), **given, **options)
 
 
 def _adapter(summary: str, example: str, server: str = "") -> Adapter:

@@ -3,7 +3,7 @@
 Names and columns are those of Celery's tables, so that either can read what the other stores. In tables that we
 make, ids and states have a binary collation, values have room, dates have microseconds, and there are the
 columns ``group_id`` and ``parent_id``, which Celery does not look at. A table that somebody else made is used as
-it is: what it has no column for is left out, and its reader is told so once.
+it is: what it has no column for is left out, and its reader is told so once. The two tables of chords are ours alone.
 """
 
 import logging
@@ -24,6 +24,8 @@ TASK_TABLE: Final = "celery_taskmeta"
 TASK_SEQUENCE: Final = "task_id_sequence"
 GROUP_TABLE: Final = "celery_tasksetmeta"
 GROUP_SEQUENCE: Final = "taskset_id_sequence"
+CHORD_TABLE: Final = "resultspec_chords"
+PART_TABLE: Final = "resultspec_chord_parts"
 ID_LENGTH: Final = 155
 
 REQUIRED: Final = ("task_id", "status", "result", "date_done", "traceback")
@@ -50,9 +52,10 @@ PAUSES: Final = (0.0, 0.01, 0.1, 0.5)
 class Shape:
     """What a table has to be like, and how it is made.
 
-    ``key`` is the column of the ids, ``holds`` what a row is, ``columns`` returns all columns but the number of the
-    row, with a collation for MariaDB and MySQL. Without ``required`` a table is of no use; without ``ours`` it does
-    not keep everything.
+    ``sequence`` gives rows their numbers; it is empty where they have none. ``key`` is the column of the ids; in a row
+    it is unique, together with the columns ``besides``. ``holds`` is what a row is, ``columns`` returns all columns but
+    the number of the row, with a collation for MariaDB and MySQL. Without ``required`` a table is of no use; without
+    ``ours`` it does not keep everything.
     """
 
     name: str
@@ -62,22 +65,31 @@ class Shape:
     columns: Callable[[str | None], list[sa.Column[Any]]]
     required: tuple[str, ...]
     ours: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
+
+    @property
+    def unique(self) -> tuple[str, ...]:
+        """The columns that no two rows have alike."""
+        return (*self.besides, self.key)
 
 
 @dataclass(frozen=True)
 class TableNames:
-    """What the tables of the tasks and of the groups are called, and the sequences that their rows are numbered by."""
+    """What the tables are called, and the sequences that the rows of tasks and groups are numbered by."""
 
     task: str = TASK_TABLE
     task_sequence: str = TASK_SEQUENCE
     group: str = GROUP_TABLE
     group_sequence: str = GROUP_SEQUENCE
+    chord: str = CHORD_TABLE
+    part: str = PART_TABLE
 
     @classmethod
     def of(cls, prefix: str, given: Mapping[str, str]) -> "TableNames":
         """Return names with a prefix; ``given`` may have other names for the tables of a ``task`` and a ``group``."""
         task, group = given.get("task", TASK_TABLE), given.get("group", GROUP_TABLE)
-        return cls(prefix + task, prefix + TASK_SEQUENCE, prefix + group, prefix + GROUP_SEQUENCE)
+        names = task, TASK_SEQUENCE, group, GROUP_SEQUENCE, CHORD_TABLE, PART_TABLE
+        return cls(*(prefix + name for name in names))
 
     @property
     def tasks(self) -> Shape:
@@ -88,6 +100,17 @@ class TableNames:
     def groups(self) -> Shape:
         """The table of the groups."""
         return Shape(self.group, self.group_sequence, "taskset_id", "groups", _group_columns, REQUIRED_OF_GROUPS)
+
+    @property
+    def chords(self) -> Shape:
+        """The table of the ledgers of chords."""
+        return Shape(self.chord, "", "group_id", "chords", _chord_columns, _names(_chord_columns))
+
+    @property
+    def parts(self) -> Shape:
+        """The table of the parts that have returned."""
+        columns = _names(_part_columns)
+        return Shape(self.part, "", "task_id", "parts of chords", _part_columns, columns, besides=("group_id", "place"))
 
 
 @dataclass(frozen=True)
@@ -160,7 +183,40 @@ def _group_columns(collation: str | None) -> list[sa.Column[Any]]:
     ]
 
 
+def _chord_columns(collation: str | None) -> list[sa.Column[Any]]:
+    types = _Types.of(collation)
+    return [
+        sa.Column("group_id", types.id, primary_key=True),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("leaves", sa.BigInteger),
+        sa.Column("header", types.value),
+        sa.Column("run", types.id, nullable=False),
+        sa.Column("added", sa.BigInteger, nullable=False),
+        sa.Column("returned", sa.BigInteger, nullable=False),
+        sa.Column("claimant", types.id, nullable=False),
+        sa.Column("held_until", sa.BigInteger, nullable=False),
+        sa.Column("done", sa.SmallInteger, nullable=False),
+        sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+    ]
+
+
+def _part_columns(collation: str | None) -> list[sa.Column[Any]]:
+    types = _Types.of(collation)
+    return [
+        sa.Column("group_id", types.id, primary_key=True),
+        sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("task_id", types.id, primary_key=True),
+        sa.Column("payload", types.value, nullable=False),
+    ]
+
+
+def _names(columns: Callable[[str | None], list[sa.Column[Any]]]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns(None))
+
+
 def _own_table(shape: Shape, collation: str | None) -> sa.Table:
+    if not shape.sequence:
+        return sa.Table(shape.name, sa.MetaData(), *shape.columns(collation))
     number = sa.Sequence(shape.sequence)
     key = sa.Column(
         "id",
@@ -202,7 +258,7 @@ def _look(database: Database, shape: Shape) -> Layout | None:
 def _make(database: Database, shape: Shape) -> None:
     with database.connect() as connection:
         table = _own_table(shape, _collation(connection))
-        if not connection.dialect.supports_sequences:
+        if shape.sequence and not connection.dialect.supports_sequences:
             table.c.id.server_default = None
         if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
             # a new file: readers and writers need not wait for each other, and a store costs one sync instead of three
@@ -213,7 +269,7 @@ def _make(database: Database, shape: Shape) -> None:
 def remove(database: Database, names: TableNames) -> None:
     """Remove the tables and their sequences, which may be absent."""
     with database.connect() as connection:
-        for shape in (names.tasks, names.groups):
+        for shape in (names.tasks, names.groups, names.chords, names.parts):
             _own_table(shape, None).drop(connection, checkfirst=True)
 
 
@@ -235,11 +291,12 @@ def _found(connection: sa.Connection, shape: Shape) -> Layout | None:
     missing = [name for name in shape.required if name not in columns]
     if missing:
         raise ImproperlyConfigured(
-            f"table {shape.name} is none of {shape.holds}: it has no column {', '.join(missing)}; name another one"
+            f"table {shape.name} is none of {shape.holds}: it has no column {', '.join(missing)}; "
+            "give ours another name, or a prefix"
         )
     if not _is_unique(inspector, shape):
         raise ImproperlyConfigured(
-            f"in table {shape.name} a {shape.key} may have several rows: make that column unique"
+            f"in table {shape.name} a {shape.key} may have several rows: make {' with '.join(shape.unique)} unique"
         )
     _tell_of_missing(shape.name, [name for name in shape.ours if name not in columns])
     known = [column for column in shape.columns(None) if column.name in columns]
@@ -262,12 +319,12 @@ def _length(column: Mapping[str, Any] | None) -> int | None:
 
 
 def _is_unique(inspector: sa.Inspector, shape: Shape) -> bool:
-    table, single = shape.name, [shape.key]
-    if inspector.get_pk_constraint(table)["constrained_columns"] == single:
+    table, wanted = shape.name, set(shape.unique)
+    if set(inspector.get_pk_constraint(table)["constrained_columns"]) == wanted:
         return True
-    if any(constraint["column_names"] == single for constraint in inspector.get_unique_constraints(table)):
+    if any(set(constraint["column_names"]) == wanted for constraint in inspector.get_unique_constraints(table)):
         return True
-    return any(index["unique"] and index["column_names"] == single for index in inspector.get_indexes(table))
+    return any(index["unique"] and set(index["column_names"]) == wanted for index in inspector.get_indexes(table))
 
 
 def _is_exact(connection: sa.Connection, shape: Shape) -> bool:
@@ -275,14 +332,16 @@ def _is_exact(connection: sa.Connection, shape: Shape) -> bool:
         return True
     asked = sa.text(
         "SELECT collation_name FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :key"
-    )
-    return connection.execute(asked, {"table": shape.name, "key": shape.key}).scalar() in EXACT_COLLATIONS
+        " WHERE table_schema = DATABASE() AND table_name = :table AND column_name IN :unique"
+        " AND collation_name IS NOT NULL"
+    ).bindparams(sa.bindparam("unique", shape.unique, expanding=True))
+    found = set(connection.execute(asked, {"table": shape.name}).scalars())
+    return bool(found) and found.issubset(EXACT_COLLATIONS)
 
 
 def _number(connection: sa.Connection, key: Mapping[str, Any] | None, sequence: str) -> sa.Sequence | None:
     """Return the sequence by which the client has to number a new row: Celery's tables have no default for it."""
-    if key is None or not connection.dialect.supports_sequences or connection.dialect.name == "sqlite":
+    if key is None or not sequence or not connection.dialect.supports_sequences or connection.dialect.name == "sqlite":
         return None
     if key.get("default") is not None or key.get("autoincrement") is True or key.get("identity"):
         return None
