@@ -1,82 +1,57 @@
-"""Chords on a Redis, counted by many processes at once, with and without processes that are killed in the middle.
+"""Chords that many processes count at once, with and without processes that are killed in the middle.
 
-Each process takes deliveries from a queue in the Redis and counts them. A delivery that was taken and not done is
-delivered again, as by a broker that was not told that it was done. What the processes call lands in a file, to which
-they all append.
+Each process takes deliveries from a queue in a Redis and counts them, in that Redis or in a PostgreSQL. A delivery that
+was taken and not done is delivered again, as by a broker that was not told that it was done. What the processes call
+lands in a file, to which they all append.
 """
 
 import json
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from tests.adapters.chord_worker import backend_for, count_parts
 
-from resultspec_adapters.redis import RedisBackend
 from resultspec_conformance.outbox import Outbox, Sent
 from resultspec_reference import App
+from resultspec_reference.base import BaseBackend
 
 PROCESSES, CHORDS, PARTS = 32, 200, 5
 FEWER = {"processes": 6, "chords": 40}
 LEASE = 1.5
 """Seconds after which a process that was killed counts as dead."""
 
-WORKER = """
-import json, os, random, sys, time
-from pathlib import Path
-import redis
-from resultspec_adapters.redis import RedisBackend
-from resultspec_conformance.outbox import Letter, Outbox, Sender
-from resultspec_reference import App
-
-url, prefix, path, lease, crash = sys.argv[1:]
-
-
-class Recording(App):
-    def __init__(self):
-        super().__init__()
-        self.sender = Sender(Outbox(Path(path)))
-
-    def signature(self, varies):
-        return Letter(varies, self.sender)
-
-
-backend = RedisBackend(Recording(), url, global_keyprefix=prefix, chord_lease=float(lease), chord_crash=crash)
-queue, taken = prefix + "queue", f"{prefix}taken-{os.getpid()}"
-raw = redis.Redis.from_url(url)
-while True:
-    found = raw.lmove(queue, taken, "LEFT", "RIGHT")
-    if found is None:
-        time.sleep(0.01)
-        continue
-    request, value = json.loads(found)
-    backend.store_result(request["id"], value, "SUCCESS")
-    backend.on_chord_part_return(request, "SUCCESS", value)
-    raw.lrem(taken, 1, found)
-    raw.incr(prefix + "handled")
-"""
+IMPORTED = ["tests.adapters.chord_worker", "resultspec_adapters.redis", "resultspec_adapters.sql.backend"]
+"""What the processes need, and have from the one that they are forked from."""
 
 
 class Fleet:
     """Processes that count."""
 
-    def __init__(self, url: str, prefix: str, path: Path, crash: str, lease: float) -> None:
-        self.arguments = [sys.executable, "-c", WORKER, url, prefix, str(path), str(lease), crash]
-        self.running: list[subprocess.Popen[bytes]] = []
+    def __init__(self, *arguments: Any) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(IMPORTED)
+        self._arguments = arguments
+        self.running: list[BaseProcess] = []
 
     def start(self, count: int) -> None:
         """Start so many more."""
-        self.running += [subprocess.Popen(self.arguments) for _ in range(count)]
+        started = [self._context.Process(target=count_parts, args=self._arguments, daemon=True) for _ in range(count)]
+        for process in started:
+            process.start()
+        self.running += started
 
-    def kill(self, process: "subprocess.Popen[bytes]") -> int:
+    def kill(self, process: BaseProcess) -> int | None:
         """Kill one, wherever it is; return its id."""
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         self.running.remove(process)
         return process.pid
 
@@ -92,15 +67,59 @@ def make_outbox(tmp_path: Path) -> Outbox:
     return Outbox(tmp_path / "outbox")
 
 
-@pytest.fixture(name="backend")
-def make_backend(redis_url: str, prefix: str) -> Iterator[RedisBackend]:
-    """Yield the client's backend."""
-    backend = RedisBackend(App(), redis_url, global_keyprefix=prefix)
-    yield backend
+@dataclass(frozen=True)
+class Store:
+    """Where chords are counted. ``left`` returns the seconds that each of their keys or rows will live, by its name."""
+
+    url: str
+    prefix: str
+    backend: BaseBackend
+    left: Callable[[], dict[str, float]]
+
+
+def in_redis(url: str, raw: Any) -> Iterator[Store]:
+    """Yield a Redis."""
+    prefix = f"test-{uuid4().hex}:"
+    backend: Any = backend_for(App(), url, prefix)
+
+    def left() -> dict[str, float]:
+        lives = {key.decode(): raw.pttl(key) for key in raw.scan_iter(match=f"{prefix}c*", count=1000)}
+        # one that has ended between the two looks has -2
+        return {key: life / 1000 for key, life in lives.items() if life != -2}
+
+    yield Store(url, prefix, backend, left)
     backend.remove_all(prefix)
 
 
-def apply_all(backend: RedisBackend, chords: int, dice: random.Random) -> list[str]:
+def in_tables(url: str) -> Iterator[Store]:
+    """Yield a database."""
+    import sqlalchemy as sa
+
+    prefix = f"test_{uuid4().hex[:12]}_"
+    backend: Any = backend_for(App(), url, prefix)
+
+    def left() -> dict[str, float]:
+        with backend.database.connect() as connection:
+            ends = connection.execute(sa.text(f"SELECT group_id, expires FROM {backend.names.chord}")).all()
+            parts = connection.execute(sa.text(f"SELECT task_id FROM {backend.names.part}")).scalars()
+            return {**{group_id: end / 1000 - time.time() for group_id, end in ends}, **dict.fromkeys(parts, -1.0)}
+
+    backend.make_tables()
+    yield Store(url, prefix, backend, left)
+    backend.remove_tables()
+
+
+@pytest.fixture(name="store", params=["redis", "postgresql"])
+def store_of_chords(request: pytest.FixtureRequest, redis_url: str, raw: Any) -> Iterator[Store]:
+    """Yield each store that processes share."""
+    if request.param == "redis":
+        yield from in_redis(redis_url, raw)
+    else:
+        pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip install 'resultspec[sql]'")
+        yield from in_tables(request.getfixturevalue("server_url")(request.param))
+
+
+def apply_all(backend: BaseBackend, chords: int, dice: random.Random) -> list[str]:
     """Apply the chords; return the deliveries of their parts, one to three of each, in a random order."""
     deliveries = []
     for number in range(chords):
@@ -135,39 +154,38 @@ def of_body(outbox: Outbox, chords: int) -> list[list[Sent]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("crash", ["at-least-once", "at-most-once"])
 def test_every_body_is_called_exactly_once(
-    redis_url: str, raw: Any, prefix: str, backend: RedisBackend, outbox: Outbox, tmp_path: Path, crash: str
+    redis_url: str, raw: Any, store: Store, outbox: Outbox, tmp_path: Path, crash: str
 ) -> None:
     """32 processes, 200 chords, every part delivered one to three times: one call each, complete and in order."""
     many = crash == "at-least-once"
     processes, chords = (PROCESSES, CHORDS) if many else (FEWER["processes"], FEWER["chords"])
-    deliveries = apply_all(backend, chords, random.Random(7))
-    raw.rpush(f"{prefix}queue", *deliveries)
+    deliveries = apply_all(store.backend, chords, random.Random(7))
+    raw.rpush(f"{store.prefix}queue", *deliveries)
     # nobody dies here, so nobody counts as dead, however long the machine lets a process wait
-    fleet = Fleet(redis_url, prefix, tmp_path / "outbox", crash, lease=300.0)
+    fleet = Fleet(redis_url, store.url, store.prefix, tmp_path / "outbox", crash, 300.0)
     try:
         fleet.start(processes)
-        wait_until_handled(raw, prefix, len(deliveries), 240.0)
+        wait_until_handled(raw, store.prefix, len(deliveries), 240.0)
     finally:
         fleet.stop()
     for number, calls in enumerate(of_body(outbox, chords)):
         assert [list(sent.args) for sent in calls] == [[[f"p{number}-{index}!" for index in range(PARTS)]]]
-    keys = list(raw.scan_iter(match=f"{prefix}c*", count=1000))
-    # a key that has ended between the two looks has no time left either, which is -2
-    assert all(raw.pttl(key) != -1 for key in keys)
-    assert not [key for key in keys if key[-2:] in (b".j", b".d", b".s", b".t")]
+    left = store.left()
+    assert all(life > 0 for life in left.values())
+    assert not [key for key in left if key.endswith((".j", ".d", ".s", ".t"))]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("crash", ["at-least-once", "at-most-once"])
 def test_killed_processes_do_what_the_mode_promises(
-    redis_url: str, raw: Any, prefix: str, backend: RedisBackend, outbox: Outbox, tmp_path: Path, crash: str
+    redis_url: str, raw: Any, store: Store, outbox: Outbox, tmp_path: Path, crash: str
 ) -> None:
     """Processes are killed at random, and what they had taken is delivered again: the crash table holds."""
     dice = random.Random(11)
-    deliveries = apply_all(backend, FEWER["chords"], dice)
+    deliveries = apply_all(store.backend, FEWER["chords"], dice)
+    prefix, killed = store.prefix, 0
     raw.rpush(f"{prefix}queue", *deliveries)
-    fleet = Fleet(redis_url, prefix, tmp_path / "outbox", crash, LEASE)
-    killed = 0
+    fleet = Fleet(redis_url, store.url, prefix, tmp_path / "outbox", crash, LEASE)
     try:
         fleet.start(FEWER["processes"])
         while raw.llen(f"{prefix}queue"):
