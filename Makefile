@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
-# processes: half of the time of the tests is spent in waits; a file stays together, for the servers that it starts
+# processes: half of the time of the tests is spent in waits
 PYTEST_JOBS ?= 4
 BENCHMARK_ARGS ?=
 
@@ -44,7 +44,7 @@ types: venv
 	mypy
 
 test: venv node
-	python -m pytest --numprocesses $(PYTEST_JOBS) --dist loadfile $(PYTEST_ARGS)
+	python -m pytest --numprocesses $(PYTEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 check: venv
 	resultspec check memory://

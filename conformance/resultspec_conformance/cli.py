@@ -1,11 +1,13 @@
 """The command ``resultspec``."""
 
 import random
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from resultspec import SPEC_VERSION
 from resultspec_conformance import cli_info
 from resultspec_conformance.command import (
     OutputClosedError,
@@ -34,8 +36,18 @@ app = typer.Typer(
 LARGEST_SEED = 2**31
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"resultspec {version('resultspec')}, specification {SPEC_VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def resultspec() -> None:
+def resultspec(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None:
     """Judge task result backends by the specification of Celery's result-backend protocol."""
 
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree.ElementTree import parse
 
 import pytest
 import redis
 
-from resultspec import REQUIREMENTS, vectors
+from resultspec import REQUIREMENTS, SPEC_VERSION, vectors
 from resultspec.schemas import complaint
 from resultspec_conformance.cli import app
 from resultspec_conformance.payload import examine
@@ -318,6 +319,13 @@ def test_the_plugin_is_cheap_for_those_who_do_not_use_it() -> None:
     code = f"import sys, resultspec_conformance.plugin; print([name for name in {heavy} if name in sys.modules])"
     without_pytest_plugins = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert without_pytest_plugins.stdout.strip() == "[]"
+
+
+def test_the_version_is_that_of_the_tool_and_of_the_specification(command: Command) -> None:
+    """A report of a defect can name both."""
+    found = command("--version")
+    assert found.returncode == 0
+    assert found.stdout == f"resultspec {version('resultspec')}, specification {SPEC_VERSION}\n"
 
 
 def _lasting(output: str) -> str:
