@@ -58,15 +58,13 @@ class Store:
 
     ``server``: the bare name by which a throw-away server is started. ``subscribers(url, task_id)`` returns how many
     clients wait for a task, so that a store is not measured before its waiter is there. ``pace``: the part of the
-    configured number of calls and rounds that is measured here, where one of the contenders is slow. ``chords``:
-    whether they are measured.
+    configured number of calls and rounds that is measured here, where one of the contenders is slow.
     """
 
     server: str
     contenders: tuple[Contender, ...]
     subscribers: Callable[[str], Callable[[str], int]]
     pace: float = 1.0
-    chords: bool = True
 
 
 RESULT: Any = {"total": 1234.5, "items": ["one", "two", "three"], "ok": True}

@@ -9,6 +9,7 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from benchmarks.contender import RESULT, CallingApp, Contender, Part, Store
+from benchmarks.ours import Ours
 from resultspec_adapters.redis import RedisBackend
 
 LIFE_MS = 24 * 3600 * 1000
@@ -80,39 +81,9 @@ class Silent(Bare):
         self._redis.set(_key(task_id), _bytes(task_id, state), px=LIFE_MS)
 
 
-class Ours:
-    """The Redis adapter of this project, as a user has it, but for the client's cache."""
-
-    def __init__(self, url: str) -> None:
-        self._backend = RedisBackend(CallingApp(), url=url, max_cached_results=-1)
-
-    def store(self, task_id: str, state: str) -> None:
-        """Store by ``store_result``."""
-        self._backend.store_result(task_id, RESULT, state)
-
-    def get(self, task_id: str) -> object:
-        """Read by ``get_task_meta``."""
-        return self._backend.get_task_meta(task_id)
-
-    def get_many(self, task_ids: Sequence[str]) -> int:
-        """Join by ``get_many``."""
-        return len(list(self._backend.get_many(task_ids)))
-
-    def wait(self, task_id: str, timeout: float) -> object:
-        """Wait by ``wait_for``."""
-        return self._backend.wait_for(task_id, timeout=timeout)
-
-    def begin_chord(self, group_id: str, size: int) -> None:
-        """Say how many parts it has."""
-        self._backend.set_chord_size(group_id, size)
-
-    def part_returned(self, group_id: str, index: int, size: int) -> None:  # noqa: ARG002 - the store has the size
-        """Count by ``on_chord_part_return``."""
-        self._backend.on_chord_part_return(Part.of(group_id, index), "SUCCESS", RESULT)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._backend.close()
+def _ours(url: str) -> Ours:
+    backend = RedisBackend(CallingApp(), url=url, max_cached_results=-1)
+    return Ours(backend, backend.close)
 
 
 class Celerys:
@@ -167,7 +138,7 @@ STORE = Store(
     (
         Contender("bare client", Bare, "#9aa0a6"),
         Contender("SET alone", Silent, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up", "chord"})),
-        Contender("resultspec", Ours, "#1a73e8"),
+        Contender("resultspec", _ours, "#1a73e8"),
         Contender("Celery", Celerys, "#37a34a"),
     ),
     _subscribers,
