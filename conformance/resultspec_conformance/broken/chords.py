@@ -43,7 +43,8 @@ class _ClaimsInTwoSteps(Correct):
         holder, until = seen.get("claim", ("", 0.0))
         if holder and time.monotonic() < until:
             return until - time.monotonic()
-        time.sleep(0.0005)
+        # long enough for another to look, also where threads wait for a processor
+        time.sleep(0.005)
         return self.step(request.group, lambda record: self.force(record, token))
 
     def force(self, record: Record, token: str) -> Any:
