@@ -140,15 +140,15 @@ class Model:
     """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
 
     ``rules``: the requirement that decided the last change of each task; ``wholeness``: the one that forbids to mix the
-    entry that is there now with another; ``earlier``: what may have been there before that change; ``written``: all
-    that was ever stored.
+    entry that is there now with another; ``changes``: what may have been there before each change that was not read
+    yet, with the requirement that decided it; ``written``: all that was ever stored.
     """
 
     late_unready: str | None
     entries: dict[str, Possible] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     wholeness: dict[str, str] = field(default_factory=dict)
-    earlier: dict[str, Possible] = field(default_factory=dict)
+    changes: dict[str, list[tuple[Possible, str]]] = field(default_factory=dict)
     written: dict[str, list[Write]] = field(default_factory=dict)
 
     def possible(self, task_id: str) -> Possible:
@@ -169,13 +169,17 @@ class Model:
         self.rules[task_id] = self.rule_for(task_id, arriving)
         after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
         self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
-        self.earlier[task_id] = before
+        self._note_change(task_id)
         self.entries[task_id] = after if certain else before | after
 
     def forget(self, task_id: str) -> None:
         """The task was forgotten."""
         self.rules[task_id] = self.wholeness[task_id] = "READ-4"
+        self._note_change(task_id)
         self.entries[task_id] = NOTHING
+
+    def _note_change(self, task_id: str) -> None:
+        self.changes.setdefault(task_id, []).append((self.possible(task_id), self.rules[task_id]))
 
     def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
         """A read returned a meta: narrow what may be there.
@@ -186,20 +190,23 @@ class Model:
         explained = frozenset(there for there in possible if complaint(there, meta) is None)
         if explained:
             self.entries[task_id] = explained
+            self.changes.pop(task_id, None)
             return self.rules.get(task_id, "META-2"), None
         nearest = min(possible, key=lambda there: len(wrong_members(there, meta)))
         return self._blame(task_id, nearest, meta), complaint(nearest, meta)
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a meta breaks which is most like that of ``nearest``, and is not the same."""
-        rule = self.rules.get(task_id, "META-2")
+        for before, rule in reversed(self.changes.get(task_id, ())):
+            # what is still there did not give way to this change, whatever came after it
+            if any(complaint(there, meta) is None for there in before if there):
+                return rule
         wrong = wrong_members(nearest, meta)
-        unchanged = any(complaint(there, meta) is None for there in self.earlier.get(task_id, ()) if there)
-        if nearest is None or unchanged or "status" in wrong:
-            return rule
+        if nearest is None or "status" in wrong:
+            return self.rules.get(task_id, "META-2")
         remains = left_over(nearest, self.written[task_id], meta)
         if remains:
-            return rule if "result" in remains else self.wholeness[task_id]
+            return self.rules[task_id] if "result" in remains else self.wholeness[task_id]
         name = next(iter(wrong))
         if name == "result" and nearest.state in STATES.sets["EXCEPTION"]:
             return "EXC-1"

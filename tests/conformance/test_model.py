@@ -71,6 +71,20 @@ def test_blame_falls_on_the_sentence_that_decided() -> None:
     assert model.read("t", meta_of(Write(3, "STARTED", 3, traceback="3")))[0] == "STATE-5"
 
 
+def test_blame_falls_on_the_change_that_did_not_happen() -> None:
+    """Also where others came after it, so that it does not matter how small a failing program was made."""
+    model = Model("latest")
+    stays = Write(1, "FAILURE", ExceptionData("ValueError", "builtins", ()))
+    model.store("t", stays)
+    model.store("t", Write(2, "STARTED", 2))
+    model.store("t", Write(3, "STARTED", 3))
+    assert model.read("t", meta_of(stays))[0] == "STATE-7"
+    assert model.read("t", meta_of(Write(2, "STARTED", 2)))[0] == "STATE-5"
+    model.forget("t")
+    assert model.read("t", meta_of(Write(3, "STARTED", 3)))[0] == "READ-4"
+    assert model.read("t", meta_of(stays))[0] == "STATE-7"
+
+
 def test_null_and_empty_children_are_read_one_for_the_other() -> None:
     """META-8 lets a store give [] for null; nothing else of the meta is as lenient."""
     write = Write(1, "SUCCESS", 1, children=())
