@@ -135,20 +135,29 @@ def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
     return ", ".join(f"{name} is {show(meta.get(name))} and not {show(value)}" for name, value in wrong.items())
 
 
+@dataclass(frozen=True)
+class Change:
+    """A store, or a forget, whose ``arriving`` is None: what may have been there, and the requirement that decided."""
+
+    before: Possible
+    arriving: Write | None
+    rule: str
+
+
 @dataclass
 class Model:
     """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
 
     ``rules``: the requirement that decided the last change of each task; ``wholeness``: the one that forbids to mix the
-    entry that is there now with another; ``changes``: what may have been there before each change that was not read
-    yet, with the requirement that decided it; ``written``: all that was ever stored.
+    entry that is there now with another; ``changes``: those that were not read yet; ``written``: all that was ever
+    stored.
     """
 
     late_unready: str | None
     entries: dict[str, Possible] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     wholeness: dict[str, str] = field(default_factory=dict)
-    changes: dict[str, list[tuple[Possible, str]]] = field(default_factory=dict)
+    changes: dict[str, list["Change"]] = field(default_factory=dict)
     written: dict[str, list[Write]] = field(default_factory=dict)
 
     def possible(self, task_id: str) -> Possible:
@@ -169,17 +178,18 @@ class Model:
         self.rules[task_id] = self.rule_for(task_id, arriving)
         after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
         self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
-        self._note_change(task_id)
+        self._note_change(task_id, arriving)
         self.entries[task_id] = after if certain else before | after
 
     def forget(self, task_id: str) -> None:
         """The task was forgotten."""
         self.rules[task_id] = self.wholeness[task_id] = "READ-4"
-        self._note_change(task_id)
+        self._note_change(task_id, None)
         self.entries[task_id] = NOTHING
 
-    def _note_change(self, task_id: str) -> None:
-        self.changes.setdefault(task_id, []).append((self.possible(task_id), self.rules[task_id]))
+    def _note_change(self, task_id: str, arriving: Write | None) -> None:
+        change = Change(self.possible(task_id), arriving, self.rules[task_id])
+        self.changes.setdefault(task_id, []).append(change)
 
     def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
         """A read returned a meta: narrow what may be there.
@@ -197,10 +207,10 @@ class Model:
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a meta breaks which is most like that of ``nearest``, and is not the same."""
-        for before, rule in reversed(self.changes.get(task_id, ())):
-            # what is still there did not give way to this change, whatever came after it
-            if any(complaint(there, meta) is None for there in before if there):
-                return rule
+        for change in reversed(self.changes.get(task_id, ())):
+            # it is there and had no right to, or is still there and did not give way, whatever came after it
+            if any(complaint(there, meta) is None for there in (change.arriving, *change.before) if there):
+                return change.rule
         wrong = wrong_members(nearest, meta)
         if nearest is None or "status" in wrong:
             return self.rules.get(task_id, "META-2")

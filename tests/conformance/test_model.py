@@ -85,6 +85,14 @@ def test_blame_falls_on_the_change_that_did_not_happen() -> None:
     assert model.read("t", meta_of(stays))[0] == "STATE-7"
 
 
+def test_blame_falls_on_the_change_that_had_no_right_to_happen() -> None:
+    """Also where an entry of long ago had the same members."""
+    model = Model("latest")
+    for number, state in enumerate(("PENDING", "SUCCESS", "PENDING")):
+        model.store("t", Write(number, state))
+    assert model.read("t", meta_of(Write(2, "PENDING")))[0] == "STATE-3"
+
+
 def test_null_and_empty_children_are_read_one_for_the_other() -> None:
     """META-8 lets a store give [] for null; nothing else of the meta is as lenient."""
     write = Write(1, "SUCCESS", 1, children=())

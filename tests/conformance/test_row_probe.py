@@ -77,11 +77,11 @@ def open_probe(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_probe_sees_rows_and_cuts_nothing_in_a_file(probe: Any) -> None:
-    """So checks of keys, channels and cut connections are not run."""
+    """So checks of keys, channels and cut connections are not run; those of what is kept for chords are."""
     assert isinstance(probe, RowProbe)
     assert not isinstance(probe, (WireProbe, CuttingProbe))
     seen = available(Capabilities(("core",)), probe, in_process=False, time=False)
-    assert seen & VIEWS == {"probe", "rows"}
+    assert seen & VIEWS == {"probe", "rows", "bookkeeping"}
 
 
 def test_rows_are_put_in_the_place_of_others(probe: Any) -> None:
