@@ -138,7 +138,7 @@ class _Merging(Correct):
         return {**built, **kept}
 
 
-@broken("STATE-8", "traceback-survives")
+@broken("STATE-8", "traceback-survives", also=["STATE-5"])
 class TracebackSurvives(_Merging):
     """Keeps the traceback of an earlier attempt under the next state."""
 
