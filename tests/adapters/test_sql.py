@@ -6,11 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -26,30 +25,6 @@ from resultspec_reference import App
 from resultspec_reference.errors import ContentDisallowed, DecodeError, EncodeError
 
 Make = Callable[..., SqlBackend]
-
-
-@pytest.fixture(name="table_prefix")
-def make_table_prefix() -> str:
-    """Return a prefix for tables that no other test has."""
-    return f"test_{uuid4().hex[:12]}_"
-
-
-@pytest.fixture(name="make")
-def backend_maker(database_url: str, table_prefix: str) -> Iterator[Make]:
-    """Yield what makes backends over the tables of the test."""
-
-    def make(**options: Any) -> SqlBackend:
-        options.setdefault("accept", [options.get("serializer", "json")])
-        return SqlBackend(App(), database_url, **{"table_prefix": table_prefix, **options})
-
-    yield make
-    make().remove_tables()
-
-
-@pytest.fixture(name="backend")
-def one_backend(make: Make) -> SqlBackend:
-    """Return a backend with the default options."""
-    return make()
 
 
 def row(backend: SqlBackend, task_id: str = "t") -> dict[str, Any]:

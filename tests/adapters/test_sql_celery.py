@@ -1,11 +1,10 @@
 """What our SQL backend stores, a real Celery client reads, and the other way round, in tables that either has made."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -20,7 +19,6 @@ from resultspec import RowVector, row_vectors
 from resultspec_adapters.sql import SqlBackend
 
 CLASS_OF_NOBODY = type("CardRefused", (Exception,), {"__module__": "no.such.module"})
-CELERY_DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql", "mysql": "mysql+pymysql"}
 
 STORED: list[tuple[str, Any]] = [
     ("PENDING", None),
@@ -35,28 +33,6 @@ STORED: list[tuple[str, Any]] = [
     ("REVOKED", celery.exceptions.TaskRevokedError("terminated")),
 ]
 """States and results that both sides can store and read."""
-
-
-@pytest.fixture(name="task_table")
-def make_task_table() -> str:
-    """Return the name of a table that no other test has."""
-    return f"test_{uuid4().hex[:12]}"
-
-
-@pytest.fixture(name="app")
-def celery_app(database_url: str, task_table: str) -> Iterator[Celery]:
-    """Yield a Celery app whose results are in the table of the test."""
-    url = sa.make_url(database_url)
-    url = url.set(drivername=CELERY_DRIVERS.get(url.drivername, url.drivername))
-    app = Celery("tests", broker="memory://", set_as_current=False)
-    app.conf.result_backend = f"db+{url.render_as_string(hide_password=False)}"
-    app.conf.database_table_names = {"task": task_table, "group": f"{task_table}_group"}
-    yield app
-    app.close()
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    for name in (task_table, f"{task_table}_group"):
-        with engine.begin() as connection:
-            sa.Table(name, sa.MetaData()).drop(connection, checkfirst=True)
 
 
 @pytest.fixture(name="ours")

@@ -5,12 +5,11 @@ import json
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -47,28 +46,10 @@ class RecordingApp(App):
         return SimpleNamespace(apply_async=self.sent.append)
 
 
-@pytest.fixture(name="table_prefix")
-def make_table_prefix() -> str:
-    """Return a prefix for tables that no other test has."""
-    return f"test_{uuid4().hex[:12]}_"
-
-
-@pytest.fixture(name="make")
-def backend_maker(database_url: str, table_prefix: str) -> Iterator[Make]:
-    """Yield what makes backends over the tables of the test."""
-
-    def make(**options: Any) -> SqlBackend:
-        app = options.pop("app", None) or RecordingApp()
-        return SqlBackend(app, database_url, **{"table_prefix": table_prefix, **options})
-
-    yield make
-    make().remove_tables()
-
-
-@pytest.fixture(name="backend")
-def one_backend(make: Make) -> SqlBackend:
-    """Return a backend with the default options."""
-    return make()
+@pytest.fixture(name="new_app")
+def recording_apps() -> type[RecordingApp]:
+    """Return what makes apps that note what they send."""
+    return RecordingApp
 
 
 def sent(backend: SqlBackend) -> list[Any]:

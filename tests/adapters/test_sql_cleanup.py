@@ -1,11 +1,10 @@
 """Cleanup of tables: what it removes, what it leaves, and several of them at once. Each test runs on each database."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -25,28 +24,10 @@ LIFE = 600.0
 STATES = ("SUCCESS", "FAILURE", "REVOKED", "STARTED", "RETRY", "PROGRESS", "success")
 
 
-@pytest.fixture(name="table_prefix")
-def make_table_prefix() -> str:
-    """Return a prefix for tables that no other test has."""
-    return f"test_{uuid4().hex[:12]}_"
-
-
-@pytest.fixture(name="make")
-def backend_maker(database_url: str, table_prefix: str) -> Iterator[Make]:
-    """Yield what makes backends over the tables of the test."""
-
-    def make(**options: Any) -> SqlBackend:
-        app = options.pop("app", None) or App()
-        return SqlBackend(app, database_url, **{"table_prefix": table_prefix, "expires": LIFE, **options})
-
-    yield make
-    make().remove_tables()
-
-
-@pytest.fixture(name="backend")
-def one_backend(make: Make) -> SqlBackend:
-    """Return a backend whose entries live ten minutes."""
-    return make()
+@pytest.fixture(name="usual_options")
+def ten_minutes() -> dict[str, Any]:
+    """Return the life of the entries."""
+    return {"expires": LIFE}
 
 
 def date_back(backend: SqlBackend, seconds: float) -> None:

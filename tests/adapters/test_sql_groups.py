@@ -1,11 +1,10 @@
 """Groups in tables: rows, what cannot be read, races, and real Celery beside us. Each test runs on each database."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -18,33 +17,12 @@ from celery.result import AsyncResult, GroupResult
 from resultspec_adapters.sql import SqlBackend
 from resultspec_conformance.context import Unobserved
 from resultspec_conformance.probes.rows import group_cell_of
-from resultspec_reference import App
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured
 
 Make = Callable[..., SqlBackend]
 
 GROUP = [["g", [["p", None], None]], [[["m", None], None], [["inner", None], [[["n", None], None]]]]]
 EMPTY = [["g", None], []]
-CELERY_DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql", "mysql": "mysql+pymysql"}
-
-
-@pytest.fixture(name="make")
-def backend_maker(database_url: str) -> Iterator[Make]:
-    """Yield what makes backends over the tables of the test."""
-    prefix = f"test_{uuid4().hex[:12]}_"
-
-    def make(**options: Any) -> SqlBackend:
-        options.setdefault("accept", [options.get("serializer", "json")])
-        return SqlBackend(App(), database_url, **{"table_prefix": prefix, **options})
-
-    yield make
-    make().remove_tables()
-
-
-@pytest.fixture(name="backend")
-def one_backend(make: Make) -> SqlBackend:
-    """Return a backend with the default options."""
-    return make()
 
 
 def rows(backend: SqlBackend) -> list[dict[str, Any]]:
@@ -185,22 +163,6 @@ def test_what_the_probe_cannot_put_into_a_column() -> None:
 
 
 # -- beside Celery -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(name="app")
-def celery_app(database_url: str) -> Iterator[Celery]:
-    """Yield a Celery app whose results are in tables of the test."""
-    url = sa.make_url(database_url)
-    url = url.set(drivername=CELERY_DRIVERS.get(url.drivername, url.drivername))
-    app, name = Celery("tests", broker="memory://", set_as_current=False), f"test_{uuid4().hex[:12]}"
-    app.conf.result_backend = f"db+{url.render_as_string(hide_password=False)}"
-    app.conf.database_table_names = {"task": name, "group": f"{name}_group"}
-    yield app
-    app.close()
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    for table in (name, f"{name}_group"):
-        with engine.begin() as connection:
-            sa.Table(table, sa.MetaData()).drop(connection, checkfirst=True)
 
 
 def shapes(app: Celery) -> list[GroupResult]:
