@@ -53,13 +53,13 @@ class JoiningBackend(BaseBackend):
             raise ImproperlyConfigured(f"{type(self).__name__} has no messages to call on_message with")
         if isinstance(task_ids, (str, bytes)):
             raise TypeError("task_ids is an iterable of ids, not one id")
-        wanted = dict.fromkeys(map(self._joined_id, task_ids))
+        wanted = dict.fromkeys(self._joined_ids(task_ids))
         terms, most = Terms.of(timeout, interval), passes(max_iterations)
         return self._join(wanted, terms, frozenset(READY_STATES), on_interval, most)
 
-    def _joined_id(self, task_id: Any) -> str:
-        """Return the text of an id. Raises TypeError and ValueError for one that the store does not take (JOIN-10)."""
-        return task_id_text(task_id)
+    def _joined_ids(self, task_ids: Iterable[Any]) -> Iterator[str]:
+        """Return ids as text. Raises TypeError and ValueError for one that the store does not take (JOIN-10)."""
+        return map(task_id_text, task_ids)
 
     def _join(
         self,

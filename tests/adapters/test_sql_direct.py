@@ -1,9 +1,11 @@
-"""The short way to a PostgreSQL: lost connections, interrupts, what is held, what is told of an error."""
+"""The short way to a PostgreSQL: lost connections, interrupts, what is prepared, what is told of an error."""
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -13,37 +15,38 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from resultspec_adapters.sql import SqlBackend
-from resultspec_adapters.sql.direct import CURSOR, LARGE, Direct
+from resultspec_adapters.sql.direct import MOST_PREPARED, Direct
 from resultspec_reference import App
+
+OpenBackend = Callable[..., SqlBackend]
+
+
+@pytest.fixture(name="open_backend")
+def openers(server_url: Callable[[str], str], table_prefix: str) -> Iterator[OpenBackend]:
+    """Yield what opens a backend whose pool has one connection, with further options for SQLAlchemy's engine."""
+    with ExitStack() as stack:
+
+        def opened(**options: Any) -> SqlBackend:
+            one: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 5, **options}
+            backend = SqlBackend(
+                App(), server_url("postgresql"), table_prefix=table_prefix, max_cached_results=-1, engine_options=one
+            )
+            stack.callback(backend.remove_tables)
+            backend.make_tables()
+            return backend
+
+        yield opened
 
 
 @pytest.fixture(name="backend")
-def one_with_a_connection(server_url: Callable[[str], str]) -> Iterator[SqlBackend]:
-    """Yield a backend whose pool has one connection."""
-    with ExitStack() as stack:
-        backend = SqlBackend(
-            App(),
-            server_url("postgresql"),
-            table_prefix=f"test_{uuid4().hex[:12]}_",
-            engine_options={"pool_size": 1, "max_overflow": 0, "pool_timeout": 5},
-        )
-        stack.callback(backend.remove_tables)
-        backend.make_tables()
-        yield backend
+def one_with_a_connection(open_backend: OpenBackend) -> SqlBackend:
+    """Return a backend whose pool has one connection."""
+    return open_backend()
 
 
 def statement(backend: SqlBackend, text: str) -> Direct:
     """Return a statement on the pool of a backend."""
     return Direct(backend.database.engine, sa.text(text))
-
-
-def kept_cursor(backend: SqlBackend) -> Any:
-    """Return the cursor that the connection of the pool keeps, or None."""
-    connection = backend.database.engine.raw_connection()
-    try:
-        return connection.info.get(CURSOR)
-    finally:
-        connection.close()
 
 
 def test_a_connection_that_was_cut_is_replaced(backend: SqlBackend) -> None:
@@ -77,12 +80,70 @@ def test_an_interrupt_gives_the_connection_up(backend: SqlBackend) -> None:
     assert statement(backend, "SELECT 1").run({}) == [(1,)]
 
 
-@pytest.mark.parametrize(("size", "kept"), [(10, True), (LARGE + 1, False)])
-def test_a_large_value_is_not_held(backend: SqlBackend, size: int, kept: bool) -> None:
-    """Neither after it was stored nor after it was read; nor are several rows."""
-    backend.mark_as_done("t", "x" * size)
-    assert (kept_cursor(backend) is not None) == kept
-    assert backend.get_result("t") == "x" * size
-    assert (kept_cursor(backend) is not None) == kept
-    statement(backend, "SELECT 1 UNION SELECT 2").run({})
-    assert kept_cursor(backend) is None
+def test_a_statement_that_does_not_end_is_interrupted(backend: SqlBackend) -> None:
+    """A signal ends it at once, and the connection is replaced."""
+    before = statement(backend, "SELECT pg_backend_pid()").run({})
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            statement(backend, "SELECT pg_sleep(60)").run({})
+        assert time.monotonic() - began < 20
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, usual)
+    assert statement(backend, "SELECT pg_backend_pid()").run({}) != before
+
+
+PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%''marked''%'"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"connect_args": {"prepare_threshold": None}}])
+def test_a_statement_is_prepared_once(open_backend: OpenBackend, arguments: dict[str, Any]) -> None:
+    """On each connection; not at all where psycopg is told not to, since a server in between would lose it."""
+    backend = open_backend(**arguments)
+    marked = statement(backend, "SELECT CAST(:value AS text), 'marked'")
+    assert [marked.run({"value": value}) for value in "xy"] == [[("x", "marked")], [("y", "marked")]]
+    ((count,),) = Direct(backend.database.engine, sa.text(PREPARED)).run({})
+    # what counts has the mark in it too
+    assert count == (0 if arguments else 2)
+
+
+def test_values_come_back(backend: SqlBackend) -> None:
+    """Of every type that the columns have, null among them."""
+    date = datetime(2026, 1, 2, 3, 4, 5, 678901)
+    row = {"text": "ä", "value": b"\x00\xff", "date": date, "number": -(2**31), "no": None}
+    casts = {"text": "text", "value": "bytea", "date": "timestamp", "number": "integer", "no": "text"}
+    told = statement(backend, "SELECT " + ", ".join(f"CAST(:{name} AS {kind})" for name, kind in casts.items()))
+    assert told.run(row) == [tuple(row.values())]
+
+
+def test_a_connection_knows_so_many_statements(backend: SqlBackend) -> None:
+    """One that knows more is replaced."""
+    several = [statement(backend, f"SELECT pg_backend_pid(), {number}") for number in range(MOST_PREPARED + 2)]
+    assert len({one.run({})[0][0] for one in several}) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DEALLOCATE ALL",
+        "ALTER TABLE {table} ALTER COLUMN traceback TYPE varchar(100)",
+        "ALTER TABLE {table} ADD more text",
+        "ALTER TABLE {table} DROP parent_id",
+    ],
+)
+def test_what_was_prepared_may_become_stale(backend: SqlBackend, change: str) -> None:
+    """By somebody who throws it away, or who alters the table: it is prepared anew, and nobody notices."""
+    backend.mark_as_done("t", 1)
+    assert backend.get_result("t") == 1
+    with backend.database.connect() as connection:
+        connection.exec_driver_sql(change.format(table=backend.names.task))
+    assert backend.get_result("t") == 1
+    backend.mark_as_done("u", 2)
+    assert [meta["result"] for _, meta in backend.get_many(["t", "u"])] == [1, 2]

@@ -1,7 +1,7 @@
 """The backend over the tables of a database."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,8 +15,8 @@ from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.faults import NothingDone, TablesChanged
 from resultspec_adapters.sql.groups import GroupTable
 from resultspec_adapters.sql.joins import CountedJoin, NotifiedJoin, PolledJoin
-from resultspec_adapters.sql.rows import RowCodec, require_id, text
-from resultspec_adapters.sql.statements import Row, Statements, channel
+from resultspec_adapters.sql.rows import Found, RowCodec, found_by_id, require_id, text
+from resultspec_adapters.sql.statements import Statements, channel
 from resultspec_adapters.sql.tables import TableNames, prepare, remove
 from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
 from resultspec_reference import exceptions, lives, meta
@@ -151,9 +151,9 @@ class SqlBackend(JoiningBackend):
                 if known.layout.exact:
                     connection.execute(known.forget, {"of_task": task_id})
                     return
-                found = self._row(connection, known, task_id)
-                if found is not None:
-                    connection.execute(known.forget_number(found["id"]))
+                found = connection.execute(known.number, {"of_task": task_id}).first()
+                if found is not None and found.task_id == task_id:
+                    connection.execute(known.forget_number(found.number))
 
         self._with_retries(remove_row)
 
@@ -171,13 +171,13 @@ class SqlBackend(JoiningBackend):
         with naming(task_id):
             with self._decoding():
                 rows = direct.run({"of_task": task_id})
-            return self._meta_of(task_id, _by_id([task_id], direct.columns, rows)[0])
+            return self._meta_of(task_id, found_by_id(known.columns, rows).get(task_id))
 
     def _read_over(self, connection: sa.Connection, known: Statements, task_id: str) -> TaskMeta:
         with naming(task_id):
             with self._decoding():
-                row = self._row(connection, known, task_id)
-            return self._meta_of(task_id, row)
+                found = self._found(connection, known, task_id)
+            return self._meta_of(task_id, found)
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
@@ -189,14 +189,17 @@ class SqlBackend(JoiningBackend):
                 raise DecodeError(f"a column holds what is none of its type: {error}") from error
 
     @staticmethod
-    def _row(connection: sa.Connection, known: Statements, task_id: str) -> Row | None:
-        found = connection.execute(known.read, {"of_task": task_id}).mappings().first()
-        return dict(found) if found is not None and found["task_id"] == task_id else None
+    def _found(connection: sa.Connection, known: Statements, task_id: str) -> Found | None:
+        rows = connection.execute(known.read, {"of_task": task_id}).all()
+        return found_by_id(known.columns, rows).get(task_id)
 
-    def _meta_of(self, task_id: str, row: Row | None) -> TaskMeta:
-        if row is None:
+    def _meta_of(self, task_id: str, found: Found | None) -> TaskMeta:
+        if found is None:
             return meta.unknown(task_id)
-        return meta.complete(self.meta_from_decoded(self._rows.meta(row)), task_id)
+        plain = self._rows.plain(found)
+        if plain is not None:
+            return self.meta_from_decoded(plain)
+        return meta.complete(self.meta_from_decoded(self._rows.meta(found)), task_id)
 
     # -- groups --------------------------------------------------------------------------------
 
@@ -266,14 +269,14 @@ class SqlBackend(JoiningBackend):
 
     # -- joining -------------------------------------------------------------------------------
 
-    def _joined_id(self, task_id: Any) -> str:
-        found = super()._joined_id(task_id)
+    def _joined_ids(self, task_ids: Iterable[Any]) -> Iterator[str]:
         known: Statements | None = self.database.known.get().get(self.names)
-        if known is None:
-            text("task id", found)
-        else:
-            require_id(known.layout, "task id", found)
-        return found
+        for task_id in super()._joined_ids(task_ids):
+            if known is None:
+                text("task id", task_id)
+            else:
+                require_id(known.layout, "task id", task_id)
+            yield task_id
 
     @contextmanager
     def _open_join(self) -> Iterator[PolledJoin]:
@@ -289,19 +292,22 @@ class SqlBackend(JoiningBackend):
     def _read_many(self, task_ids: Sequence[str], connection: sa.Connection | None) -> Iterator[Answer]:
         return self._answers(task_ids, lambda asked: self._looking_again(lambda: self._found_of(asked, connection)))
 
-    def _found_of(self, task_ids: Sequence[str], given: sa.Connection | None) -> list[Row | BackendError | None]:
+    def _found_of(self, task_ids: Sequence[str], given: sa.Connection | None) -> list[Found | BackendError | None]:
         """Return what the table has for tasks, in their order: the row, None, or why it cannot be read."""
         known = self._known()
-        for task_id in task_ids:
+        # the table may have been looked at since the join began
+        for task_id in (task_id for task_id in task_ids if len(task_id) > known.layout.id_length):
             require_id(known.layout, "task id", task_id)
         direct = known.direct(known.read_many) if given is None else None
         try:
             with self._decoding():
                 if direct is not None:
-                    return _by_id(task_ids, direct.columns, direct.run({"of_tasks": task_ids}))
-                with self._lent(given) as connection:
-                    found = connection.execute(known.read_many, {"of_tasks": task_ids})
-                    return _by_id(task_ids, tuple(found.keys()), found.all())
+                    found = found_by_id(known.columns, direct.run({"of_tasks": task_ids}))
+                else:
+                    with self._lent(given) as connection:
+                        rows = connection.execute(known.read_many, {"of_tasks": task_ids}).all()
+                    found = found_by_id(known.columns, rows)
+                return [found.get(task_id) for task_id in task_ids]
         except DecodeError:
             # one of the rows: which one, the database does not say
             with self._lent(given) as connection:
@@ -310,10 +316,10 @@ class SqlBackend(JoiningBackend):
     def _lent(self, given: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
         return self.database.connect() if given is None else nullcontext(given)
 
-    def _found_alone(self, connection: sa.Connection, known: Statements, task_id: str) -> Row | BackendError | None:
+    def _found_alone(self, connection: sa.Connection, known: Statements, task_id: str) -> Found | BackendError | None:
         try:
             with self._decoding():
-                return self._row(connection, known, task_id)
+                return self._found(connection, known, task_id)
         except DecodeError as error:
             return error
 
@@ -352,12 +358,3 @@ class SqlBackend(JoiningBackend):
         except TablesChanged:
             self._look_anew()
             raise
-
-
-def _by_id(task_ids: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the row of each task by the names of the columns that have a value, None for one without a row."""
-    key = columns.index("task_id")
-    found = {
-        row[key]: {name: value for name, value in zip(columns, row, strict=True) if value is not None} for row in rows
-    }
-    return [found.get(task_id) for task_id in task_ids]

@@ -1,49 +1,87 @@
-"""The short way to a PostgreSQL: psycopg by itself, on connections of SQLAlchemy's pool.
+"""The short way to a PostgreSQL: the parts of psycopg on connections of SQLAlchemy's pool, without a cursor.
 
-To store and to read one row, SQLAlchemy takes longer than psycopg and the server together: it makes a statement, a
-context and a result anew for each. Here the text of a statement is made once, and a connection of the pool keeps its
-cursor. What the drivers raise becomes what SQLAlchemy would have raised.
+To store and to read rows, SQLAlchemy takes longer than psycopg and the server together, and a cursor of psycopg longer
+than everything else that psycopg does. Here a connection prepares each statement once, and is then told no more than
+its name and its arguments. A wait for the server can be interrupted. What psycopg raises becomes what SQLAlchemy would
+have raised.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import errors, generators
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus, Format
 from sqlalchemy import exc
 
-CURSOR: Final = "resultspec cursor"
-"""Where a connection of the pool keeps its cursor."""
+PREPARED: Final = "resultspec prepared"
+"""Where a connection of the pool keeps the names of the statements that it knows."""
 
-LARGE: Final = 64 * 1024
-"""Bytes from which on a value is not held by a cursor that is kept; nor are several rows."""
+MOST_PREPARED: Final = 100
+"""Statements that a connection knows at most before it is replaced."""
+
+STALE: Final = frozenset({"0A000", "26000"})
+"""What PostgreSQL says of a statement that was prepared for other columns, and of one that somebody has thrown away."""
+
+Connection = psycopg.Connection[Any]
+
+_NUMBERS: Final = itertools.count()
 
 
 class Direct:
-    """One statement, which is run with named arguments.
-
-    ``text`` is what is sent; ``columns`` are the names of what a row has, in their order.
-    """
+    """One statement, which is run with named arguments. ``text`` is what is sent."""
 
     def __init__(self, engine: sa.Engine, statement: Any) -> None:
+        dialect: Any = type(engine.dialect)
+        compiled = statement.compile(dialect=dialect(paramstyle="numeric_dollar"))
+        self.text: Final = str(compiled)
         self._engine = engine
-        self.text: Final = str(statement.compile(dialect=engine.dialect))
-        self.columns: Final = tuple(column.name for column in getattr(statement, "selected_columns", ()))
+        self._arguments: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._sent = self.text.encode()
+        self._name = f"resultspec_{next(_NUMBERS)}".encode()
 
-    def run(self, arguments: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    def run(self, arguments: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Return the rows. Raises DBAPIError, or TimeoutError of SQLAlchemy if no connection of the pool is free."""
-        connection = self._engine.raw_connection()
+        connection: Any = self._engine.raw_connection()
         try:
-            cursor = connection.info.get(CURSOR)
-            if cursor is None:
-                cursor = connection.info[CURSOR] = connection.cursor()
-            rows: Sequence[Sequence[Any]] = cursor.execute(self.text, arguments).fetchall()
+            rows = self._rows(connection.driver_connection, connection.info, arguments)
         except BaseException as error:
             self._fail(connection, error)
             raise
-        if len(rows) > 1 or any(map(_is_large, (*arguments.values(), *(rows[0] if rows else ())))):
-            connection.info.pop(CURSOR).close()
+        if len(connection.info.get(PREPARED, ())) > MOST_PREPARED:
+            connection.invalidate()
         connection.close()
         return rows
+
+    def _rows(self, connection: Connection, info: Any, arguments: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        values = [arguments[name] for name in self._arguments]
+        formats = [PyFormat.BINARY if isinstance(value, bytes) else PyFormat.TEXT for value in values]
+        transformer, wire = Transformer(connection), connection.pgconn
+        given = transformer.dump_sequence(values, formats)
+        if connection.prepare_threshold is None:
+            # a server between us and the database does not keep what is prepared
+            wire.send_query_params(self._sent, given, None, transformer.formats, Format.BINARY)
+        else:
+            self._prepare(connection, info)
+            wire.send_query_prepared(self._name, given, transformer.formats, Format.BINARY)
+        result = connection.wait(generators.execute(wire))[-1]
+        if result.status != ExecStatus.TUPLES_OK:
+            raise errors.error_from_result(result, transformer.encoding)
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+    def _prepare(self, connection: Connection, info: Any) -> None:
+        known = info.setdefault(PREPARED, set())
+        if self._name in known:
+            return
+        connection.pgconn.send_prepare(self._name, self._sent)
+        result = connection.wait(generators.execute(connection.pgconn))[-1]
+        if result.status != ExecStatus.COMMAND_OK:
+            raise errors.error_from_result(result, connection.info.encoding)
+        known.add(self._name)
 
     def _fail(self, connection: Any, error: BaseException) -> None:
         """Give the connection back, if it is still of use, and raise the error of a driver as SQLAlchemy does."""
@@ -56,12 +94,10 @@ class Direct:
             connection.invalidate()
             # what has befallen this one has befallen the others
             self._engine.dispose()
+        elif getattr(error, "sqlstate", None) in STALE:
+            connection.invalidate()
         else:
             connection.close()
         raise exc.DBAPIError.instance(
             None, None, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
         ) from error
-
-
-def _is_large(value: object) -> bool:
-    return isinstance(value, (bytes, str)) and len(value) > LARGE

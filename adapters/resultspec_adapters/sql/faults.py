@@ -61,8 +61,10 @@ _SQLITE: Final[Mapping[str, Fault]] = {
 
 _POSTGRESQL: Final[Mapping[str, Fault]] = {
     "08": Fault.LOST,
+    "0A000": Fault.CHANGED,
     "22": Fault.DATA,
     "25006": Fault.READ_ONLY,
+    "26000": Fault.CHANGED,
     "28": Fault.REFUSED,
     "40": Fault.BUSY,
     "40003": Fault.LOST,
@@ -75,7 +77,7 @@ _POSTGRESQL: Final[Mapping[str, Fault]] = {
     "57": Fault.LOST,
     "58": Fault.LOST,
 }
-"""By SQLSTATE: the whole one, or its class."""
+"""By SQLSTATE: the whole one, or its class. Two speak of a statement that was prepared before the tables changed."""
 
 _MYSQL: Final[Mapping[int, Fault]] = {
     1020: Fault.BUSY,
