@@ -217,6 +217,18 @@ def test_a_port_that_is_taken_costs_an_attempt_only(way: Way) -> None:
             assert asked(url, "SELECT 1") == 1
 
 
+def test_a_mariadb_keeps_its_temporary_tables_apart() -> None:
+    """One that starts removes those of every other server with the same directory, in the middle of its statements."""
+    found = WAYS["mariadb"]
+    if not found.rung().available:
+        pytest.skip(found.rung().why)
+    server = found.start()
+    try:
+        assert Path(asked(server.url, "SELECT @@tmpdir")).parent == directory_of(listener(server.url))
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("store", "names", "script"),
     [

@@ -66,12 +66,15 @@ def running(binary: str, ports: Iterable[int] | None = None) -> Iterator[str]:
     system_tables = _system_tables(binary)
     password = secrets.token_hex(16)
     with OURS.directory("resultspec-mariadb-") as directory:
-        data = directory / "data"
+        data, temporary = directory / "data", directory / "tmp"
         data.mkdir(mode=0o700)
+        temporary.mkdir(mode=0o700)
         place = Place(directory)
         # as root it only runs if it is told to
         account = ["--user=root"] if os.geteuid() == 0 else []
-        base = [binary, "--no-defaults", *account, f"--datadir={data}", *SETTINGS]
+        # a server that starts removes from that directory the temporary tables of any other that has the same
+        places = [f"--datadir={data}", f"--tmpdir={temporary}"]
+        base = [binary, "--no-defaults", *account, *places, *SETTINGS]
         place.prepare([*base, "--bootstrap"], _statements(system_tables, password))
 
         def command(port: int) -> list[str]:

@@ -53,8 +53,6 @@ class SqlBackend(JoiningBackend):
     use, and at the first use for a table that is something else; nothing is connected until it is needed.
     """
 
-    join_batch = 500
-
     def __init__(self, app: AppProtocol, url: str = "sqlite://", **options: Any) -> None:
         given: Mapping[str, str] | None = options.pop("table_names", None)
         self._prefix: str = options.pop("table_prefix", "")
@@ -190,8 +188,9 @@ class SqlBackend(JoiningBackend):
 
     @staticmethod
     def _found(connection: sa.Connection, known: Statements, task_id: str) -> Found | None:
+        # all at once: what is wrong with a row must not leave a statement of SQLite open
         rows = connection.execute(known.read, {"of_task": task_id}).all()
-        return found_by_id(known.columns, rows).get(task_id)
+        return found_by_id(known.columns, map(tuple, rows)).get(task_id)
 
     def _meta_of(self, task_id: str, found: Found | None) -> TaskMeta:
         if found is None:
@@ -306,7 +305,7 @@ class SqlBackend(JoiningBackend):
                 else:
                     with self._lent(given) as connection:
                         rows = connection.execute(known.read_many, {"of_tasks": task_ids}).all()
-                    found = found_by_id(known.columns, rows)
+                        found = found_by_id(known.columns, map(tuple, rows))
                 return [found.get(task_id) for task_id in task_ids]
         except DecodeError:
             # one of the rows: which one, the database does not say

@@ -40,14 +40,14 @@ Else the columns that are not null, by their names.
 """
 
 
-def found_by_id(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Found]:
+def found_by_id(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Found]:
     """Return what was found by the ids of the tasks. ``columns`` begins with those that every table has."""
     plain = len(REQUIRED)
     nothing_more = (None,) * (len(columns) - plain)
-    return {row[0]: tuple(row[:plain]) if row[plain:] == nothing_more else _named(columns, row) for row in rows}
+    return {row[0]: row[:plain] if row[plain:] == nothing_more else _named(columns, row) for row in rows}
 
 
-def _named(columns: Sequence[str], row: Sequence[Any]) -> Row:
+def _named(columns: Sequence[str], row: tuple[Any, ...]) -> Row:
     return {name: value for name, value in zip(columns, row, strict=True) if value is not None}
 
 
