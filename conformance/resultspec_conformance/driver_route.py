@@ -6,12 +6,13 @@ the subject: nothing that a faulty program answers is held against its backend.
 
 import shlex
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from resultspec import ERRORS, OPERATIONS, PROTOCOL
+from resultspec_conformance.apart import cleaner
 from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.driver_fault import DriverFault
 from resultspec_conformance.driver_messages import BodyCalled, outcome_of, read_error, read_initialized
@@ -33,11 +34,7 @@ of the worker, which knows what requirement that breaks, comes first.
 """
 
 
-@runtime_checkable
-class _OwnsItsRun(Protocol):
-    """A probe that can remove what a run has written under its prefix."""
-
-    def forget_run(self) -> None: ...
+_CURE = "Give the driver an empty database, or put the id of the run into its prefix, as the protocol has it."
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class ProgramSubject:
     """A backend behind a driver program. ``call`` and ``connect`` raise the first fault of any of its processes."""
 
     command: list[str]
-    run: str
+    target: Target
     capabilities: Capabilities = field(init=False)
     probe: Probe | None = field(init=False, default=None)
     fault: DriverFault | None = field(init=False, default=None)
@@ -122,6 +119,7 @@ class ProgramSubject:
     _first: _Client | None = field(init=False, default=None)
     _spare: DriverProcess | None = field(init=False, default=None)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _clean: Callable[[], None] | None = field(init=False, default=None)
 
     def open(self) -> None:
         """Open the first client with the driver's own options, and learn what it claims. Raises SubjectError."""
@@ -133,7 +131,9 @@ class ProgramSubject:
                 "and each of its clients is a process.\n"
                 "Judge such a backend as python:pkg.module:factory, or give it a store that processes share."
             )
-        self.probe = probe_for(self.capabilities.store, self.capabilities.prefix)
+        probe = probe_for(self.capabilities.store, self.capabilities.prefix)
+        self._clean = cleaner(probe, self.target, _CURE)
+        self.probe = probe
 
     def connect(self, options: ClientOptions) -> ProgramConnection:
         """Open a client. Raises SubjectError."""
@@ -154,7 +154,7 @@ class ProgramSubject:
             name = f"c{self._opened}"
             process, self._spare = self._spare, None
         process = process or self._start()
-        params = {"protocol": PROTOCOL, "client": name, "run": self.run, "options": _options(options)}
+        params = {"protocol": PROTOCOL, "client": name, "run": self.target.run, "options": _options(options)}
         answer = process.request("initialize", params, START_SECONDS)
         try:
             if answer.failed:
@@ -213,9 +213,8 @@ class ProgramSubject:
         self._processes.clear()
         probe, self.probe = self.probe, None
         if probe is not None:
-            # only a prefix that has the id of the run in it is certain to be the run's own
-            if isinstance(probe, _OwnsItsRun) and self.run in self.capabilities.prefix:
-                probe.forget_run()
+            if self._clean is not None:
+                self._clean()
             probe.close()
         self._raise_fault()
 
@@ -252,7 +251,7 @@ def _options(options: ClientOptions | None) -> dict[str, Any]:
 
 def open_program(target: Target) -> Subject:
     """Open the backend behind ``exec:COMMAND …``. Raises SubjectError: DriverFault for a faulty program."""
-    subject = ProgramSubject(split_command(target.text.partition(":")[2]), target.run)
+    subject = ProgramSubject(split_command(target.text.partition(":")[2]), target)
     try:
         subject.open()
     except BaseException:

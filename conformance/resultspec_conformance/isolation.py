@@ -68,7 +68,8 @@ class Worker:
 
     ``claims`` are capabilities that are said in the place of the subject's own (``classes``, ``choices``);
     ``sys_path`` is where the worker looks for modules too. ``losses`` counts the processes that hung or
-    died. ``traces``: whether the store may hold what checks have written.
+    died. ``helps``: another worker of the run has the target open too. ``traces``: whether the store may hold
+    what checks have written.
     """
 
     target: str
@@ -76,6 +77,7 @@ class Worker:
     settings: CheckSettings
     claims: Mapping[str, Any] = field(default_factory=dict)
     sys_path: Sequence[str] = ()
+    helps: bool = False
     opened: OpenTarget | None = None
     losses: int = 0
     retired: bool = False
@@ -120,6 +122,7 @@ class Worker:
             "do": "open",
             "target": self.target,
             "run": self.run,
+            "role": "helper" if self.helps else "again" if self.traces else "first",
             "call_timeout": self.settings.call_timeout,
             "claims": dict(self.claims),
             "sys_path": list(self.sys_path),

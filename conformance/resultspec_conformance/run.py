@@ -260,7 +260,15 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
             first, *helpers = [
                 stack.enter_context(
                     ended(
-                        Worker(place.target, run_id + letter, options.settings, options.claims, options.sys_path), place
+                        Worker(
+                            place.target,
+                            run_id + letter,
+                            options.settings,
+                            options.claims,
+                            options.sys_path,
+                            helps=letter != ascii_lowercase[0],
+                        ),
+                        place,
                     )
                 )
                 for letter in ascii_lowercase[: options.jobs]

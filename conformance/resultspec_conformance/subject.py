@@ -7,7 +7,7 @@ found in the entry-point group ``resultspec.adapters``, turns a target of the co
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.operation import Outcome
@@ -307,16 +307,21 @@ class Subject(Protocol):
         ...
 
 
+Role = Literal["first", "again", "helper"]
+
+
 @dataclass(frozen=True)
 class Target:
     """A target of the command line, with the id of the run, which is part of every key and name that is
     made up.
 
-    ``workers`` tells whether several processes open the same target at once.
+    ``role`` is that of the process that opens it: the first of the run before it has run any check, the same
+    ``again``, or a ``helper`` beside it, which may be refused.
     """
 
     text: str
     run: str
+    role: Role = "first"
 
     @property
     def scheme(self) -> str:

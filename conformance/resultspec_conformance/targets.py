@@ -3,17 +3,18 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+from resultspec_conformance.apart import cleaner, own_prefix
 from resultspec_conformance.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.probes import probe_for
 from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.selection import did_you_mean
-from resultspec_conformance.subject import Adapter, Subject, Target, UsageError
+from resultspec_conformance.subject import Adapter, Role, Subject, Target, UsageError
 
 ADAPTERS_GROUP = "resultspec.adapters"
 
@@ -21,11 +22,7 @@ DEFAULT_FACTORY_CLASSES = ("core", "waiting")
 """What is claimed for a factory that says nothing of itself."""
 
 
-@runtime_checkable
-class _KnowsIds(Protocol):
-    """A probe that can remove what was stored under ids of the run."""
-
-    def forget_ids(self, mark: str) -> None: ...
+_CURE = "Give the factory an empty database, or let it take the option prefix and claim the feature of that name."
 
 
 def _load_module(name: str) -> Any:
@@ -79,27 +76,34 @@ def load_factory(reference: str) -> Any:
 
 
 def open_factory(target: Target) -> Subject:
-    """Open ``python:pkg.module:factory``. Raises UsageError.
+    """Open ``python:pkg.module:factory``. Raises SubjectError.
 
     The factory may have the attributes ``capabilities`` (the document, as a map) and ``wait_returns`` ("value" or
-    "meta"). Without the first the classes core and waiting are claimed.
+    "meta"). Without the first the classes core and waiting are claimed. If it takes the option ``prefix``, and the
+    suite knows its store, every client is given one of the run's own.
     """
     factory = load_factory(target.text.partition(":")[2])
     document: Mapping[str, Any] | None = getattr(factory, "capabilities", None)
+    waits_return_meta = getattr(factory, "wait_returns", "value") == "meta"
     try:
         capabilities = Capabilities.from_json(document) if document else Capabilities(DEFAULT_FACTORY_CLASSES)
     except CapabilitiesError as error:
         raise UsageError(f"{target.text}: {error}") from error
-    subject = PythonSubject(
-        factory,
-        capabilities,
-        probe_for(capabilities.store, capabilities.prefix),
-        waits_return_meta=getattr(factory, "wait_returns", "value") == "meta",
-    )
-    if isinstance(subject.probe, _KnowsIds):
-        # the factory is not told of the run, so nothing but the ids tells what is the run's own
-        subject.on_close = partial(subject.probe.forget_ids, f"-{target.run}-")
-    return subject
+    if capabilities.store is not None and "prefix" in capabilities.features:
+        capabilities = replace(capabilities, prefix=capabilities.prefix + own_prefix(target))
+        factory = _prefixed(factory, own_prefix(target))
+    probe = probe_for(capabilities.store, capabilities.prefix)
+    on_close = cleaner(probe, target, _CURE)
+    return PythonSubject(factory, capabilities, probe, on_close, waits_return_meta=waits_return_meta)
+
+
+def _prefixed(factory: Callable[..., Any], prefix: str) -> Callable[..., Any]:
+    """Return a factory whose clients all have a prefix; their own is put behind it."""
+
+    def made(app: Any, **options: Any) -> Any:
+        return factory(app, **{**options, "prefix": prefix + options.get("prefix", "")})
+
+    return made
 
 
 def _open_program(target: Target) -> Subject:
@@ -149,9 +153,9 @@ def load_adapter(scheme: str) -> Adapter:
     return adapter
 
 
-def open_target(text: str, run: str) -> Subject:
+def open_target(text: str, run: str, role: Role = "first") -> Subject:
     """Open the subject of a target. Raises SubjectError."""
-    target = Target(text, run)
+    target = Target(text, run, role)
     if ":" not in text:
         raise UsageError(f"{text!r} is no target: it has no scheme.\nSee: resultspec targets")
     return load_adapter(target.scheme).open(target)

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 from resultspec_conformance.checks import all_checks, available
@@ -25,7 +26,7 @@ from resultspec_conformance.execute import CheckResult, Status, execute, failure
 from resultspec_conformance.lives import time_can_pass
 from resultspec_conformance.operation import History, Operation, Outcome
 from resultspec_conformance.redaction import passwords
-from resultspec_conformance.subject import Subject, SubjectError
+from resultspec_conformance.subject import Role, Subject, SubjectError
 from resultspec_conformance.targets import open_target
 
 HUNG_EXIT = 70
@@ -102,18 +103,18 @@ class _Worker:
         return {"result": result.to_json(), "hung": True, "lost": self._lost(self.session.subject)}
 
     def open(
-        self, target: str, run: str, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
+        self, target: str, run: str, role: Role, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
     ) -> dict[str, Any]:
         if self.session is not None:
             self.session.close()
         self.in_flight.call_timeout = call_timeout
         sys.path.extend(entry for entry in sys_path if entry not in sys.path)
 
-        def open_subject() -> Subject:
-            return claiming(open_target(target, run), claims)
+        def open_subject(role: Role) -> Subject:
+            return claiming(open_target(target, run, role), claims)
 
-        subject = open_subject()
-        self.session = Session(subject, run, self.in_flight, open_subject)
+        subject = open_subject(role)
+        self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"))
         self.session.measure_round_trip()
         names = available(
             subject.capabilities, subject.probe, in_process=subject.in_process, time=time_can_pass(subject)

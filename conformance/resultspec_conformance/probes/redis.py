@@ -64,6 +64,7 @@ class RedisProbe:
     def __init__(self, url: str, prefix: str) -> None:
         self.url = url
         self.prefix = prefix
+        self.shown = redact_text(url)
         try:
             self._client = redis.Redis.from_url(
                 url, client_name=PROBE_NAME, socket_connect_timeout=5.0, socket_timeout=5.0
@@ -184,10 +185,19 @@ class RedisProbe:
             for key in self._client.scan_iter(match=_escaped(self.prefix) + "*", count=1000):
                 self._client.delete(key)
 
-    def forget_ids(self, mark: str) -> None:
-        """Remove every key with a mark in its name that only the ids of the run have."""
-        for key in self._client.scan_iter(match=f"*{_escaped(mark)}*", count=1000):
-            self._client.delete(key)
+    def any_result(self) -> str | None:
+        """Return the key of a task or group under the prefix, or None if there are none."""
+        found = next((key for match in self._results() for key in self._client.scan_iter(match, count=1000)), None)
+        return None if found is None else found.decode("utf-8", "replace")
+
+    def forget_results(self, mark: str) -> None:
+        """Remove the tasks and groups under the prefix, and every key with a mark in its name."""
+        for match in (*self._results(), f"*{_escaped(mark)}*"):
+            for key in self._client.scan_iter(match, count=1000):
+                self._client.delete(key)
+
+    def _results(self) -> list[str]:
+        return [f"{_escaped(self.prefix + kind)}*" for kind in (TASK_KEY_PREFIX, GROUP_KEY_PREFIX)]
 
     def close(self) -> None:
         """Close the probe's connections."""

@@ -59,6 +59,9 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
     return probe(engine, prefix, redact_text(store))
 
 
+_KEYS: Final = {TASK_TABLE: "task_id", GROUP_TABLE: "taskset_id", PART_TABLE: "group_id", CHORD_TABLE: "group_id"}
+"""The tables of results, and the columns with the ids; parts of a chord are removed before it."""
+
 PING_ID: Final = "resultspec-ping"
 """The task by whose row is seen that the database takes writes."""
 
@@ -69,7 +72,7 @@ class SqlProbe:
     def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
         self.prefix = prefix
         self._engine = engine
-        self._shown = shown
+        self.shown = shown
         self._name = prefix + TASK_TABLE
         self._group_name = prefix + GROUP_TABLE
         self._reflected: dict[str, sa.Table] = {}
@@ -91,7 +94,7 @@ class SqlProbe:
         secret = self._engine.url.password
         said = said.replace(secret, "**") if secret else said
         return SubjectError(
-            f"{self._shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
+            f"{self.shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
         )
 
     def _table(self, connection: sa.Connection, name: str = "") -> sa.Table | None:
@@ -215,16 +218,26 @@ class SqlProbe:
                     sa.Sequence(name).drop(connection)
         self._reflected.clear()
 
-    def forget_ids(self, mark: str) -> None:
-        """Remove every row with a mark in its id that only the ids of the run have."""
+    def any_result(self) -> str | None:
+        """Return the id of a task or group, or of the chord of one, that has a row; None if there are none."""
         with self._connected() as connection:
-            for name, key in ((self._name, "task_id"), (self._group_name, "taskset_id")):
-                table = self._table(connection, name)
-                if table is not None:
-                    connection.execute(sa.delete(table).where(table.c[key].contains(mark, autoescape=True)))
-            tasks = self._table(connection)
-            if tasks is not None:
-                connection.execute(sa.delete(tasks).where(tasks.c.task_id == PING_ID))
+            for table, key in self._tables(connection):
+                asked = sa.select(table.c[key]).where(table.c[key] != PING_ID).limit(1)
+                found = connection.execute(asked).scalar()
+                if found is not None:
+                    return f"{found} in {table.name}"
+        return None
+
+    def forget_results(self, mark: str) -> None:  # noqa: ARG002 - all rows go, whatever is in their ids
+        """Remove all rows of tasks, groups and chords; the tables stay."""
+        with self._connected() as connection:
+            for table, _ in self._tables(connection):
+                connection.execute(sa.delete(table))
+
+    def _tables(self, connection: sa.Connection) -> list[tuple[sa.Table, str]]:
+        """Return the tables that are there, and the columns that their rows are found by."""
+        found = [(self._table(connection, self.prefix + name), key) for name, key in _KEYS.items()]
+        return [(table, key) for table, key in found if table is not None]
 
     def close(self) -> None:
         """Close the probe's connections."""
