@@ -183,10 +183,10 @@ def test_a_factory_that_names_its_store_leaves_nothing_in_it(
         f"factory.capabilities = {{'spec': '0.1', 'classes': ['core', 'groups'], 'store': {url!r}}}\n"
     )
     with redis.Redis(port=locked_redis, password=PASSWORD, db=3) as client:
-        client.set("celery-task-meta-0a1b2c3da-7", "of another")
+        client.set("their-celery-task-meta-5", "of another")
         done = command("check", "python:mine:factory", "--examples", "3", "--select", "STATE-3", "--select", "GROUP-1")
         assert done.returncode == 0, done
-        assert client.keys() == [b"celery-task-meta-0a1b2c3da-7"]
+        assert client.keys() == [b"their-celery-task-meta-5"]
 
 
 @pytest.mark.parametrize("content", ["[[known]\n", '[[known]]\nrequirement = "STATE-99"\nreason = "x"\n', "\x00"])

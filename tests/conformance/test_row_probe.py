@@ -97,6 +97,29 @@ def test_rows_are_put_in_the_place_of_others(probe: Any) -> None:
     probe.ping()
 
 
+def test_a_database_that_is_full_but_for_what_its_tables_have_to_spare_is_told(probe: Any) -> None:
+    """A small row may still go in where a larger one does not; nothing of the trial stays."""
+    import sqlalchemy as sa
+
+    def leave(pages: int) -> None:
+        with probe._engine.connect() as connection:
+            used = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}")
+
+    def names() -> list[str]:
+        with probe._engine.connect() as connection:
+            return list(connection.execute(sa.text(f"SELECT task_id FROM {probe.prefix}celery_taskmeta")).scalars())
+
+    leave(20)
+    probe.put_row({"task_id": "t", "status": "A", "result": b"1"})
+    with pytest.raises(SubjectError, match="full"):
+        probe.ping()
+    assert names() == ["t"]
+    leave(2000)
+    probe.ping()
+    assert names() == ["t"]
+
+
 def test_end_of_the_run_removes_its_tables_only(probe: Any) -> None:
     """Those that begin with its prefix."""
     probe.put_row({"task_id": "t", "status": "A"})

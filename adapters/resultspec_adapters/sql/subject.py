@@ -37,7 +37,8 @@ def open_subject(target: Target) -> PythonSubject:
     try:
         janitor.make_tables()
     except OperationalError as error:
-        raise SubjectError(f"{error}.\nStart the server, or correct the URL, its rights or its space.") from None
+        said = str(error).rstrip(".")
+        raise SubjectError(f"{said}.\nStart the server, or correct the URL, its rights or its space.") from None
     except ImproperlyConfigured as error:
         raise SubjectError(str(error)) from None
     kind = "memory" if database.in_memory else database.kind

@@ -63,7 +63,10 @@ _KEYS: Final = {TASK_TABLE: "task_id", GROUP_TABLE: "taskset_id", PART_TABLE: "g
 """The tables of results, and the columns with the ids; parts of a chord are removed before it."""
 
 PING_ID: Final = "resultspec-ping"
-"""The task by whose row is seen that the database takes writes."""
+"""What the ids begin with of the tasks by whose rows is seen that the database takes writes."""
+
+PING_ROWS, PING_BYTES = 16, 60_000
+"""So many rows with so many bytes each do not fit into what a table has to spare: they take space on the disk."""
 
 
 class SqlProbe:
@@ -76,7 +79,7 @@ class SqlProbe:
         self._name = prefix + TASK_TABLE
         self._group_name = prefix + GROUP_TABLE
         self._reflected: dict[str, sa.Table] = {}
-        self.ping()
+        self._require(rows=1)
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
@@ -125,10 +128,8 @@ class SqlProbe:
             table = self._table(connection)
             if table is None:
                 raise Unobserved(f"there is no table {self._name}")
-            number = _number(table)
             connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
-            known = {name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}
-            connection.execute(sa.insert(table), [{**number, **known}])
+            connection.execute(sa.insert(table), [_cells(table, row)])
 
     def read(self, task_id: str) -> bytes | None:
         """Return the row of a task as a payload, or None."""
@@ -197,12 +198,25 @@ class SqlProbe:
         return {**kept, **({f"chord {group_id}": left} if ends else {})}
 
     def ping(self) -> None:
-        """Raise SubjectError if the database cannot be read, or, once the table is there, cannot be written."""
+        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no megabyte."""
+        self._require(PING_ROWS)
+
+    def _require(self, rows: int) -> None:
+        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no such rows."""
         with self._connected() as connection:
             connection.execute(sa.select(sa.literal(1)))
-            there = self._table(connection) is not None
-        if there:
-            self.put_row({"task_id": PING_ID, "status": "STARTED", "result": b"null"})
+            table = self._table(connection)
+        if table is None:
+            return
+        lot = f"{PING_ID}-{secrets.token_hex(4)}-"
+        with self._connected() as connection:
+            for number in range(rows):
+                # random, since what can be compressed takes no space
+                row = {"task_id": f"{lot}{number}", "status": "STARTED", "result": secrets.token_bytes(PING_BYTES)}
+                connection.execute(sa.insert(table), [_cells(table, row)])
+        # not before they are stored for good: until then a database may keep them in memory
+        with self._connected() as connection:
+            connection.execute(sa.delete(table).where(table.c.task_id.startswith(lot)))
 
     def forget_run(self) -> None:
         """Remove the tables and sequences of the run, if it has a prefix."""
@@ -222,7 +236,7 @@ class SqlProbe:
         """Return the id of a task or group, or of the chord of one, that has a row; None if there are none."""
         with self._connected() as connection:
             for table, key in self._tables(connection):
-                asked = sa.select(table.c[key]).where(table.c[key] != PING_ID).limit(1)
+                asked = sa.select(table.c[key]).where(table.c[key].not_like(f"{PING_ID}%")).limit(1)
                 found = connection.execute(asked).scalar()
                 if found is not None:
                     return f"{found} in {table.name}"
@@ -284,6 +298,11 @@ class ServerProbe(SqlProbe):
 def _number(table: sa.Table) -> dict[str, int]:
     """Return the number of a new row, where rows have one: a negative one, which no sequence gives."""
     return {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
+
+
+def _cells(table: sa.Table, row: Mapping[str, Value]) -> dict[str, Any]:
+    """Return a row for a table, without what that has no columns for."""
+    return {**_number(table), **{name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}}
 
 
 def _cell(column: sa.Column[Any], value: Value) -> Any:
