@@ -13,7 +13,7 @@ from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Stopwatch, Unobserved
 from resultspec_conformance.operation import Operation, Outcome
 from resultspec_conformance.subject import WireProbe
-from resultspec_conformance.values import ExceptionData, Value, same, show
+from resultspec_conformance.values import ExceptionData, Value, encode, same, show
 
 ATTEMPTS = 4
 """How often a bound from above may be missed before it counts: a defect is there every time, a busy machine is not."""
@@ -195,6 +195,28 @@ def eager_switching() -> Iterator[None]:
 def failure(number: int) -> ExceptionData:
     """Return an exception of a class that every reader has, told from others by a number."""
     return ExceptionData("ValueError", "builtins", (f"failed in run {number}", number))
+
+
+def result_in(state: str, number: int = 1) -> Value:
+    """Return a result for a state, an exception where it has to be one, told from others by a number."""
+    return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
+
+
+LOOKS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
+"""Timeouts of a wait or a join that only looks."""
+
+PATIENCE: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
+"""Timeouts that no wait or join runs out of."""
+
+
+def plain(values: list[Value]) -> list[Value]:
+    """Return the values that are JSON as they are, which every driver takes."""
+    return [value for value in values if not isinstance(encode(value), dict)]
+
+
+def tagged(values: list[Value]) -> list[Value]:
+    """Return the other values."""
+    return [value for value in values if isinstance(encode(value), dict)]
 
 
 SLOW_ROUND = 0.05

@@ -13,26 +13,23 @@ from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.strategies import results_for
-from resultspec_conformance.values import Value, encode, same, show
-from resultspec_conformance.waits import AMPLE, begin, failure, in_progress, require_within
+from resultspec_conformance.values import Value, same, show
+from resultspec_conformance.waits import (
+    AMPLE,
+    LOOKS,
+    PATIENCE,
+    begin,
+    in_progress,
+    plain,
+    require_within,
+    result_in,
+    tagged,
+)
 
 READY = sorted(STATES.sets["READY"])
 UNREADY = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "success", "Failure"]
 SHORT = 0.03
 """The timeout in seconds of a join that has to run out of it. Whatever is ready is yielded even so."""
-
-
-def _result(state: str, number: int = 1) -> Value:
-    return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
-
-
-def _plain(values: list[Value]) -> list[Value]:
-    """Return the values that are JSON as they are, which every driver takes."""
-    return [value for value in values if not isinstance(encode(value), dict)]
-
-
-def _tagged(values: list[Value]) -> list[Value]:
-    return [value for value in values if isinstance(encode(value), dict)]
 
 
 def _stored(ctx: Context, states: Iterable[str | None]) -> list[str]:
@@ -41,7 +38,7 @@ def _stored(ctx: Context, states: Iterable[str | None]) -> list[str]:
     for number, state in enumerate(states):
         ids.append(ctx.new_id())
         if state is not None:
-            outcome = writer.attempt("store_result", task_id=ids[-1], result=_result(state, number), state=state)
+            outcome = writer.attempt("store_result", task_id=ids[-1], result=result_in(state, number), state=state)
             if outcome.kind != "ok" or (state not in READY and writer.state(ids[-1]) != state):
                 raise Unobserved(f"there is no task in the state {state}: {ctx.describe(outcome)}")
     return ids
@@ -100,7 +97,7 @@ def yields_the_meta_of_each_state(ctx: Context, state: str) -> None:
     """The meta of a task that failed is yielded like any other, with its traceback and its children."""
     writer, client, task_id = ctx.client("writer"), ctx.client("joiner"), ctx.new_id()
     request = {"id": task_id, "children": [[["child", None], None]], "parent_id": "parent"}
-    writer.store(task_id, _result(state), state, traceback="kept", request=request)
+    writer.store(task_id, result_in(state), state, traceback="kept", request=request)
     found = join(client, [task_id], timeout=AMPLE)
     _require_metas(ctx, found, {task_id: client.meta(task_id)})
     ctx.require("JOIN-4", found.ids == [task_id], got=found.describe(), allowed=f"{task_id}, and no error")
@@ -344,9 +341,6 @@ def ready_while_the_caller_is_busy(ctx: Context, timeout: float, pause: float, p
     require_yielded(ctx, "JOIN-8", found, [first, second], "TimeoutError" if pending else "exhausted")
 
 
-LOOKS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
-
-
 def _look(ctx: Context, timeout: Value) -> None:
     client = ctx.client("joiner")
     ids = _stored(ctx, [*READY, "STARTED", None])
@@ -361,19 +355,16 @@ def _look(ctx: Context, timeout: Value) -> None:
     require_within(ctx, "JOIN-9", 0.0, attempt)
 
 
-@check("JOIN-9", cases=[{"timeout": timeout} for timeout in _plain(LOOKS)], blame_hang="JOIN-9")
+@check("JOIN-9", cases=[{"timeout": timeout} for timeout in plain(LOOKS)], blame_hang="JOIN-9")
 def timeout_of_zero_is_a_look(ctx: Context, timeout: Value) -> None:
     """A join with a timeout of 0 or less yields what is ready, and ends at once."""
     _look(ctx, timeout)
 
 
-@check("JOIN-9", cases=[{"timeout": timeout} for timeout in _tagged(LOOKS)], needs=["tagged"], blame_hang="JOIN-9")
+@check("JOIN-9", cases=[{"timeout": timeout} for timeout in tagged(LOOKS)], needs=["tagged"], blame_hang="JOIN-9")
 def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     """A join with a timeout of minus infinity, or of less than any float's precision, ends at once."""
     _look(ctx, timeout)
-
-
-PATIENCE: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
 
 
 def _be_patient(ctx: Context, timeout: Value) -> None:
@@ -388,13 +379,13 @@ def _be_patient(ctx: Context, timeout: Value) -> None:
     require_yielded(ctx, "JOIN-6", found, [task_id], "exhausted")
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in _plain(PATIENCE)])
+@check("JOIN-6", cases=[{"timeout": timeout} for timeout in plain(PATIENCE)])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A join without a timeout, or with a very long one, ends when the last task was yielded."""
     _be_patient(ctx, timeout)
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in _tagged(PATIENCE)], needs=["tagged"])
+@check("JOIN-6", cases=[{"timeout": timeout} for timeout in tagged(PATIENCE)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A join with an infinite timeout, or one beyond every clock, ends when the last task was yielded."""
     _be_patient(ctx, timeout)

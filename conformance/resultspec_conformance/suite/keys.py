@@ -25,6 +25,7 @@ from resultspec_conformance.waits import (
     failure,
     in_progress,
     require_result,
+    result_in,
     task_key,
     timed_out,
 )
@@ -34,10 +35,6 @@ COMPRESSED = b"\x00celery-compressed\x00application/x-gzip\x00"
 MEMBERS = ("status", "result", "traceback", "children", "date_done", "task_id")
 STORED_STATES = [*STATES.named, *STATES.reserved, "PROGRESS"]
 _kombu: Any = serialization
-
-
-def _result(state: str, number: int = 1) -> Value:
-    return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
 
 
 # -- the key -------------------------------------------------------------------------------------
@@ -165,7 +162,7 @@ def value_is_in_the_serializer(ctx: Context, state: str) -> None:
     """With each of its serializers a client stores all six members, in every state."""
     for serializer in ctx.capabilities.serializers:
         client, task_id = ctx.client("writer", serializer=serializer), ctx.new_id()
-        client.store(task_id, _result(state), state, request={"id": task_id, "children": [[["child", None], None]]})
+        client.store(task_id, result_in(state), state, request={"id": task_id, "children": [[["child", None], None]]})
         _require_valid(ctx, client, task_id)
 
 
@@ -200,7 +197,7 @@ def store_is_published(ctx: Context, state: str) -> None:
     listener = ctx.wire.listen([key])
     try:
         for number in (1, 2):
-            client.store(task_id, _result(state, number), state)
+            client.store(task_id, result_in(state, number), state)
             stored = ctx.wire.get(key)
             bodies = _published(ctx, listener, key)
             got = [show(body) for body in bodies] or "no message"
@@ -240,11 +237,11 @@ def refused_payload_is_not_published(ctx: Context, arrives: str, there: str) -> 
     """A store that loses to the entry that is there publishes nothing but, perhaps, that entry."""
     writer, late, task_id = ctx.client("writer"), ctx.client("late"), ctx.new_id()
     key = task_key(ctx, task_id)
-    writer.store(task_id, _result(there, 1), there)
+    writer.store(task_id, result_in(there, 1), there)
     stored = ctx.wire.get(key)
     listener = ctx.wire.listen([key])
     try:
-        late.store(task_id, _result(arrives, 2), arrives)
+        late.store(task_id, result_in(arrives, 2), arrives)
         if ctx.wire.get(key) != stored:
             raise Unobserved("the store was not refused")
         bodies = [body for body in _published(ctx, listener, key) if body != stored]
@@ -389,7 +386,7 @@ def store_creates_one_key(ctx: Context, state: str) -> None:
     client, task_id = ctx.client(), ctx.new_id() + "."
     before = _keys_of(ctx, task_id)
     request = {"id": task_id, "group": f"group-{task_id}", "children": [[[f"child-{task_id}", None], None]]}
-    client.store(task_id, _result(state), state, traceback="none", request=request)
+    client.store(task_id, result_in(state), state, traceback="none", request=request)
     created = _keys_of(ctx, task_id) - before
     expected = {task_key(ctx, task_id)}
     ctx.require("KEY-8", created <= expected, got=f"created {sorted(created)}", allowed=f"{sorted(expected)}")

@@ -6,13 +6,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from resultspec import STATES
 from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context, Unobserved
 from resultspec_conformance.strategies import requests, results_for, scalar_text, states
 from resultspec_conformance.values import ExceptionData, Value, same, show
-from resultspec_conformance.waits import failure
+from resultspec_conformance.waits import result_in
 
 CACHED = {"max_cached_results": 100}
 NOT_SUCCESS = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "FAILURE", "REVOKED"]
@@ -24,10 +23,6 @@ entries = states.flatmap(
         optional={"traceback": scalar_text, "request": requests},
     )
 )
-
-
-def _result(state: str, number: int = 1) -> Value:
-    return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
 
 
 def _store(ctx: Context, client: Client, task_id: str, entry: dict[str, Value]) -> None:
@@ -53,7 +48,7 @@ def reading_changes_no_state(ctx: Context, state: str) -> None:
     """In every state an entry is as it was, with its traceback and its children, after all ways to read it."""
     task_id = ctx.new_id()
     request = {"id": task_id, "children": [[["child", None], None]]}
-    ctx.client("writer").store(task_id, _result(state), state, traceback="kept", request=request)
+    ctx.client("writer").store(task_id, result_in(state), state, traceback="kept", request=request)
     _require_unchanged_by_reads(ctx, task_id)
 
 
@@ -73,7 +68,7 @@ def _require_unchanged_by_reads(ctx: Context, task_id: str) -> None:
 def result_outlives_its_writer(ctx: Context, state: str) -> None:
     """What a client stored can be read by others, also after it has closed, also by one that came later."""
     writer, reader, task_id = ctx.fresh_client("writer"), ctx.client("reader"), ctx.new_id()
-    writer.store(task_id, _result(state), state, traceback="kept")
+    writer.store(task_id, result_in(state), state, traceback="kept")
     before = reader.meta(task_id)
     ctx.require("READ-2", before["status"] == state, got=before, allowed=f"the {state} that another client stored")
     writer.connection.close()
@@ -96,7 +91,7 @@ def every_door_shows_every_state(ctx: Context, state: str | None) -> None:
     task_id = ctx.new_id()
     if state is not None:
         request = {"id": task_id, "children": [[["child", [["parent", None], None]], None], [["group", None], []]]}
-        ctx.client("writer").store(task_id, _result(state), state, traceback=f"of {state}", request=request)
+        ctx.client("writer").store(task_id, result_in(state), state, traceback=f"of {state}", request=request)
     _require_doors(ctx, task_id)
 
 
@@ -118,7 +113,7 @@ def forgotten_task_is_unknown(ctx: Context, state: str, by: str) -> None:
     """After `forget`, by whichever client, a task reads as one that never was."""
     writer, task_id = ctx.client("writer"), ctx.new_id()
     request = {"id": task_id, "children": [[["child", None], None]]}
-    writer.store(task_id, _result(state), state, traceback="left behind", request=request)
+    writer.store(task_id, result_in(state), state, traceback="left behind", request=request)
     unknown = {**writer.meta(ctx.new_id()), "task_id": task_id}
     ctx.client(by).forget(task_id)
     for name in ("writer", "other", "third"):
@@ -157,7 +152,7 @@ def only_success_is_cached(ctx: Context, state: str | None, op: str) -> None:
     """A client with a cache that has seen a task in another state than SUCCESS sees what it becomes."""
     cached, writer, task_id = ctx.client("cached", **CACHED), ctx.client("writer"), ctx.new_id()
     if state is not None:
-        writer.store(task_id, _result(state, 1), state)
+        writer.store(task_id, result_in(state, 1), state)
     cached.attempt(op, task_id=task_id, **READS[op])
     writer.store(task_id, "done")
     found = cached.state(task_id)

@@ -9,19 +9,23 @@ from resultspec_conformance.checks import check
 from resultspec_conformance.client import Client
 from resultspec_conformance.context import Context
 from resultspec_conformance.strategies import results_for
-from resultspec_conformance.values import ExceptionData, Value, encode
+from resultspec_conformance.values import ExceptionData, Value
 from resultspec_conformance.waits import (
     AMPLE,
+    LOOKS,
+    PATIENCE,
     begin_wait,
     ending,
     expected_outcome,
-    failure,
     in_progress,
     outcome_of,
+    plain,
     require_outcome,
     require_result,
     require_within,
+    result_in,
     seconds,
+    tagged,
     timed_out,
 )
 
@@ -29,19 +33,6 @@ READY = sorted(STATES.sets["READY"])
 UNREADY = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "success", "Failure", "READY"]
 SHORT = 0.2
 """The same for a task that is ready before the wait: a waiter reads before it gives up, however late it is."""
-
-
-def _result(state: str, number: int = 1) -> Value:
-    return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
-
-
-def _plain(values: list[Value]) -> list[Value]:
-    """Return the values that are JSON as they are, which every driver takes."""
-    return [value for value in values if not isinstance(encode(value), dict)]
-
-
-def _tagged(values: list[Value]) -> list[Value]:
-    return [value for value in values if isinstance(encode(value), dict)]
 
 
 # -- outcomes ------------------------------------------------------------------------------------
@@ -91,21 +82,22 @@ def ready_during_the_wait(ctx: Context, there: str | None, state: str) -> None:
     """A wait ends with what is stored while it waits, whether something was there before or nothing."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     if there is not None:
-        writer.store(task_id, _result(there, 1), there)
+        writer.store(task_id, result_in(there, 1), there)
     wait = begin_wait(ctx, waiter, task_id, AMPLE)
     in_progress(ctx, task_id, wait)
     if wait.ended:
         ctx.require("WAIT-1", False, got=ctx.describe(ending(wait.operation())), allowed="the wait goes on until then")
-    writer.store(task_id, _result(state, 2), state)
+    writer.store(task_id, result_in(state, 2), state)
     ended = wait.operation()
-    require_outcome(ctx, "WAIT-1", ended, expected_outcome(state, _result(state, 2)), outcome_of(writer.meta(task_id)))
+    expected = expected_outcome(state, result_in(state, 2))
+    require_outcome(ctx, "WAIT-1", ended, expected, outcome_of(writer.meta(task_id)))
 
 
 @check("WAIT-2", "WAIT-4", cases=[{"state": state} for state in UNREADY])
 def unready_state_does_not_end_the_wait(ctx: Context, state: str) -> None:
     """A wait for a task in an unready state runs out of its time."""
     client, task_id = ctx.client("waiter"), ctx.new_id()
-    client.store(task_id, _result(state), state)
+    client.store(task_id, result_in(state), state)
     outcome = client.attempt("wait_for", task_id=task_id, timeout=0.02, interval=0.005)
     ctx.require("WAIT-2", outcome.kind != "ok", got=ctx.describe(outcome), allowed=f"{state} does not end a wait")
     ctx.require("WAIT-4", outcome.error == "TimeoutError", got=ctx.describe(outcome), allowed="TimeoutError")
@@ -118,7 +110,7 @@ def unready_states_come_during_the_wait(ctx: Context, states: list[str]) -> None
     wait = begin_wait(ctx, waiter, task_id, AMPLE)
     in_progress(ctx, task_id, wait)
     for number, state in enumerate(states):
-        writer.store(task_id, _result(state, number), state)
+        writer.store(task_id, result_in(state, number), state)
         time.sleep(0.01)
         if wait.ended:
             got = f"it ended after {state}: {ctx.describe(ending(wait.operation()))}"
@@ -159,7 +151,7 @@ def wait_runs_out_of_time(ctx: Context, timeout: float, options: dict[str, Value
     """A wait for a task that does not become ready ends at its timeout, whatever the interval is."""
     client, task_id = ctx.client("waiter"), ctx.new_id()
     if there is not None:
-        client.store(task_id, _result(there), there)
+        client.store(task_id, result_in(there), there)
     require_within(ctx, "WAIT-4", timeout, lambda: _run_out(ctx, client, task_id, timeout, **options))
 
 
@@ -181,18 +173,15 @@ def progress_changes_no_deadline(ctx: Context, timeout: float, pause: float) -> 
     require_within(ctx, "WAIT-4", timeout, attempt)
 
 
-LOOKS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
-
-
 def _look(ctx: Context, timeout: Value) -> None:
     writer, waiter = ctx.client("writer"), ctx.client("waiter")
     for state in ("SUCCESS", "FAILURE"):
         ready = ctx.new_id()
         # an earlier look may not stand for this one
         waiter.perform("wait_for", task_id=ready, timeout=timeout)
-        writer.store(ready, _result(state), state)
+        writer.store(ready, result_in(state), state)
         ended = waiter.perform("wait_for", task_id=ready, timeout=timeout)
-        require_result(ctx, "WAIT-5", ended, _result(state), writer.meta(ready)["result"])
+        require_result(ctx, "WAIT-5", ended, result_in(state), writer.meta(ready)["result"])
     unready = ctx.new_id()
     writer.store(unready, "running", "STARTED")
 
@@ -204,19 +193,16 @@ def _look(ctx: Context, timeout: Value) -> None:
     require_within(ctx, "WAIT-5", 0.0, attempt)
 
 
-@check("WAIT-5", cases=[{"timeout": timeout} for timeout in _plain(LOOKS)], blame_hang="WAIT-5")
+@check("WAIT-5", cases=[{"timeout": timeout} for timeout in plain(LOOKS)], blame_hang="WAIT-5")
 def timeout_of_zero_is_a_look(ctx: Context, timeout: Value) -> None:
     """A wait with a timeout of 0 or less reads once: it ends with the outcome of a ready task, or at once."""
     _look(ctx, timeout)
 
 
-@check("WAIT-5", cases=[{"timeout": timeout} for timeout in _tagged(LOOKS)], needs=["tagged"], blame_hang="WAIT-5")
+@check("WAIT-5", cases=[{"timeout": timeout} for timeout in tagged(LOOKS)], needs=["tagged"], blame_hang="WAIT-5")
 def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     """A wait with a timeout of minus infinity, or of less than any float's precision, reads once."""
     _look(ctx, timeout)
-
-
-PATIENCE: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
 
 
 def _be_patient(ctx: Context, timeout: Value) -> None:
@@ -231,13 +217,13 @@ def _be_patient(ctx: Context, timeout: Value) -> None:
     require_result(ctx, "WAIT-6", wait.operation(), "at last", writer.meta(task_id)["result"])
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in _plain(PATIENCE)])
+@check("WAIT-6", cases=[{"timeout": timeout} for timeout in plain(PATIENCE)])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A wait without a timeout, or with a very long one, ends when the task becomes ready."""
     _be_patient(ctx, timeout)
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in _tagged(PATIENCE)], needs=["tagged"])
+@check("WAIT-6", cases=[{"timeout": timeout} for timeout in tagged(PATIENCE)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A wait with an infinite timeout, or one beyond every clock, ends when the task becomes ready."""
     _be_patient(ctx, timeout)
