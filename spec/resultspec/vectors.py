@@ -10,9 +10,9 @@ from typing import Any, Literal
 from resultspec._data import DATA
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """One payload. A valid one has the ``meta`` that must be read (tagged encoding), an invalid one the ``error``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Payload:
+    """A payload that a reader must read, or refuse with the ``error``.
 
     ``observed`` says whether a real release wrote these bytes; ``by`` which one, or what they were derived from.
     """
@@ -22,11 +22,8 @@ class Vector:
     requirement: str
     observed: bool
     by: str
-    task_id: str
     stored: bytes
-    meta: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
-    applies: str = ""
 
     @property
     def valid(self) -> bool:
@@ -34,27 +31,24 @@ class Vector:
         return not self.error
 
 
-@dataclass(frozen=True, slots=True)
-class GroupVector:
-    """One payload of a group. A valid one has the ``group`` that must be restored, an invalid one the ``error``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vector(_Payload):
+    """The payload of a task. A valid one has the ``meta`` that must be read (tagged encoding).
 
-    ``group`` is a result tuple, made of lists; the other members are those of `Vector`.
+    ``applies`` is the capability without which the vector says nothing about a subject.
     """
 
-    name: str
-    description: str
-    requirement: str
-    observed: bool
-    by: str
-    group_id: str
-    stored: bytes
-    group: tuple[Any, ...] = ()
-    error: str = ""
+    task_id: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    applies: str = ""
 
-    @property
-    def valid(self) -> bool:
-        """Whether a reader must read the payload."""
-        return not self.error
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupVector(_Payload):
+    """The payload of a group. A valid one has the ``group`` that must be restored, a result tuple made of lists."""
+
+    group_id: str
+    group: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +72,33 @@ def _bytes(stored: Mapping[str, str]) -> bytes:
     return stored["text"].encode() if "text" in stored else base64.b64decode(stored["base64"])
 
 
+def _payload(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what all payloads have."""
+    return {
+        "name": name,
+        "description": entry["description"],
+        "requirement": entry["requirement"],
+        "observed": entry["provenance"]["kind"] == "observed",
+        "by": entry["provenance"]["by"],
+        "stored": _bytes(entry["stored"]),
+        "error": entry.get("error", ""),
+    }
+
+
 def _vector(name: str, entry: Mapping[str, Any]) -> Vector:
     return Vector(
-        name=name,
-        description=entry["description"],
-        requirement=entry["requirement"],
-        observed=entry["provenance"]["kind"] == "observed",
-        by=entry["provenance"]["by"],
         task_id=entry["task_id"],
-        stored=_bytes(entry["stored"]),
         meta=entry.get("meta", {}),
-        error=entry.get("error", ""),
         applies=entry.get("applies", ""),
+        **_payload(name, entry),
     )
 
 
 def _group_vector(name: str, entry: Mapping[str, Any]) -> GroupVector:
     return GroupVector(
-        name=name,
-        description=entry["description"],
-        requirement=entry["requirement"],
-        observed=entry["provenance"]["kind"] == "observed",
-        by=entry["provenance"]["by"],
         group_id=entry["group_id"],
-        stored=_bytes(entry["stored"]),
         group=tuple(entry.get("group", ())),
-        error=entry.get("error", ""),
+        **_payload(name, entry),
     )
 
 
