@@ -4,9 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -23,28 +22,22 @@ Until = Callable[[Callable[[], bool]], bool]
 IDS = [f"t{number:04}" for number in range(1000)]
 
 
-def opened(stack: ExitStack, url: str, **options: Any) -> SqlBackend:
-    """Return a backend whose table no other test has, and which is removed when the test is over."""
-    backend = SqlBackend(App(), url, table_prefix=f"test_{uuid4().hex[:12]}_", **options)
-    stack.callback(backend.remove_tables)
+@pytest.fixture(name="backend")
+def one_with_tables(make: Callable[..., SqlBackend]) -> SqlBackend:
+    """Return a backend on each of the databases, whose tables are there."""
+    backend = make()
     backend.make_tables()
     return backend
 
 
-@pytest.fixture(name="backend")
-def one_backend(database_url: str) -> Iterator[SqlBackend]:
-    """Yield a backend on each of the databases."""
-    with ExitStack() as stack:
-        yield opened(stack, database_url)
-
-
 @pytest.fixture(name="notified")
-def one_that_notifies(server_url: Callable[[str], str]) -> Iterator[SqlBackend]:
+def one_that_notifies(server_url: Callable[[str], str], table_prefix: str) -> Iterator[SqlBackend]:
     """Yield a backend on PostgreSQL, to which nothing but its notifications is of help."""
-    with ExitStack() as stack:
-        backend = opened(stack, server_url("postgresql"))
-        backend.reread_interval = 300.0
-        yield backend
+    backend = SqlBackend(App(), server_url("postgresql"), table_prefix=table_prefix)
+    backend.make_tables()
+    backend.reread_interval = 300.0
+    yield backend
+    backend.remove_tables()
 
 
 @contextmanager
@@ -121,16 +114,15 @@ def test_a_thousand_ids_are_one_statement(backend: SqlBackend) -> None:
     assert own == []
 
 
-def test_a_success_comes_out_of_the_cache(database_url: str) -> None:
+def test_a_success_comes_out_of_the_cache(make: Callable[..., SqlBackend]) -> None:
     """Without a statement; a FAILURE does not (JOIN-19)."""
-    with ExitStack() as stack:
-        backend = opened(stack, database_url, max_cached_results=0)
-        backend.mark_as_done("a", 1)
-        backend.mark_as_failure("b", ValueError("x"))
-        for task_ids, reads in ((["a", "b"], 1), (["a", "b"], 1), (["a"], 0)):
-            with statements() as seen:
-                assert len(list(backend.get_many(task_ids))) == len(task_ids)
-            assert of_kind(seen, "SELECT") == reads
+    backend = make(max_cached_results=0)
+    backend.mark_as_done("a", 1)
+    backend.mark_as_failure("b", ValueError("x"))
+    for task_ids, reads in ((["a", "b"], 1), (["a", "b"], 1), (["a"], 0)):
+        with statements() as seen:
+            assert len(list(backend.get_many(task_ids))) == len(task_ids)
+        assert of_kind(seen, "SELECT") == reads
 
 
 def test_a_notification_costs_a_read_of_its_row(notified: SqlBackend, until: Until) -> None:
