@@ -1,6 +1,10 @@
-"""A Redis for tests: that of RESULTSPEC_REDIS_URL, or one started for the session; and examples without deadlines."""
+"""What all tests share: a Redis, waiting for what others do, and examples without deadlines.
 
-from collections.abc import Iterator
+The Redis is that of RESULTSPEC_REDIS_URL, or one that is started for the session.
+"""
+
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -21,3 +25,21 @@ def start_redis() -> Iterator[str]:
             yield server.url
     except SubjectError as error:
         pytest.skip(f"no Redis: {error}")
+
+
+BOUND_SECONDS = 90.0
+
+
+@pytest.fixture(name="until", scope="session")
+def give_until() -> Callable[[Callable[[], object]], bool]:
+    """Return what polls a condition, and says whether it has come true within the bound."""
+
+    def until(condition: Callable[[], object]) -> bool:
+        deadline = time.monotonic() + BOUND_SECONDS
+        while time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return bool(condition())
+
+    return until

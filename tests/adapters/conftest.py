@@ -1,6 +1,5 @@
-"""What the tests of adapters share: servers, a prefix of one's own, and waiting for what others do."""
+"""What the tests of adapters share: servers, and prefixes of one's own."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
@@ -12,8 +11,6 @@ import redis
 from resultspec_conformance.servers import running
 from resultspec_conformance.subject import SubjectError
 from resultspec_reference import App
-
-BOUND_SECONDS = 60.0
 
 CELERY_DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql", "mysql": "mysql+pymysql"}
 """What Celery needs to be told, where we take these by ourselves."""
@@ -30,21 +27,6 @@ def open_raw(redis_url: str) -> Iterator[Any]:
 def make_prefix() -> str:
     """Return a global key prefix that no other test has."""
     return f"test-{uuid4().hex}:"
-
-
-@pytest.fixture(name="until", scope="session")
-def give_until() -> Callable[[Callable[[], bool]], bool]:
-    """Return what polls a condition, and says whether it has come true within the bound."""
-
-    def until(condition: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + BOUND_SECONDS
-        while time.monotonic() < deadline:
-            if condition():
-                return True
-            time.sleep(0.02)
-        return condition()
-
-    return until
 
 
 @pytest.fixture(name="server_url", scope="session")

@@ -22,6 +22,8 @@ from resultspec_conformance.selection import Selection
 from resultspec_conformance.servers import Served, running
 from resultspec_conformance.subject import SubjectError
 
+Until = Callable[[Callable[[], object]], bool]
+
 
 @pytest.fixture(name="server")
 def start_server() -> Iterator[str]:
@@ -30,15 +32,6 @@ def start_server() -> Iterator[str]:
         with redis.Redis.from_url(server.url) as client:
             client.set("somebody-else's", b"key")
         yield server.url
-
-
-def _eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @contextmanager
@@ -71,18 +64,18 @@ def _kill(process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.parametrize("end", [_interrupt_once, _interrupt_twice, _hang_up, _kill])
 def test_a_run_that_is_ended_leaves_nothing_in_a_store_of_others(
-    end: Callable[["subprocess.Popen[str]"], None], server: str, tmp_path: Path
+    end: Callable[["subprocess.Popen[str]"], None], server: str, tmp_path: Path, until: Until
 ) -> None:
     """However impatiently a run is ended, its workers end, and remove what they have written; the rest stays."""
     with _ended(subprocess.Popen(
         [sys.executable, "-m", "resultspec_conformance", "check", server, "--class", "core", "--examples", "100000"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path,
     )) as process, redis.Redis.from_url(server) as client:  # fmt: skip
-        assert _eventually(lambda: int(client.dbsize()) > 50, 90)
+        assert until(lambda: int(client.dbsize()) > 50)
         family = psutil.Process(process.pid).children(recursive=True)
         end(process)
         process.wait(30)
-        assert _eventually(lambda: not any(one.is_running() and one.status() != "zombie" for one in family))
+        assert until(lambda: not any(one.is_running() and one.status() != "zombie" for one in family))
         assert client.keys() == [b"somebody-else's"]
 
 

@@ -24,6 +24,8 @@ from resultspec_conformance.servers import served
 from resultspec_conformance.subject import SubjectError, UsageError
 from resultspec_conformance.verdicts import trace
 
+Until = Callable[[Callable[[], object]], bool]
+
 FEW = Selection(patterns=("STATE-2", "STATE-3", "META-2"))
 
 
@@ -31,16 +33,6 @@ def judged(target: str, **options: object) -> Report:
     """Judge a target on few requirements with few examples, without the self-check unless it is asked for."""
     chosen: dict[str, object] = {"selection": FEW, "examples": 5, "self_check": False, "jobs": 1, **options}
     return run(target, Options(**chosen))  # type: ignore[arg-type]
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether a condition becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.mark.parametrize("seed", range(len(SENTINELS)))
@@ -195,7 +187,7 @@ def _processes() -> set[int]:
 
 
 @pytest.mark.parametrize("target", ["redis", "exec:{python} -c 'import sys; print(sys.argv)' {redis}"])
-def test_servers_are_started_for_a_target_and_stopped(target: str) -> None:
+def test_servers_are_started_for_a_target_and_stopped(target: str, until: Until) -> None:
     """A bare name is a server, and so is its placeholder in a program's command."""
     with served(target.replace("{python}", sys.executable)) as place:
         assert "redis://" in place.target
@@ -205,12 +197,14 @@ def test_servers_are_started_for_a_target_and_stopped(target: str) -> None:
         port = place.target.rpartition(":")[2].partition("/")[0]
         mine = [process for process in servers if any(c.laddr.port == int(port) for c in process.net_connections())]
         assert mine
-    assert eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in mine))
+    assert until(lambda: not any(process.is_running() and process.status() != "zombie" for process in mine))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("target", ["memory://", "redis"])
-def test_an_interrupted_run_leaves_nothing_behind(target: str, number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_nothing_behind(
+    target: str, number: signal.Signals, tmp_path: Path, until: Until
+) -> None:
     """Workers and servers end, the exit code is 130, and there is no traceback."""
     environment = {**os.environ, "RESULTSPEC_REDIS_URL": ""}
     process = subprocess.Popen(
@@ -230,13 +224,13 @@ def test_an_interrupted_run_leaves_nothing_behind(target: str, number: signal.Si
         family[:] = psutil.Process(process.pid).children(recursive=True)
         return sum(seconds(child) > 1.0 for child in family) >= 2
 
-    assert eventually(at_work)
+    assert until(at_work)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in err
     assert "interrupted" in err
-    assert eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in family))
+    assert until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family))
 
 
 def test_the_report_of_a_run_can_be_written(broken_report: Report) -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from resultspec_conformance.driver_route import ProgramSubject, open_program
 from resultspec_conformance.execute import execute
 from resultspec_conformance.isolation import CheckSettings, Worker
 from resultspec_conformance.subject import ClientOptions, Connection, SubjectError, Target, UsageError
+
+Until = Callable[[Callable[[], object]], bool]
 
 PROGRAM = Path(__file__).with_name("sabotaged.py")
 _spec = importlib.util.spec_from_file_location("sabotaged", PROGRAM)
@@ -54,16 +55,6 @@ def opened(name: str) -> ProgramSubject:
 _opened: list[ProgramSubject] = []
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether a condition becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @pytest.fixture(autouse=True)
 def short_deadlines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Let a driver that hangs do so for a second only."""
@@ -73,21 +64,21 @@ def short_deadlines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
 
 
 @pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
+def no_process_is_left(until: Until) -> Iterator[None]:
     """Whatever a driver does, its processes are gone when its subject is closed."""
     before = set(psutil.Process().children(recursive=True))
     yield
     while _opened:
         with suppress(DriverFault):
             _opened.pop().close()
-    assert eventually(lambda: set(psutil.Process().children(recursive=True)) <= before)
+    assert until(lambda: set(psutil.Process().children(recursive=True)) <= before)
 
 
-def call_until_it_shows(subject: ProgramSubject, connection: Connection, name: str) -> None:
+def call_until_it_shows(subject: ProgramSubject, connection: Connection, name: str, until: Until) -> None:
     """Call, and once more if the fault stands behind a good answer. Raises DriverFault."""
     connection.call("get_task_meta", UNKNOWN)
     if name in BEHIND_THE_ANSWER:
-        assert eventually(lambda: subject.fault)
+        assert until(lambda: subject.fault)
         connection.call("get_task_meta", UNKNOWN)
 
 
@@ -117,12 +108,12 @@ def test_fault_at_the_start(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_fault_later(name: str) -> None:
+def test_fault_later(name: str, until: Until) -> None:
     """A driver that goes wrong in the middle ends the subject: calls, new clients and the close tell the same."""
     subject = opened(name)
     connection = subject.connect(ClientOptions())
     with pytest.raises(DriverFault) as raised:
-        call_until_it_shows(subject, connection, name)
+        call_until_it_shows(subject, connection, name, until)
     assert_is_diagnosed(raised.value, name)
     for attempt in (
         lambda: connection.call("get_task_meta", UNKNOWN),
@@ -135,13 +126,13 @@ def test_fault_later(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_fault_is_no_verdict(name: str) -> None:
+def test_fault_is_no_verdict(name: str, until: Until) -> None:
     """A check of a subject whose driver is at fault ends as an error that names it: neither passed nor violated."""
     subject = opened(name)
     session = Session(subject, "run-1")
     result = execute(all_checks()["meta.unknown_task_is_pending"], session, seed_number=0, examples=20)
     if name in BEHIND_THE_ANSWER and result.status == "passed":
-        assert eventually(lambda: subject.fault)
+        assert until(lambda: subject.fault)
         result = execute(all_checks()["meta.unknown_task_is_pending"], session, seed_number=0, examples=1)
     assert (result.status, result.failure) == ("error", None)
     assert f"({SABOTAGES[name].fault})" in result.message
@@ -214,22 +205,22 @@ def driver_of(worker: Worker) -> psutil.Process:
     return psutil.Process(worker._process.pid).children(recursive=True)[0]
 
 
-def test_driver_ends_with_a_worker_that_is_killed() -> None:
+def test_driver_ends_with_a_worker_that_is_killed(until: Until) -> None:
     """A driver notices the end of its input when the worker dies without a word."""
     worker = Worker(command("correct"), "run-1", CheckSettings())
     worker.start()
     driver = driver_of(worker)
     assert worker._process is not None
     psutil.Process(worker._process.pid).kill()
-    assert eventually(lambda: not driver.is_running() or driver.status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not driver.is_running() or driver.status() == psutil.STATUS_ZOMBIE)
     worker.kill()
 
 
-def test_stopped_driver_ends_with_its_worker() -> None:
+def test_stopped_driver_ends_with_its_worker(until: Until) -> None:
     """A driver that does not react at all is ended with the process group of its worker."""
     worker = Worker(command("correct"), "run-1", CheckSettings())
     worker.start()
     driver = driver_of(worker)
     driver.suspend()
     worker.kill()
-    assert eventually(lambda: not driver.is_running() or driver.status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not driver.is_running() or driver.status() == psutil.STATUS_ZOMBIE)
