@@ -232,3 +232,15 @@ class CleanupRemovesReplaced(ByCleanup):
         time.sleep(0.02)
         for key in doomed:
             self.link.delete(key)
+
+
+@broken("EXP-14", "cleanup-removes-by-id-what-it-looked-at", **BY_CLEANUP)
+class CleanupRemovesById(ByCleanup):
+    """Looks at each entry and removes it at once, whether it is still the one that was looked at or not."""
+
+    def clean(self, key: str) -> None:
+        """Decide, let others have the processor, remove."""
+        payload = self.link.get(key)
+        if payload is not None and self.is_over(self.load(payload, key)):
+            time.sleep(0.0002)
+            self.link.delete(key)

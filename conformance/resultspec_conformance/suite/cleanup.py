@@ -212,3 +212,27 @@ def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
         passage.require_there("EXP-14", reader, entry, "cleanups at the same time remove nothing that lives")
     for entry in over:
         passage.require_over("EXP-14", reader, entry)
+
+
+PHASES = 10
+
+
+@check("EXP-14", cases=[{"times": 60}], needs=["time"], blame_hang="EXP-14")
+def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None:
+    """A task whose life is over, and that is stored anew in any phase of a cleanup, is there afterwards."""
+    if passage_of(ctx).way == "waiting":
+        raise Unobserved("lives cannot be ended so often without waiting for each")
+    passage = Passage(ctx)
+    writer, cleaner = ctx.client("writer", expires=passage.life), ctx.client("cleaner", expires=passage.life)
+    entry, lasts = passage.store(writer, passage.life, "FAILURE"), 0.0
+    for number in range(times):
+        passage.let_pass(entry.life + passage.slowness + ctx.grace)
+        run = ctx.background(lambda: cleaner.perform("cleanup"))
+        # where in a cleanup the gap between its look and its removal is, if there is one, nobody knows
+        time.sleep(lasts * (number % PHASES) / PHASES)
+        passage.renew(entry, "FAILURE")
+        cleanup = run.result(60.0)
+        lasts = (cleanup.end or cleanup.start) - cleanup.start
+        outcome = cleanup.outcome or Outcome("info", error="Unknown")
+        ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups succeed at any time")
+        passage.require_there("EXP-14", writer, entry, "it was stored anew, and its life is not over")
