@@ -106,3 +106,20 @@ def test_losses_in_a_row_are_bounded() -> None:
     with pytest.raises(OperationalError):
         drive(watch, max_losses=3).run()
     assert watch.opened == 4
+
+
+class Slow(Scripted):
+    """A watch whose reads take 0.8 s, and answer what was there when they began."""
+
+    def read(self, limit: float) -> TaskMeta:
+        """Read."""
+        found = SUCCESS if self.now >= 2.9 else unknown("t")
+        self.now += 0.8
+        return found
+
+
+def test_a_read_that_began_before_the_deadline_is_not_the_last() -> None:
+    """What was stored after it had begun, and before the deadline, is seen by one more (WAIT-8)."""
+    watch = Slow()
+    assert drive(watch, 3).run() == SUCCESS
+    assert watch.now > 4

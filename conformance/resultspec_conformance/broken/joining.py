@@ -252,6 +252,23 @@ class NoLastPass(Correct):
         return rested
 
 
+@broken("JOIN-8", "pass-of-a-join-is-judged-by-its-end")
+class PassJudgedByItsEnd(Correct):
+    """Gives up after a pass that ended late, and not only after one that began late."""
+
+    def join_deadline(self, asked: Joining) -> float:
+        """Remember it, and that no pass was made."""
+        self.ends, self.passes = super().join_deadline(asked), 0
+        return self.ends
+
+    def one_pass(self, left: dict[Any, None], asked: Joining) -> Generator[Item, None, None]:
+        """Look at the clock when the caller has taken all that was ready."""
+        yield from super().one_pass(left, asked)
+        self.passes += 1
+        if left and self.passes > 1 and time.monotonic() >= self.ends:
+            raise self.late(left, asked)
+
+
 @broken("JOIN-8", "join-raises-though-nothing-is-left")
 class RaisesThoughNothingIsLeft(Correct):
     """Looks at the clock before it looks whether anything is left, as Celery did before 5.7."""

@@ -341,6 +341,23 @@ def ready_while_the_caller_is_busy(ctx: Context, timeout: float, pause: float, p
     require_yielded(ctx, "JOIN-8", found, [first, second], "TimeoutError" if pending else "exhausted")
 
 
+@check("JOIN-8", cases=[{"timeout": 0.2, "pause": 0.35}])
+def ready_while_the_caller_is_busy_with_a_later_one(ctx: Context, timeout: float, pause: float) -> None:
+    """The same where what keeps the caller busy was yielded by a later pass, which ends after the deadline with it."""
+    first, second = _stored(ctx, [None, None])
+    client, writer = ctx.client("joiner"), ctx.client("writer")
+    running = begin(ctx, client, "get_many", task_ids=[first, second], timeout=timeout, interval=0.02, pause=pause)
+    in_progress(ctx, first, running)
+    writer.store(first, "done")
+    time.sleep(timeout)
+    store = writer.perform("store_result", task_id=second, result="done", state="SUCCESS")
+    found = joined(running.operation())
+    came = found.came_at(first)
+    if came > found.operation.start + timeout or (store.end or 0.0) > came + pause:
+        raise Unobserved("this machine was too slow to keep the caller busy from before the deadline until the store")
+    require_yielded(ctx, "JOIN-8", found, [first, second], "exhausted")
+
+
 def _look(ctx: Context, timeout: Value) -> None:
     client = ctx.client("joiner")
     ids = _stored(ctx, [*READY, "STARTED", None])
