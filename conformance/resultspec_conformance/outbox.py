@@ -152,20 +152,26 @@ def _value(value: Any) -> Value:
 class Sender:
     """What an app sends with. ``dies`` says when the worker is to die: before or after the next call is made.
 
-    ``refuses`` is what a broker that cannot be reached raises.
+    ``refuses`` is what a broker that cannot be reached raises: for the tasks with the ids ``refused``, or, without
+    such, for all. ``meanwhile`` is what happens elsewhere while the next call is made.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
         self.dies: Literal["", "before", "after"] = ""
         self.refuses: Exception | None = None
+        self.refused: frozenset[str] = frozenset()
+        self.meanwhile: Callable[[], None] | None = None
 
     def send(self, sent: Sent) -> None:
         """Put a call into the outbox."""
         if self.dies == "before":
             raise Died
-        if self.refuses is not None:
+        if self.refuses is not None and (not self.refused or self.refused & sent.task_ids):
             raise self.refuses
         self.outbox.put(sent)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         if self.dies == "after":
             raise Died

@@ -1,5 +1,6 @@
 """Backends that break chapter 12: how chords fail, what comes late, who dies, and what is left behind."""
 
+import contextlib
 import itertools
 import math
 import time
@@ -96,6 +97,20 @@ class ErrbacksWithoutTheId(Correct):
         """Give them the name."""
         for errback in body["options"].get("link_error", ()):
             self.send(errback, body["task"])
+
+
+@broken("CHORD-11", "refused-errback-is-the-last")
+class RefusedErrbackIsTheLast(Correct):
+    """Gives up on the errbacks that are left when the broker refuses one."""
+
+    def call_errbacks(self, body: Mapping[str, Any]) -> None:
+        """Try all of them at once."""
+        with contextlib.suppress(Exception):
+            super().call_errbacks(body)
+
+    def call_errback(self, errback: Mapping[str, Any], task_id: str) -> None:
+        """Let the error pass."""
+        self.send(errback, task_id)
 
 
 @broken("CHORD-12", "first-task-of-the-body-fails")

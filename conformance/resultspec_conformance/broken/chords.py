@@ -180,6 +180,55 @@ class DecidedForEver(Correct):
             super().resize(record, size)
 
 
+@broken("CHORD-7", "size-of-an-older-run-stays")
+class OldSizeStays(Correct):
+    """Keeps the size that was set for an older run, until another is set."""
+
+    def begin(self, record: Record, leaves: int, shape: list[Any]) -> None:
+        """Forget all but the size."""
+        kept = {name: record[name] for name in ("size",) if name in record}
+        super().begin(record, leaves, shape)
+        record.update(kept)
+
+    def resize(self, record: Record, size: int) -> None:
+        """Replace it, unless the chord has begun to be counted by it."""
+        if "parts" not in record:
+            record.pop("size", None)
+        super().resize(record, size)
+
+
+@broken("CHORD-7", "parts-added-to-an-older-run-are-awaited")
+class OldAdditionsStay(Correct):
+    """Keeps the number of parts that were added to an older run."""
+
+    def begin(self, record: Record, leaves: int, shape: list[Any]) -> None:
+        """Forget all but that."""
+        added = record.get("added", 0)
+        super().begin(record, leaves, shape)
+        record["added"] = added
+
+
+@broken("CHORD-7", "nesting-of-an-older-run-stays")
+class OldNestingStays(Correct):
+    """Keeps the nesting of the header with which a chord was applied first, if it had one."""
+
+    def begin(self, record: Record, leaves: int, shape: list[Any]) -> None:
+        """Forget all but that."""
+        first = record.get("shape", [])
+        super().begin(record, leaves, first if any(isinstance(member, list) for member in first) else shape)
+
+
+@broken("CHORD-7", "whoever-finishes-decides")
+class WhoeverFinishesDecides(Correct):
+    """Notes that a chord is decided, whoever says so, and whichever run is meant."""
+
+    def finish(self, record: Record, token: str) -> bool:
+        """Ask for no token."""
+        record.clear()
+        record["done"] = token
+        return True
+
+
 @broken("CHORD-8", "results-in-order-of-arrival")
 class OrderOfArrival(Correct):
     """Gives the body the results as they came, as Celery's Redis backend did before 5.0."""

@@ -91,6 +91,29 @@ def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
         ctx.require("CHORD-11", named, got=got, allowed=f"the id of the body, {chord.body_id}, as its argument")
 
 
+@check(
+    "CHORD-11", "CHORD-10", cases=[{"errbacks": 1, "refused": 0}, *({"errbacks": 3, "refused": at} for at in range(3))]
+)
+def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int) -> None:
+    """Where the broker refuses one errback, each other is called exactly once, and the body is FAILURE all the same."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    links = [errback(ctx) for _ in range(errbacks)]
+    ids = [link["options"]["task_id"] for link in links]
+    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord.deliver(client, 0, _result(0, "SUCCESS"))
+    chord.store(counter, 1, failure(1), "FAILURE")
+    sender = ctx.sender(counter)
+    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([ids[refused]])
+    # whether the counter hears of it is its own business
+    chord.count(counter, 1, failure(1), "FAILURE")
+    counter.attempt("settle", deadline=1.0)
+    require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
+    for task_id in ids[:refused] + ids[refused + 1 :]:
+        calls = len(ctx.outbox.calls(task_id))
+        got = f"{calls} calls of an errback, another being refused"
+        ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: it was not this one that was refused")
+
+
 @check("CHORD-11")
 def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
     """No errback is called of a chord that succeeds."""

@@ -210,6 +210,72 @@ def decided_chord_can_be_applied_again(ctx: Context) -> None:
         ctx.require("CHORD-7", len(chord.calls) == run, got=got, allowed="one call for each run")
 
 
+OF_OLD: list[dict[str, Any]] = [
+    {"shape": [None, None], "size": 2, "added": 0, "again": [None, None, None]},
+    {"shape": [None, None, None], "size": 3, "added": 0, "again": [None, None]},
+    {"shape": [None, None], "size": None, "added": 1, "again": [None, None]},
+    {"shape": [[None, None], None], "size": None, "added": 0, "again": [None, None, None]},
+    {"shape": [None, [None], None], "size": 3, "added": 1, "again": [None, None]},
+]
+"""Runs of which something is left, and the headers with which their chords are applied again."""
+
+
+@check("CHORD-7", cases=[{**left, "returned": returned} for left in OF_OLD for returned in (False, True)])
+def size_and_nesting_of_an_older_run_are_forgotten(
+    ctx: Context, shape: Any, size: int | None, added: int, again: Any, returned: bool
+) -> None:
+    """A chord that is applied again has as many parts as its new header, and the nesting of that."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, shape).apply(client, size)
+    for _ in range(added):
+        client.attempt("add_to_chord", group_id=chord.group_id, result=[[ctx.new_id("part"), None], None])
+    if returned:
+        chord.deliver(client, 0, "of the old run")
+    renewed = Chord.of(ctx, again)
+    renewed.group_id, renewed.body, renewed.body_id = chord.group_id, chord.body, chord.body_id
+    renewed.apply(client)
+    count = len(renewed.ids)
+    for index in range(count):
+        renewed.require_not_called("CHORD-7", f"{index} of {count} parts of the new run have returned")
+        renewed.deliver(client, index, _value(index))
+    renewed.settle(client)
+    renewed.require_called_with("CHORD-7", [_value(index) for index in range(count)], count="CHORD-7")
+
+
+CALLING = 2.0
+"""Seconds that a store may take to apply a chord while a body of an older run is called."""
+
+
+@check("CHORD-7")
+def older_run_does_not_decide_the_new(ctx: Context) -> None:
+    """A chord that is applied again while its older run is being decided is not decided by that."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    applied: list[bool] = []
+
+    def apply_again() -> None:
+        running = ctx.background(lambda: chord.apply(client, 2))
+        # one that lets nobody else in while it decides has no such race
+        applied.append(ctx.eventually(running.done, CALLING) and running.exception() is None)
+
+    chord.deliver(counter, 0, "of the old run")
+    chord.store(counter, 1, "of the old run")
+    ctx.sender(counter).meanwhile = apply_again
+    chord.count(counter, 1, "of the old run", "SUCCESS")
+    if applied != [True]:
+        raise Unobserved("the chord could not be applied again while its body was being called")
+    before = len(chord.calls)
+    for index in (0, 1):
+        got = f"{len(chord.calls) - before} calls of the body more"
+        ctx.require("CHORD-7", len(chord.calls) == before, got=got, allowed=f"none: {index} of 2 parts have returned")
+        chord.deliver(client, index, _value(index))
+    chord.settle(client)
+    calls = chord.calls[before:]
+    got = f"calls of the body with {show([list(sent.args) for sent in calls])}"
+    called = [list(sent.args) for sent in calls] == [[[_value(0), _value(1)]]]
+    ctx.require("CHORD-7", called, got=got, allowed="one call, with the results of the new run")
+
+
 @check("CHORD-22", cases=[{"parts": 1, "more": 1}, {"parts": 2, "more": 2}])
 def added_part_is_waited_for(ctx: Context, parts: int, more: int) -> None:
     """A part that was added before the one that adds it returns is waited for, and its result is among the others."""
