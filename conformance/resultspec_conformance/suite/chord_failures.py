@@ -92,7 +92,10 @@ def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
 
 
 @check(
-    "CHORD-11", "CHORD-10", cases=[{"errbacks": 1, "refused": 0}, *({"errbacks": 3, "refused": at} for at in range(3))]
+    "CHORD-11",
+    "CHORD-10",
+    cases=[{"errbacks": 1, "refused": 0}, *({"errbacks": 3, "refused": at} for at in range(3))],
+    needs=["in-process"],
 )
 def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int) -> None:
     """Where the broker refuses one errback, each other is called exactly once, and the body is FAILURE all the same."""
