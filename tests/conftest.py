@@ -1,8 +1,9 @@
-"""What all tests share: a Redis, waiting for what others do, and examples without deadlines.
+"""What all tests share: a Redis, waiting for what others do, examples without deadlines, and usual signals.
 
 The Redis is that of RESULTSPEC_REDIS_URL, or one that is started for the session.
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,16 @@ from resultspec_conformance.subject import SubjectError
 # how long one example takes says how busy the machine is
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_configure() -> None:
+    """Let what the tests start be interrupted, also where a shell has started the tests in the background.
+
+    Such a shell has them ignore signals, and whatever they start does so too. A handler is not handed down.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(name="redis_url", scope="session")
