@@ -29,7 +29,7 @@ from resultspec_reference.joining_backend import JoiningBackend
 from resultspec_reference.meta import TaskMeta
 from resultspec_reference.retry import with_retries
 from resultspec_reference.states import READY_STATES, is_ready
-from resultspec_reference.unreadable import naming
+from resultspec_reference.unreadable import UNREADABLE, named, naming
 from resultspec_reference.watch import PollingWatch, Watch
 
 T = TypeVar("T")
@@ -39,6 +39,14 @@ POLL: Final = 0.1
 
 NOTIFIED_REREAD: Final = 1.0
 """The same where something does: a foreign writer may not."""
+
+
+WRONG_TYPE: Final = (ValueError, TypeError, LookupError)
+"""What drivers raise for a column whose content is none of its type."""
+
+
+def _of_wrong_type(error: Exception) -> DecodeError:
+    return DecodeError(f"a column holds what is none of its type: {error}")
 
 
 class SqlBackend(JoiningBackend):
@@ -117,8 +125,7 @@ class SqlBackend(JoiningBackend):
             statement = known.store(self._kept_by(status), is_ready(status), frozenset(arguments))
             direct = known.direct(statement)
             if direct is not None:
-                with self.database.errors():
-                    direct.run(arguments)
+                direct.run(arguments)
                 return
             with self.database.connect() as connection:
                 connection.execute(statement, arguments)
@@ -166,10 +173,14 @@ class SqlBackend(JoiningBackend):
         if direct is None:
             with self.database.connect() as connection:
                 return self._read_over(connection, known, task_id)
-        with naming(task_id):
-            with self._decoding():
-                rows = direct.run({"of_task": task_id})
+        try:
+            rows = direct.run({"of_task": task_id})
+        except WRONG_TYPE as error:
+            raise named(_of_wrong_type(error), task_id) from error
+        try:
             return self._meta_of(task_id, found_by_id(known.columns, rows).get(task_id))
+        except UNREADABLE as error:
+            raise named(error, task_id) from error
 
     def _read_over(self, connection: sa.Connection, known: Statements, task_id: str) -> TaskMeta:
         with naming(task_id):
@@ -183,8 +194,8 @@ class SqlBackend(JoiningBackend):
         with self.database.errors():
             try:
                 yield
-            except (ValueError, TypeError, LookupError) as error:
-                raise DecodeError(f"a column holds what is none of its type: {error}") from error
+            except WRONG_TYPE as error:
+                raise _of_wrong_type(error) from error
 
     @staticmethod
     def _found(connection: sa.Connection, known: Statements, task_id: str) -> Found | None:

@@ -17,6 +17,8 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format
 from sqlalchemy import exc
 
+from resultspec_adapters.sql.database import Database
+
 PREPARED: Final = "resultspec prepared"
 """Where a connection of the pool keeps the names of the statements that it knows."""
 
@@ -34,22 +36,28 @@ _NUMBERS: Final = itertools.count()
 class Direct:
     """One statement, which is run with named arguments. ``text`` is what is sent."""
 
-    def __init__(self, engine: sa.Engine, statement: Any) -> None:
-        dialect: Any = type(engine.dialect)
+    def __init__(self, database: Database, statement: Any) -> None:
+        dialect: Any = type(database.engine.dialect)
         compiled = statement.compile(dialect=dialect(paramstyle="numeric_dollar"))
         self.text: Final = str(compiled)
-        self._engine = engine
+        self._database = database
         self._arguments: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._sent = self.text.encode()
         self._name = f"resultspec_{next(_NUMBERS)}".encode()
 
     def run(self, arguments: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        """Return the rows. Raises DBAPIError, or TimeoutError of SQLAlchemy if no connection of the pool is free."""
-        connection: Any = self._engine.raw_connection()
+        """Return the rows. Raises what `Database.errors` makes of the errors of psycopg and of the pool."""
+        engine = self._database.engine
+        try:
+            connection: Any = engine.raw_connection()
+        except exc.SQLAlchemyError:
+            with self._database.errors():
+                raise
         try:
             rows = self._rows(connection.driver_connection, connection.info, arguments)
         except BaseException as error:
-            self._fail(connection, error)
+            with self._database.errors():
+                _fail(engine, connection, error)
             raise
         if len(connection.info.get(PREPARED, ())) > MOST_PREPARED:
             connection.invalidate()
@@ -83,21 +91,21 @@ class Direct:
             raise errors.error_from_result(result, connection.info.encoding)
         known.add(self._name)
 
-    def _fail(self, connection: Any, error: BaseException) -> None:
-        """Give the connection back, if it is still of use, and raise the error of a driver as SQLAlchemy does."""
-        dialect: Any = self._engine.dialect
-        if not isinstance(error, dialect.loaded_dbapi.Error):
-            connection.invalidate()
-            return
-        lost = dialect.is_disconnect(error, connection.driver_connection, None)
-        if lost:
-            connection.invalidate()
-            # what has befallen this one has befallen the others
-            self._engine.dispose()
-        elif getattr(error, "sqlstate", None) in STALE:
-            connection.invalidate()
-        else:
-            connection.close()
-        raise exc.DBAPIError.instance(
-            None, None, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
-        ) from error
+
+def _fail(engine: sa.Engine, connection: Any, error: BaseException) -> None:
+    """Give a connection back, if it is still of use, and raise the error of psycopg as SQLAlchemy does."""
+    dialect: Any = engine.dialect
+    if not isinstance(error, errors.Error):
+        connection.invalidate()
+        return
+    lost = dialect.is_disconnect(error, connection.driver_connection, None)
+    if lost or error.sqlstate in STALE:
+        connection.invalidate()
+    else:
+        connection.close()
+    if lost:
+        # what has befallen this one has befallen the others
+        engine.dispose()
+    raise exc.DBAPIError.instance(
+        None, None, error, errors.Error, connection_invalidated=lost, dialect=dialect
+    ) from error

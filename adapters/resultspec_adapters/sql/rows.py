@@ -16,15 +16,14 @@ from resultspec_reference.states import SUCCESS, is_ready
 
 logger: Final = logging.getLogger(__name__)
 
-TEXTS: Final = frozenset({"task_id", "status", "traceback", "name", "worker", "queue", "group_id", "parent_id"})
-VALUES: Final = frozenset({"result", "children", "args", "kwargs", "stamps"})
-"""The columns that hold bytes, each a value in the serializer."""
-
-COLUMNS: Final = (*sorted(TEXTS | VALUES), "date_done", "retries")
-"""All columns that are written, but for the number of the row."""
+PLAIN_TEXTS: Final = ("task_id", "status", "traceback", "group_id", "parent_id")
+"""The columns of text whose members are stored as they are."""
 
 TOLD: Final = frozenset({"name", "worker", "retries", "queue", "args", "kwargs", "stamps"})
 """The columns of what is told of a call, which most rows have no need of."""
+
+TELLING: Final = TOLD - {"stamps"} | {STAMPED_HEADERS}
+"""The members of a meta that tell it."""
 
 LARGEST_INTEGER: Final = 2**31 - 1
 """What the column ``retries`` holds at most."""
@@ -86,19 +85,22 @@ class RowCodec:
         self._pickle = Codec("pickle", codec.accept, codec.payload_limit)
 
     def row(self, meta: TaskMeta) -> dict[str, Any]:
-        """Return the row of a meta, with null in every column that the meta says nothing of.
+        """Return the columns of the row of a meta that are not null.
 
         Raises EncodeError for a value that the serializer cannot carry, ValueError for a text that no column holds.
         """
-        row = dict.fromkeys(COLUMNS)
-        row["result"] = self._codec.encode(meta["result"])
+        row: dict[str, Any] = {"result": self._codec.encode(meta["result"])}
         # no children are stored as Celery does it, as null
-        row["children"] = self._codec.encode(meta["children"]) if meta["children"] else None
+        if meta["children"]:
+            row["children"] = self._codec.encode(meta["children"])
         if meta["date_done"] is not None:
             row["date_done"] = datetime.fromisoformat(meta["date_done"]).astimezone(UTC).replace(tzinfo=None)
-        for name in ("task_id", "status", "traceback", "group_id", "parent_id"):
-            row[name] = text(name, meta.get(name))
-        return {**row, **self._told(meta)}
+        for name in PLAIN_TEXTS:
+            if (value := meta.get(name)) is not None:
+                row[name] = text(name, value)
+        if not TELLING.isdisjoint(meta):
+            row |= {name: value for name, value in self._told(meta).items() if value is not None}
+        return row
 
     def _told(self, meta: TaskMeta) -> dict[str, Any]:
         """Return the columns of the extended members. What no column holds degrades (EXT-4)."""

@@ -62,7 +62,7 @@ class Statements:
             # the other databases do without psycopg
             from resultspec_adapters.sql.direct import Direct
 
-            found = self._direct.setdefault(statement, Direct(self._database.engine, statement))
+            found = self._direct.setdefault(statement, Direct(self._database, statement))
         return found
 
     def forget_number(self, number: Any) -> sa.Delete:
@@ -86,7 +86,7 @@ class Statements:
         if self._dialect == "postgresql":
             told["channel"] = channel(self.layout.table.name, row["task_id"])
         for name, value in row.items():
-            if value is not None and name in self._columns:
+            if name in self._columns:
                 told[f"new_{name}"] = self._fitting(name, value)
         return told
 
