@@ -2,7 +2,7 @@
 #   make check     judge the memory store and a real Redis
 #   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
 #   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
-#   make all       everything that CI runs
+#   make all       everything that CI runs, and the whole self-test
 
 PYTHON ?= python3
 VENV ?= .venv
