@@ -18,15 +18,13 @@ from psycopg.pq import ExecStatus, Format
 from sqlalchemy import exc
 
 from resultspec_adapters.sql.database import Database
+from resultspec_adapters.sql.faults import STALE
 
 PREPARED: Final = "resultspec prepared"
 """Where a connection of the pool keeps the names of the statements that it knows."""
 
 MOST_PREPARED: Final = 100
 """Statements that a connection knows at most before it is replaced."""
-
-STALE: Final = frozenset({"0A000", "26000"})
-"""What PostgreSQL says of a statement that was prepared for other columns, and of one that somebody has thrown away."""
 
 Connection = psycopg.Connection[Any]
 

@@ -59,12 +59,14 @@ _SQLITE: Final[Mapping[str, Fault]] = {
 }
 """By the beginning of the error's name, which may go on to say more."""
 
+STALE: Final = ("0A000", "26000")
+"""What PostgreSQL says of a statement that was prepared for other columns, and of one that somebody has thrown away."""
+
 _POSTGRESQL: Final[Mapping[str, Fault]] = {
+    **dict.fromkeys(STALE, Fault.CHANGED),
     "08": Fault.LOST,
-    "0A000": Fault.CHANGED,
     "22": Fault.DATA,
     "25006": Fault.READ_ONLY,
-    "26000": Fault.CHANGED,
     "28": Fault.REFUSED,
     "40": Fault.BUSY,
     "40003": Fault.LOST,
@@ -77,7 +79,7 @@ _POSTGRESQL: Final[Mapping[str, Fault]] = {
     "57": Fault.LOST,
     "58": Fault.LOST,
 }
-"""By SQLSTATE: the whole one, or its class. Two speak of a statement that was prepared before the tables changed."""
+"""By SQLSTATE: the whole one, or its class."""
 
 _MYSQL: Final[Mapping[int, Fault]] = {
     1020: Fault.BUSY,
