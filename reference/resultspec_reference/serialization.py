@@ -42,6 +42,7 @@ theirs: what was encoded at the bottom of a shallow stack is decoded at the bott
 _dumps: Final[Callable[..., Any]] = kombu.dumps
 _loads: Final[Callable[..., Any]] = kombu.loads
 _accept: Final[Callable[..., Any]] = kombu.prepare_accept_content
+_dump_json: Final[Callable[[Any], str]] = cast(Any, kombu_json.JSONEncoder()).encode
 _scan_json: Final[Callable[[str, int], tuple[Any, int]]] = cast(Any, json.JSONDecoder()).scan_once
 _bytes: Final[Callable[..., bytes]] = ensure_bytes
 
@@ -66,14 +67,16 @@ class Codec:
     def __init__(self, serializer: str, accept: Iterable[str], payload_limit: int = PAYLOAD_LIMIT) -> None:
         self.serializer = serializer
         self.payload_limit = payload_limit
-        # decoders may be replaced; then what they do is not known
-        replaced = kombu.registry._decoders.get("application/json") is not kombu_json.loads
-        self._is_plain_json = serializer == "json" and not replaced
         try:
-            self.content_type, self.content_encoding, _ = kombu.registry._encoders[serializer]
+            self.content_type, self.content_encoding, encoder = kombu.registry._encoders[serializer]
         except KeyError:
             known = ", ".join(sorted(kombu.registry._encoders))
             raise ImproperlyConfigured(f"no serializer {serializer!r}; there are {known}") from None
+        # both may be replaced; then what they do is not known
+        self._dumps_as_kombu = serializer == "json" and encoder is kombu_json.dumps
+        self._loads_as_kombu = (
+            serializer == "json" and kombu.registry._decoders.get("application/json") is kombu_json.loads
+        )
         try:
             self.accept: frozenset[str] = frozenset(_accept(list(accept)))
         except kombu_errors.SerializerNotInstalled as error:
@@ -94,6 +97,8 @@ class Codec:
         return payload
 
     def _dump(self, data: Any) -> bytes:
+        if self._dumps_as_kombu:
+            return _dump_json(data).encode()
         return _bytes(_dumps(data, serializer=self.serializer)[2])
 
     def _check_back(self, data: Any, payload: bytes) -> None:
@@ -117,7 +122,7 @@ class Codec:
         """
         if self.content_type not in self.accept:
             raise ContentDisallowed(f"content of type {self.content_type} is not accepted")
-        if self._is_plain_json and isinstance(payload, bytes):
+        if self._loads_as_kombu and isinstance(payload, bytes):
             # nearly every payload is one JSON text without a tag: kombu makes the same of it, in twice the time
             try:
                 text = payload.decode()

@@ -14,7 +14,7 @@ pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip insta
 import sqlalchemy as sa
 
 from resultspec_adapters.sql import SqlBackend
-from resultspec_adapters.sql.direct import MOST_PREPARED, Direct
+from resultspec_adapters.sql.direct import KNOWN, MOST_KNOWN, Direct
 from resultspec_adapters.sql.faults import TablesChanged
 from resultspec_reference import App
 from resultspec_reference.errors import OperationalError
@@ -39,10 +39,10 @@ def openers(server_url: Callable[[str], str], table_prefix: str) -> Iterator[Ope
         yield opened
 
 
-@pytest.fixture(name="backend")
-def one_with_a_connection(open_backend: OpenBackend) -> SqlBackend:
-    """Return a backend whose pool has one connection."""
-    return open_backend()
+@pytest.fixture(name="backend", params=[1, 2], ids=["pooled", "at hand"])
+def one_with_a_connection(open_backend: OpenBackend, request: pytest.FixtureRequest) -> SqlBackend:
+    """Return a backend whose pool has one connection, and one that keeps another at hand."""
+    return open_backend(pool_size=request.param)
 
 
 def statement(backend: SqlBackend, text: str) -> Direct:
@@ -58,6 +58,25 @@ def test_a_connection_that_was_cut_is_replaced(backend: SqlBackend) -> None:
     assert not caught.value.permanent
     backend.mark_as_done("t", 1)
     assert backend.get_result("t") == 1
+
+
+def test_a_connection_that_is_cut_while_nobody_uses_it_is_replaced(backend: SqlBackend) -> None:
+    """Who stores next does not notice."""
+    ((number,),) = statement(backend, "SELECT pg_backend_pid()").run({})
+    with backend.database.open() as another:
+        another.execute(sa.select(sa.func.pg_terminate_backend(number)))
+    backend.mark_as_done("t", 1)
+    assert backend.get_result("t") == 1
+
+
+def test_a_result_does_not_stay_with_the_connection(backend: SqlBackend) -> None:
+    """It may be large."""
+    statement(backend, "SELECT 1").run({})
+    lent = backend.database.hand.take()
+    known = lent.info[KNOWN]
+    backend.database.hand.give_back(lent)
+    assert known
+    assert [one for one in known.values() if one.pgresult is not None] == []
 
 
 def test_a_refused_statement_leaves_the_connection(backend: SqlBackend) -> None:
@@ -125,7 +144,7 @@ def test_values_come_back(backend: SqlBackend) -> None:
 
 def test_a_connection_knows_so_many_statements(backend: SqlBackend) -> None:
     """One that knows more is replaced."""
-    several = [statement(backend, f"SELECT pg_backend_pid(), {number}") for number in range(MOST_PREPARED + 2)]
+    several = [statement(backend, f"SELECT pg_backend_pid(), {number}") for number in range(MOST_KNOWN + 2)]
     assert len({one.run({})[0][0] for one in several}) == 2
 
 

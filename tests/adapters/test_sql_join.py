@@ -223,6 +223,7 @@ def test_a_deadline_passes_and_a_caller_leaves(backend: SqlBackend) -> None:
         for _ in backend.get_many(["a", "b"]):
             break
     assert own.count("open") == own.count("close") == (2 if backend.database.tells else 0)
+    backend.database.hand.empty()
     pool: Any = backend.database.engine.pool
     assert pool.checkedout() == 0
 

@@ -22,6 +22,8 @@ from resultspec_reference.serialization import COMPRESSED, MAX_DEPTH, Codec, dec
 
 EVERY = ["json", "pickle", "yaml", "msgpack"]
 
+kombu_dumps: Callable[..., Any] = kombu.dumps
+
 
 def nested(depth: int) -> Any:
     """Return a list in a list, and so on."""
@@ -137,6 +139,27 @@ def test_a_decoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) ->
     """Whoever registers another json with kombu gets it."""
     monkeypatch.setitem(kombu.registry._decoders, "application/json", lambda _payload: "another")
     assert codec("json").decode(b'"one"') == "another"
+
+
+def test_an_encoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with decoders."""
+    monkeypatch.setitem(kombu.registry._encoders, "json", ("application/json", "utf-8", lambda _value: '"another"'))
+    assert codec("json").encode("one") == b'"another"'
+
+
+@given(
+    st.recursive(
+        JSON_VALUES | st.binary() | st.datetimes(timezones=st.none() | st.timezones()) | st.decimals() | st.uuids(),
+        lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    )
+)
+def test_json_is_encoded_as_kombu_does_it(value: Any) -> None:
+    """To the byte, by an encoder that is not made anew for each value."""
+    try:
+        payload = codec("json").encode(value)
+    except EncodeError:
+        return
+    assert payload == kombu_dumps(value, serializer="json")[2].encode()
 
 
 class Unreadable:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from resultspec_adapters.sql.faults import ours
+from resultspec_adapters.sql.hand import Hand
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.per_process import PerProcess
 from resultspec_reference.uri import sanitize
@@ -61,9 +62,10 @@ def _roll_back(connection: sa.Connection) -> None:
 
 
 class Engines(NamedTuple):
-    """What a process has: a pool of connections, and connections that belong to whoever opens them."""
+    """What a process has: a pool, one of its connections at hand, and connections that belong to whoever opens them."""
 
     pooled: sa.Engine
+    hand: Hand
     single: sa.Engine
 
 
@@ -141,9 +143,8 @@ class Database:
             options["connect_args"]["check_same_thread"] = False
         alone = {name: value for name, value in options.items() if not name.startswith(("pool", "max_overflow"))}
         try:
-            return Engines(
-                sa.create_engine(self._url, **options), sa.create_engine(self._url, poolclass=pool.NullPool, **alone)
-            )
+            pooled = sa.create_engine(self._url, **options)
+            return Engines(pooled, Hand(pooled), sa.create_engine(self._url, poolclass=pool.NullPool, **alone))
         except ModuleNotFoundError as error:
             package = "'resultspec[sql]'" if error.name in ("psycopg", "pymysql") else error.name
             raise ImproperlyConfigured(
@@ -161,6 +162,11 @@ class Database:
     def engine(self) -> sa.Engine:
         """The engine of this process, with its pool of connections."""
         return self._engines.get().pooled
+
+    @property
+    def hand(self) -> Hand:
+        """What lends connections of that pool to whoever needs one for a moment."""
+        return self._engines.get().hand
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
@@ -200,4 +206,6 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of the pool; a later call opens new ones. A database in memory is gone."""
-        self.engine.dispose()
+        engines = self._engines.get()
+        engines.hand.empty()
+        engines.pooled.dispose()
