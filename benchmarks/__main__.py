@@ -30,8 +30,7 @@ def table(found: Sequence[Line], grown: Sequence[Growth] = ()) -> str:
         for line in found
     ]
     growing = [
-        f"{f'{one.large} to {one.small}':<27}{one.contender:<14}{one.ratio:>4.2f} times the time of a part"
-        f"{_judged(one.goal, one.met)}"
+        f"{one.comparison:<27}{one.contender:<14}{one.ratio:>4.2f} times the time of a part{_judged(one.goal, one.met)}"
         for one in grown
     ]
     return "\n".join([head, *rows, *growing])

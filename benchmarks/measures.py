@@ -33,7 +33,8 @@ class Measure:
 
     ``goal``: the least ratio of the yardstick's time to that of ours, or 0. ``limit``: the most seconds that ours may
     take, or 0. ``share``: the part of the configured number of calls that makes a turn. ``every``: it is measured in
-    each round of so many. ``parts``: those of the chord, where one is measured.
+    each round of so many. ``parts``: those of the chord, where one is measured. ``compares``: what is returned is no
+    time, but how many times that of another thing, and ``limit`` is the most that it may be.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measure:
     share: float = 1.0
     every: int = 1
     parts: int = 0
+    compares: bool = False
 
     @property
     def kind(self) -> str:
@@ -128,9 +130,28 @@ def _one_wake_up(table: Table, task_id: str) -> float:
 
 def chord(table: Table, calls: int, *, parts: int) -> float:  # noqa: ARG001 - a chord is as long as it is
     """One part of a chord: all of them are delivered one after the other, and the last one calls the body."""
+    return _parts(table, _begun(table, parts), range(parts), parts)
+
+
+def growth(table: Table, calls: int, *, small: int, large: int) -> float:  # noqa: ARG001 - as above
+    """How many times the time of a part of a small chord one of a large chord takes.
+
+    As many parts of the large one as make a small one are delivered, then a small one, and so on, so that both meet the
+    same moods of the machine.
+    """
+    group_id = _begun(table, large)
+    slices = [range(first, min(first + small, large)) for first in range(0, large, small)]
+    return statistics.median(_parts(table, group_id, some, large) / chord(table, 0, parts=small) for some in slices)
+
+
+def _begun(table: Table, parts: int) -> str:
     (group_id,) = _ids(1)
     table.writer.begin_chord(group_id, parts)
-    return _timed(lambda index: table.writer.part_returned(group_id, index, parts), range(parts))
+    return group_id
+
+
+def _parts(table: Table, group_id: str, indexes: Iterable[int], parts: int) -> float:
+    return _timed(lambda index: table.writer.part_returned(group_id, index, parts), indexes)
 
 
 GROWTH = 1.2
@@ -158,4 +179,13 @@ def measures(sizes: Sequence[int], many: int = 1000) -> list[Measure]:
         )
         for parts in sorted(sizes)
     ]
-    return [*always, *chords]
+    small, large = min(sizes), max(sizes)
+    comparison = Measure(
+        f"chord {large:,} to chord {small:,}",
+        functools.partial(growth, small=small, large=large),
+        limit=GROWTH,
+        every=max(1, large // 500),
+        parts=large,
+        compares=True,
+    )
+    return [*always, *chords, *([comparison] if small < large else [])]

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.contender import Contender, Store
-from benchmarks.measures import GROWTH, Measure, Table
+from benchmarks.measures import Measure, Table
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
-"""Seconds of a call in each round, by measure and contender."""
+"""Seconds of a call in each round, or how many times those of another, by measure and contender."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Growth:
-    """How much dearer a part of a large chord is than one of a small chord, for one contender: the median ratio."""
+    """How many times the time of another thing one contender needs for something, as the median of the rounds."""
 
+    comparison: str
     contender: str
-    small: str
-    large: str
     ratio: float
     goal: str = ""
     met: bool = True
@@ -94,7 +93,7 @@ def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged
     """Return what the samples say of each contender; the goals are those of the one that is ``judged``."""
     found = []
     yardstick = store.contenders[0].name
-    for one in measures:
+    for one in (one for one in measures if not one.compares):
         for contender in _able(store, one):
             mine = samples[one.name][contender.name]
             ratios = [base / own for base, own in zip(samples[one.name][yardstick], mine, strict=True)]
@@ -106,19 +105,14 @@ def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged
 
 
 def growths(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Growth]:
-    """Return how much dearer a part of the largest chord is than one of the smallest, in the same rounds."""
-    chords = sorted((one for one in measures if one.parts), key=lambda one: one.parts)
-    if len(chords) < 2:
-        return []
-    small, large = chords[0], chords[-1]
+    """Return what the samples of comparisons say; the limits are those of the one that is ``judged``."""
     found = []
-    for contender in _able(store, large):
-        cheap, dear = samples[small.name][contender.name], samples[large.name][contender.name]
-        ratios = [own / cheap[index * large.every // small.every] for index, own in enumerate(dear)]
-        ratio = statistics.median(ratios)
-        mine = contender.name == judged
-        goal = f"at most {GROWTH:g}" if mine else ""
-        found.append(Growth(contender.name, small.name, large.name, ratio, goal, not mine or ratio <= GROWTH))
+    for one in (one for one in measures if one.compares):
+        for contender in _able(store, one):
+            ratio = statistics.median(samples[one.name][contender.name])
+            mine = contender.name == judged
+            goal = f"at most {one.limit:g}" if mine else ""
+            found.append(Growth(one.name, contender.name, ratio, goal, not mine or ratio <= one.limit))
     return found
 
 

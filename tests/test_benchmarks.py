@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
 from benchmarks.contender import Client, Contender, Store
-from benchmarks.measures import Measure, Table, measures
+from benchmarks.measures import Measure, Table, growth, measures
 from benchmarks.rounds import growths, lines, measure
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ def test_everything_is_measured_and_drawn(store: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "b.json").read_text())[store]
     told = [line for line in numbers if "measure" in line]
-    for one in measures([2, 4], many=3):
+    for one in (one for one in measures([2, 4], many=3) if not one.compares):
         found = {line["contender"] for line in told if line["measure"] == one.name}
         assert {"bare client", "resultspec"} <= found
         assert "Celery" in found or (store == "postgresql" and one.kind in ("get_many", "chord"))
@@ -105,20 +106,33 @@ def test_a_limit_is_one_of_time(seconds: float, met: bool) -> None:
     assert (line.goal, line.met) == ("at most 5 ms", met)
 
 
-@pytest.mark.parametrize(("dear", "ratio", "met"), [([1.1, 3.3], 1.1, True), ([1.5, 4.5], 1.5, False)])
-def test_a_part_of_a_large_chord_is_compared_with_one_of_a_small_chord(
-    dear: list[float], ratio: float, met: bool
-) -> None:
-    """Of the same round."""
+@pytest.mark.parametrize(("dear", "ratio", "met"), [([1.0, 1.1, 3.3], 1.1, True), ([1.5, 1.5], 1.5, False)])
+def test_a_comparison_has_a_limit_of_its_own(dear: list[float], ratio: float, met: bool) -> None:
+    """It is no time, and so has no line among those."""
     store = _store("bare", "resultspec")
-    sizes = [
-        Measure("chord 2", lambda *_: 0.0, parts=2),
-        Measure("chord 9", lambda *_: 0.0, parts=9, every=2),
-    ]
-    small, large = [1.0, 7.0, 3.0, 7.0], [1.0, 3.0]
-    samples = {"chord 2": {"bare": small, "resultspec": small}, "chord 9": {"bare": large, "resultspec": dear}}
-    found = growths(store, sizes, samples)
-    assert [(one.contender, one.ratio, one.met) for one in found] == [
-        ("bare", 1.0, True),
-        ("resultspec", pytest.approx(ratio), met),
-    ]
+    one = Measure("a to b", lambda *_: 0.0, limit=1.2, compares=True)
+    samples = {"a to b": {"bare": [1.3], "resultspec": dear}}
+    found = growths(store, [one], samples)
+    assert [(one.contender, one.ratio, one.met) for one in found] == [("bare", 1.3, True), ("resultspec", ratio, met)]
+    assert lines(store, [one], samples) == []
+
+
+def test_a_large_chord_is_compared_with_small_ones_in_between() -> None:
+    """All parts of it are delivered, and after each few of them a small chord."""
+    begun: list[int] = []
+    returned: list[tuple[int, int]] = []
+
+    class Counting(_Nobody):
+        def begin_chord(self, _group_id: str, size: int) -> None:
+            begun.append(size)
+
+        def part_returned(self, _group_id: str, index: int, size: int) -> None:
+            returned.append((size, index))
+
+    client: Any = Counting("")
+    assert growth(Table(client, client, lambda _: 0), 0, small=2, large=5) > 0
+    assert begun == [5, 2, 2, 2]
+    assert returned == [(5, 0), (5, 1), *SMALL, (5, 2), (5, 3), *SMALL, (5, 4), *SMALL]
+
+
+SMALL = [(2, 0), (2, 1)]
