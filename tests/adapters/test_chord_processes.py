@@ -55,6 +55,12 @@ class Fleet:
         self.running.remove(process)
         return process.pid
 
+    def wait(self, seconds: float) -> None:
+        """Let them work for a moment; fail if one of them has ended by itself, and so will never be done."""
+        time.sleep(seconds)
+        ended = [process.exitcode for process in self.running if not process.is_alive()]
+        assert not ended, f"processes ended with {ended}"
+
     def stop(self) -> None:
         """Kill all."""
         for process in list(self.running):
@@ -134,12 +140,12 @@ def apply_all(backend: BaseBackend, chords: int, dice: random.Random) -> list[st
     return deliveries
 
 
-def wait_until_handled(raw: Any, prefix: str, count: int, seconds: float) -> None:
+def wait_until_handled(fleet: Fleet, raw: Any, prefix: str, count: int, seconds: float) -> None:
     """Return when so many deliveries were handled; fail if that takes too long."""
     deadline = time.monotonic() + seconds
     while int(raw.get(f"{prefix}handled") or 0) < count:
         assert time.monotonic() < deadline, f"{raw.get(f'{prefix}handled')} of {count} deliveries were handled"
-        time.sleep(0.05)
+        fleet.wait(0.05)
 
 
 def of_body(outbox: Outbox, chords: int) -> list[list[Sent]]:
@@ -165,7 +171,7 @@ def test_every_body_is_called_exactly_once(
     fleet = Fleet(redis_url, store.url, store.prefix, tmp_path / "outbox", crash, 300.0)
     try:
         fleet.start(processes)
-        wait_until_handled(raw, store.prefix, len(deliveries), 240.0)
+        wait_until_handled(fleet, raw, store.prefix, len(deliveries), 240.0)
     finally:
         fleet.stop()
     for number, calls in enumerate(of_body(outbox, chords)):
@@ -196,15 +202,15 @@ def test_killed_processes_do_what_the_mode_promises(
                 while raw.lmove(f"{prefix}taken-{pid}", f"{prefix}queue", "LEFT", "RIGHT"):
                     continue
                 fleet.start(1)
-            time.sleep(0.002)
+            fleet.wait(0.002)
         # what is still in hand is done, and then one part of each chord is delivered once more, after every lease
         while raw.exists(*[f"{prefix}taken-{process.pid}" for process in fleet.running]):
-            time.sleep(0.01)
-        time.sleep(LEASE)
+            fleet.wait(0.01)
+        fleet.wait(LEASE)
         again = {json.loads(delivery)[0]["group"]: delivery for delivery in deliveries}
         raw.delete(f"{prefix}handled")
         raw.rpush(f"{prefix}queue", *again.values())
-        wait_until_handled(raw, prefix, len(again), 120.0)
+        wait_until_handled(fleet, raw, prefix, len(again), 120.0)
     finally:
         fleet.stop()
     assert killed >= 5

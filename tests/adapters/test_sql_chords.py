@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip install 'resultspec[sql]'")
 
 import sqlalchemy as sa
+from tests.adapters.sql_events import statements
 
 from resultspec_adapters.sql import SqlBackend
 from resultspec_adapters.sql.database import Database
@@ -162,21 +163,6 @@ def test_what_the_probe_sees(backend: SqlBackend, database_url: str, table_prefi
 # -- what a part costs -------------------------------------------------------------------------------
 
 
-def statements_of(backend: SqlBackend, step: Callable[[], object]) -> list[str]:
-    """Return the statements that a step takes."""
-    seen: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        seen.append(statement)
-
-    sa.event.listen(backend.database.engine, "before_cursor_execute", note)
-    try:
-        step()
-    finally:
-        sa.event.remove(backend.database.engine, "before_cursor_execute", note)
-    return seen
-
-
 def work_of_sqlite(connection: sa.Connection, step: Callable[[], object]) -> int:
     """Return the instructions of SQLite's machine."""
     count = [0]
@@ -243,7 +229,8 @@ def test_a_part_costs_the_same_in_a_large_chord(make: Make, kind: str) -> None:
         store.open(group_id, parts + 2, b"nesting" * parts)
         for index in range(parts):
             record(group_id, index)
-        seen[group_id] = statements_of(backend, functools.partial(record, group_id, parts))
+        with statements() as seen[group_id]:
+            record(group_id, parts)
         with backend.database.transaction() as connection:
             work[group_id] = WORK[kind](connection, functools.partial(keep_only, connection, group_id, parts + 1))
     assert seen["small"] == seen["large"]

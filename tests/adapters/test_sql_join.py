@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip install 'resultspec[sql]'")
 
 import sqlalchemy as sa
+from tests.adapters.sql_events import listening, statements
 
 from resultspec_adapters.sql import SqlBackend
-from resultspec_adapters.sql.direct import Direct
 from resultspec_reference import App
 from resultspec_reference.errors import DecodeError
 
@@ -38,35 +38,6 @@ def one_that_notifies(server_url: Callable[[str], str], table_prefix: str) -> It
     backend.reread_interval = 300.0
     yield backend
     backend.remove_tables()
-
-
-@contextmanager
-def listening(target: Any, name: str, listener: Callable[..., None]) -> Iterator[None]:
-    """Listen to events of SQLAlchemy."""
-    sa.event.listen(target, name, listener)
-    try:
-        yield
-    finally:
-        sa.event.remove(target, name, listener)
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Yield the statements that are executed, over whatever connection."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    run = Direct.run
-
-    def noted(direct: Direct, arguments: Any) -> Any:
-        seen.append(direct.text)
-        return run(direct, arguments)
-
-    with listening(sa.Engine, "before_cursor_execute", note), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Direct, "run", noted)
-        yield seen
 
 
 @contextmanager

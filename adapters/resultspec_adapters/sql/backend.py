@@ -123,7 +123,7 @@ class SqlBackend(JoiningBackend):
             known = self._prepared(task_id)
             arguments = known.arguments(row)
             statement = known.store(self._kept_by(status), is_ready(status), frozenset(arguments))
-            direct = known.direct(statement)
+            direct = known.shortcuts.of(statement)
             if direct is not None:
                 direct.run(arguments)
                 return
@@ -169,7 +169,7 @@ class SqlBackend(JoiningBackend):
 
     def _read_once(self, task_id: str) -> TaskMeta:
         known = self._prepared(task_id)
-        direct = known.direct(known.read)
+        direct = known.shortcuts.of(known.read)
         if direct is None:
             with self.database.connect() as connection:
                 return self._read_over(connection, known, task_id)
@@ -308,7 +308,7 @@ class SqlBackend(JoiningBackend):
         # the table may have been looked at since the join began
         for task_id in (task_id for task_id in task_ids if len(task_id) > known.layout.id_length):
             require_id(known.layout, "task id", task_id)
-        direct = known.direct(known.read_many) if given is None else None
+        direct = known.shortcuts.of(known.read_many) if given is None else None
         try:
             with self._decoding():
                 if direct is not None:

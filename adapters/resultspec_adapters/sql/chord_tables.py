@@ -7,11 +7,13 @@ waits in a circle. Times are milliseconds since 1970, and always those of the cl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from resultspec_adapters.sql.database import Database
+from resultspec_adapters.sql.shortcuts import Shortcuts
 from resultspec_adapters.sql.tables import Layout
 from resultspec_reference.chords import is_full
 from resultspec_reference.errors import DecodeError
@@ -41,6 +43,15 @@ _CLOCKS: Final = {
 
 _READ: Final = ("size", "leaves", "run", "added", "returned", "claimant", "held_until", "done", "expires")
 """What each step reads of a ledger: not the header, which may be as large as the chord."""
+
+
+class Counted(NamedTuple):
+    """What a ledger says after one more part."""
+
+    size: int | None
+    leaves: int | None
+    added: int
+    returned: int
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,10 @@ class ChordStatements:
     They take ``of_group``, and those that let a ledger live on its ``life`` in milliseconds from now.
     """
 
-    def __init__(self, chords: Layout, parts: Layout, dialect: str) -> None:
+    def __init__(self, chords: Layout, parts: Layout, dialect: str, database: Database) -> None:
         self.chords = chords
         self.parts = parts
+        self.shortcuts: Final = Shortcuts(database)
         self._dialect = dialect
         self.clock: Final[sa.ColumnElement[int]] = sa.literal_column(_CLOCKS[dialect], sa.BigInteger())
         self._end: Final = self.clock + sa.bindparam("life", type_=sa.BigInteger())
@@ -173,11 +185,11 @@ class ChordStatements:
     def _count(self) -> sa.Executable:
         """Return the one statement of PostgreSQL that counts a part of a chord which is known and not decided.
 
-        It locks the ledger, then keeps the part, then counts it, and returns what says whether the ledger is full;
-        nothing of a ledger that is another.
+        It locks the ledger, then keeps the part, then counts it, and returns what says whether the ledger is full (see
+        `Counted`); nothing of a ledger that is another.
         """
         table, parts = self.chords.table, self.parts.table
-        counts = sa.and_(self._own, table.c.expires > self.clock, table.c.done == 0)
+        counts = sa.and_(self._own, table.c.expires > self.clock, table.c.done == sa.literal_column("0"))
         ledger = sa.select(table.c.group_id).where(counts).with_for_update().cte("ledger")
         columns = self._part()
         kept = (
@@ -192,5 +204,5 @@ class ChordStatements:
             sa.update(table)
             .where(table.c.group_id == ledger.c.group_id)
             .values(returned=risen, expires=self._end)
-            .returning(table.c.size, table.c.leaves, table.c.added, table.c.returned)
+            .returning(*(table.c[name] for name in Counted._fields))
         )

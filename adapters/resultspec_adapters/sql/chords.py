@@ -9,14 +9,14 @@ counts as not there. Parts live as long as their ledger, and go with it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import NoneType
 from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from resultspec_adapters.sql.chord_tables import BLANK, NOWHERE, ChordStatements, Found, found
+from resultspec_adapters.sql.chord_tables import BLANK, NOWHERE, ChordStatements, Counted, Found, found
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.faults import NothingDone
 from resultspec_adapters.sql.rows import require_id
@@ -53,7 +53,7 @@ class ChordTables:
         statements: ChordStatements | None = known.get(self._shapes)
         if statements is None:
             chords, parts = (self._prepared(shape) for shape in self._shapes)
-            statements = known.setdefault(self._shapes, ChordStatements(chords, parts, self._dialect))
+            statements = known.setdefault(self._shapes, ChordStatements(chords, parts, self._dialect, self.database))
         return statements
 
     def look_anew(self) -> None:
@@ -153,14 +153,25 @@ class SqlChordStore:
         def at_once() -> Recorded:
             known = self._known(group_id)
             require_id(known.parts, "task id", part.task_id)
-            if known.count is not None:
-                with self._tables.database.connect() as connection:
-                    row = connection.execute(known.count, {"of_group": group_id, "life": self._life, **given}).first()
-                if row is not None:
-                    return _answer(is_full(row.returned, (row.size, hint, row.leaves), row.added))
+            counted = self._counted(known, {"of_group": group_id, "life": self._life, **given})
+            if counted is not None:
+                return _answer(is_full(counted.returned, (counted.size, hint, counted.leaves), counted.added))
             return self._once(group_id, recorded)
 
         return self._run(at_once)
+
+    def _counted(self, known: ChordStatements, given: Mapping[str, Any]) -> Counted | None:
+        """Count a part of a chord that is known and not decided, where one statement can; None if it was not."""
+        if known.count is None:
+            return None
+        direct = known.shortcuts.of(known.count)
+        rows: Iterable[Iterable[Any]]
+        if direct is not None:
+            rows = direct.run(given)
+        else:
+            with self._tables.database.connect() as connection:
+                rows = connection.execute(known.count, given).all()
+        return next((Counted(*row) for row in rows), None)
 
     def claim(self, group_id: str, token: str, lease: float, hint: int | None) -> Claim:
         """Claim the decision."""

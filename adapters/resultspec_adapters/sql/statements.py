@@ -7,16 +7,14 @@ Storing is one statement, in which the database itself compares the state that i
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.database import Database
+from resultspec_adapters.sql.shortcuts import Shortcuts
 from resultspec_adapters.sql.tables import REQUIRED, Layout
-
-if TYPE_CHECKING:
-    from resultspec_adapters.sql.direct import Direct
 
 logger: Final = logging.getLogger(__name__)
 
@@ -35,35 +33,22 @@ def channel(table: str, task_id: str) -> str:
 class Statements:
     """The statements for one table, each of which is made once. ``dialect`` is a name of SQLAlchemy's."""
 
-    def __init__(self, layout: Layout, dialect: str, database: Database | None = None) -> None:
+    def __init__(self, layout: Layout, dialect: str, database: Database) -> None:
         table, task_id = layout.table, sa.bindparam("of_task", type_=sa.String())
         # what every table has comes first: see `Found`
         rest = [column for column in table.c if column.name not in (*REQUIRED, "id")]
         columns = [*(table.c[name] for name in REQUIRED), *rest]
         self.layout = layout
+        self.shortcuts: Final = Shortcuts(database)
         self.columns: Final = tuple(column.name for column in columns)
         self.read: Final = sa.select(*columns).where(table.c.task_id == task_id)
         self.read_many: Final = sa.select(*columns).where(_one_of(table.c.task_id, dialect))
         self._number: Final = table.c.id if "id" in table.c else layout.key
         self.number: Final = sa.select(self._number.label("number"), table.c.task_id).where(table.c.task_id == task_id)
         self.forget: Final = sa.delete(table).where(table.c.task_id == task_id)
-        self._database = database
         self._dialect = dialect
         self._columns = frozenset(table.c.keys())
         self._stores: dict[tuple[frozenset[str], bool, frozenset[str]], sa.Executable] = {}
-        self._direct: dict[sa.Executable, Direct] = {}
-
-    def direct(self, statement: sa.Executable) -> "Direct | None":
-        """Return the short way to run a statement over the pool, None where there is none."""
-        if self._database is None or not self._database.is_psycopg:
-            return None
-        found = self._direct.get(statement)
-        if found is None:
-            # the other databases do without psycopg
-            from resultspec_adapters.sql.direct import Direct
-
-            found = self._direct.setdefault(statement, Direct(self._database, statement))
-        return found
 
     def forget_number(self, number: Any) -> sa.Delete:
         """Return the statement that removes a row by its number, or by its id where rows have none."""
