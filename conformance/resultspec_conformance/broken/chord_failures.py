@@ -113,6 +113,15 @@ class RefusedErrbackIsTheLast(Correct):
         self.send(errback, task_id)
 
 
+@broken("CHORD-11", "errbacks-are-for-failed-parts")
+class ErrbacksForFailedParts(Correct):
+    """Calls no errback for a body that cannot be called."""
+
+    def refused(self, body: Mapping[str, Any], error: Exception) -> None:
+        """Fail it, and that is all."""
+        self.fail(body, error)
+
+
 @broken("CHORD-12", "first-task-of-the-body-fails")
 class FirstTaskFails(Correct):
     """Makes the first task of a body that is a group or chain a failure, and leaves the others."""

@@ -225,7 +225,12 @@ class WithChords(CorrectCore):
         try:
             self.send(body, values)
         except Exception as error:  # noqa: BLE001 - a broker may raise anything
-            self.fail(body, ChordError(f"the body cannot be called: {error!r}"))
+            self.refused(body, ChordError(f"the body cannot be called: {error!r}"))
+
+    def refused(self, body: Mapping[str, Any], error: Exception) -> None:
+        """Fail a body that cannot be called."""
+        self.fail(body, error)
+        self.call_errbacks(body)
 
     def error_of(self, part: Sequence[Any]) -> Exception:
         """Return what the body of a failed chord fails with."""

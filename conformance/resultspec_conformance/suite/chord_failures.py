@@ -117,6 +117,26 @@ def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int
         ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: it was not this one that was refused")
 
 
+@check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["in-process"])
+def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> None:
+    """Where the broker refuses the body, and takes all else, each errback is called once, with the id of the body."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    links = [errback(ctx) for _ in range(errbacks)]
+    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord.deliver(client, 0, _result(0, "SUCCESS"))
+    chord.store(counter, 1, _result(1, "SUCCESS"))
+    sender = ctx.sender(counter)
+    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([str(chord.body_id)])
+    # whether the counter hears of it is its own business
+    chord.count(counter, 1, _result(1, "SUCCESS"), "SUCCESS")
+    counter.attempt("settle", deadline=1.0)
+    for link in links:
+        calls = [list(call.args) for call in ctx.outbox.calls(link["options"]["task_id"])]
+        got = f"{len(calls)} calls of an errback, with {show(calls)}, the body being refused"
+        called = len(calls) == 1 and chord.body_id in calls[0]
+        ctx.require("CHORD-11", called, got=got, allowed=f"exactly one call, with the id of the body, {chord.body_id}")
+
+
 @check("CHORD-11")
 def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
     """No errback is called of a chord that succeeds."""
