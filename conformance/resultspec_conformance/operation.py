@@ -4,12 +4,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from resultspec import ERRORS
 from resultspec_conformance.values import Value, decode, encode
 
 Kind = Literal["ok", "fail", "info"]
+
+LACKS: Final = "the backend has no "
+"""How the message of an outcome begins where the operation needs a member that there is not; its name follows."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from resultspec import ERRORS, STATES
 from resultspec_conformance import zoo
 from resultspec_conformance.capabilities import Capabilities
 from resultspec_conformance.joined import NoPair, consume
-from resultspec_conformance.operation import Outcome
+from resultspec_conformance.operation import LACKS, Outcome
 from resultspec_conformance.outbox import Letter, Outbox, Sender
 from resultspec_conformance.subject import ClientOptions, Clock, Probe, SubjectError, UsageError
 from resultspec_conformance.values import ExceptionData, Value, describe_exception, show
@@ -224,6 +224,8 @@ class PythonConnection:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, SystemExit too
+            if isinstance(error, AttributeError) and error.obj is self.backend:
+                return Outcome.of_error("Unknown", f"{LACKS}{error.name}")
             return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
 
     def close(self) -> None:

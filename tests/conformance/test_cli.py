@@ -172,6 +172,20 @@ def test_a_factory_without_a_backend_is_answered_before_anything_is_judged(
     assert len(done.stderr.strip().splitlines()) == 2
 
 
+def test_members_that_a_backend_lacks_are_told_together(command: Command, tmp_path: Path) -> None:
+    """Beside the violations that they cause, and not those that are missing elsewhere."""
+    (tmp_path / "mine.py").write_text(
+        "class Backend:\n"
+        "    def store_result(self, *args, **options):\n        return None\n"
+        "    def get_traceback(self, task_id):\n        return task_id.nothing\n"
+        "def factory(app, **options):\n    return Backend()\n"
+    )
+    done = command("check", "python:mine:factory", "--select", "READ-3", "--select", "READ-4", "--select", "META-5")
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert "the backend has no forget, get_task_meta: whatever needs them fails" in told
+
+
 def test_a_factory_that_names_its_store_leaves_nothing_in_it(
     command: Command, locked_redis: int, tmp_path: Path
 ) -> None:

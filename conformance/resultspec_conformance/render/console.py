@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from resultspec_conformance.operation import LACKS
 from resultspec_conformance.render.text import (
     arguments,
     lanes,
@@ -142,6 +143,15 @@ def _violations(report: Report, width: int) -> Iterator[Line]:
         yield "", ""
 
 
+def _lacking(report: Report, width: int) -> Iterator[Line]:
+    """Yield one line with the members that a Python object lacks: each is the cause of many violations."""
+    outcomes = (step["outcome"] or {} for failure in report["failures"] for step in failure["history"])
+    messages = {outcome.get("message") or "" for outcome in outcomes}
+    names = sorted(message.removeprefix(LACKS) for message in messages if message.startswith(LACKS))
+    if names:
+        yield from _wrapped(printable(f"{LACKS}{', '.join(names)}: whatever needs them fails"), "yellow", width)
+
+
 def _summary(report: Report, width: int) -> Iterator[Line]:
     inside = report["backend"]
     share = f"{inside['share']:.0%} of the checks' time inside the backend"
@@ -193,5 +203,6 @@ def _lines(report: Report, width: int) -> Iterator[Line]:
     yield from _classes(report, width)
     yield from _violations(report, width)
     yield from _gaps(report, width)
+    yield from _lacking(report, width)
     yield from _summary(report, width)
     yield from _verdict(report, width)
