@@ -68,15 +68,10 @@ class Codec:
         self.serializer = serializer
         self.payload_limit = payload_limit
         try:
-            self.content_type, self.content_encoding, encoder = kombu.registry._encoders[serializer]
+            self.content_type, self.content_encoding, _ = kombu.registry._encoders[serializer]
         except KeyError:
             known = ", ".join(sorted(kombu.registry._encoders))
             raise ImproperlyConfigured(f"no serializer {serializer!r}; there are {known}") from None
-        # both may be replaced; then what they do is not known
-        self._dumps_as_kombu = serializer == "json" and encoder is kombu_json.dumps
-        self._loads_as_kombu = (
-            serializer == "json" and kombu.registry._decoders.get("application/json") is kombu_json.loads
-        )
         try:
             self.accept: frozenset[str] = frozenset(_accept(list(accept)))
         except kombu_errors.SerializerNotInstalled as error:
@@ -97,7 +92,8 @@ class Codec:
         return payload
 
     def _dump(self, data: Any) -> bytes:
-        if self._dumps_as_kombu:
+        # whoever registers another json with kombu gets it
+        if self.serializer == "json" and kombu.registry._encoders["json"][2] is kombu_json.dumps:
             return _dump_json(data).encode()
         return _bytes(_dumps(data, serializer=self.serializer)[2])
 
@@ -122,7 +118,7 @@ class Codec:
         """
         if self.content_type not in self.accept:
             raise ContentDisallowed(f"content of type {self.content_type} is not accepted")
-        if self._loads_as_kombu and isinstance(payload, bytes):
+        if self._is_kombus_json() and isinstance(payload, bytes):
             # nearly every payload is one JSON text without a tag: kombu makes the same of it, in twice the time
             try:
                 text = payload.decode()
@@ -132,6 +128,9 @@ class Codec:
             if end == len(text) and _TAG not in text and _ESCAPE not in text:
                 return found
         return self.decode_with_care(payload)
+
+    def _is_kombus_json(self) -> bool:
+        return self.serializer == "json" and kombu.registry._decoders.get("application/json") is kombu_json.loads
 
     def decode_with_care(self, payload: bytes | bytearray | memoryview | str) -> Any:
         """Return the data of a payload of an accepted type, whatever is in it. Raises DecodeError."""

@@ -63,10 +63,37 @@ def test_a_connection_that_was_cut_is_replaced(backend: SqlBackend) -> None:
 def test_a_connection_that_is_cut_while_nobody_uses_it_is_replaced(backend: SqlBackend) -> None:
     """Who stores next does not notice."""
     ((number,),) = statement(backend, "SELECT pg_backend_pid()").run({})
-    with backend.database.open() as another:
-        another.execute(sa.select(sa.func.pg_terminate_backend(number)))
+    cut(backend, number)
     backend.mark_as_done("t", 1)
     assert backend.get_result("t") == 1
+
+
+def cut(backend: SqlBackend, number: int) -> None:
+    """End the session of a connection of a backend."""
+    with backend.database.open() as another:
+        another.execute(sa.select(sa.func.pg_terminate_backend(number)))
+
+
+def test_what_is_lost_for_one_way_is_lost_for_the_other(open_backend: OpenBackend) -> None:
+    """A connection at hand is not tried after another one was found to be cut."""
+    backend = open_backend(pool_size=2)
+    own = statement(backend, "SELECT pg_backend_pid()")
+    with backend.database.connect() as connection:
+        numbers = [connection.execute(sa.text(own.text)).scalar_one(), own.run({})[0][0]]
+        for number in numbers:
+            cut(backend, number)
+        with pytest.raises(OperationalError), backend.database.errors():
+            connection.execute(sa.text(own.text))
+    assert own.run({})[0][0] not in numbers
+
+
+def test_who_wants_a_ping_gets_one(open_backend: OpenBackend) -> None:
+    """Before each statement, so that none fails for a connection that was cut."""
+    backend = open_backend(pool_size=2, pool_pre_ping=True)
+    own = statement(backend, "SELECT pg_backend_pid()")
+    ((number,),) = own.run({})
+    cut(backend, number)
+    assert own.run({}) != [(number,)]
 
 
 def test_a_result_does_not_stay_with_the_connection(backend: SqlBackend) -> None:

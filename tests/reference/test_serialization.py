@@ -137,14 +137,16 @@ def test_both_ways_read_the_vectors_alike(vector: Vector) -> None:
 
 def test_a_decoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever registers another json with kombu gets it."""
+    before = codec("json")
     monkeypatch.setitem(kombu.registry._decoders, "application/json", lambda _payload: "another")
-    assert codec("json").decode(b'"one"') == "another"
+    assert codec("json").decode(b'"one"') == before.decode(b'"one"') == "another"
 
 
 def test_an_encoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with decoders."""
+    """As with decoders, also where it was registered after the backend was made."""
+    before = codec("json")
     monkeypatch.setitem(kombu.registry._encoders, "json", ("application/json", "utf-8", lambda _value: '"another"'))
-    assert codec("json").encode("one") == b'"another"'
+    assert codec("json").encode("one") == before.encode("one") == b'"another"'
 
 
 @given(

@@ -191,11 +191,11 @@ class SqlBackend(JoiningBackend):
     @contextmanager
     def _decoding(self) -> Iterator[None]:
         """Turn what is raised for a column whose content is none of its type into DecodeError."""
-        with self.database.errors():
-            try:
+        try:
+            with self.database.errors():
                 yield
-            except WRONG_TYPE as error:
-                raise _of_wrong_type(error) from error
+        except WRONG_TYPE as error:
+            raise _of_wrong_type(error) from error
 
     @staticmethod
     def _found(connection: sa.Connection, known: Statements, task_id: str) -> Found | None:

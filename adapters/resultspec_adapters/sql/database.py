@@ -144,7 +144,9 @@ class Database:
         alone = {name: value for name, value in options.items() if not name.startswith(("pool", "max_overflow"))}
         try:
             pooled = sa.create_engine(self._url, **options)
-            return Engines(pooled, Hand(pooled), sa.create_engine(self._url, poolclass=pool.NullPool, **alone))
+            # who wants each connection to be pinged when it is taken gets that
+            hand = Hand(pooled, keeps=not options.get("pool_pre_ping"))
+            return Engines(pooled, hand, sa.create_engine(self._url, poolclass=pool.NullPool, **alone))
         except ModuleNotFoundError as error:
             package = "'resultspec[sql]'" if error.name in ("psycopg", "pymysql") else error.name
             raise ImproperlyConfigured(
@@ -171,7 +173,7 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         """Lend a connection of the pool, on which every statement stands by itself. See `errors` for what it raises."""
-        with self.errors(), self.engine.connect() as connection:
+        with self.errors(), self.hand.ask(self.engine.connect) as connection:
             yield connection
 
     @contextmanager
@@ -200,6 +202,9 @@ class Database:
         try:
             yield
         except exc.DBAPIError as error:
+            if error.connection_invalidated:
+                # what has befallen this one has befallen the others
+                self.hand.empty()
             raise ours(error, self.shown, self._url.password) from None
         except exc.TimeoutError:
             raise OperationalError(f"{self.shown}: no connection of the pool became free") from None
@@ -209,3 +214,5 @@ class Database:
         engines = self._engines.get()
         engines.hand.empty()
         engines.pooled.dispose()
+        # what came back meanwhile is of the pool that was
+        engines.hand.empty()
