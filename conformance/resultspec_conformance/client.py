@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from resultspec_conformance.operation import History, Operation, Outcome
 from resultspec_conformance.subject import ClientOptions, Connection
@@ -70,8 +70,14 @@ class UnexpectedOutcome(Exception):
         self.outcome = outcome
 
 
-def _patience(args: Mapping[str, Value]) -> float:
-    """How many seconds a call may take by its own timeout, as far as that is a sensible number."""
+CLEANING: Final = 10.0
+"""Seconds that a cleanup may take more than other calls: it looks at whatever others have left in the store."""
+
+
+def _patience(op: str, args: Mapping[str, Value]) -> float:
+    """How many seconds a call may take more than others: by its own timeout, as far as that is a sensible number."""
+    if op == "cleanup":
+        return CLEANING
     timeout = args.get("timeout")
     if isinstance(timeout, (int, float)) and 0 < timeout < 60:
         return float(timeout)
@@ -111,7 +117,7 @@ class Client:
         self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]
     ) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
-        self._in_flight.enter(operation, self._history, _patience(args))
+        self._in_flight.enter(operation, self._history, _patience(op, args))
         try:
             outcome = perform()
         finally:

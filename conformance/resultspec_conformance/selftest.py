@@ -119,6 +119,11 @@ def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[st
         for accused in accusations
         if REQUIREMENTS[accused].level == "MUST" and accused not in follows_from(specimen)
     ]
+    unjust = [
+        f"{result.name} got {result.failure.got}"
+        for result in results
+        if result.failure is not None and result.failure.requirement in strays
+    ]
     return Trial(
         name=specimen.name,
         violates=specimen.violates,
@@ -126,7 +131,7 @@ def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[st
         fate=_fate(specimen, killers, strays, broken_down),
         killers=tuple(killers),
         accusations={accused: tuple(by) for accused, by in accusations.items()},
-        message="; ".join(broken_down)[:2000],
+        message="; ".join([*broken_down, *unjust])[:2000],
         seconds=seconds,
     )
 

@@ -48,6 +48,12 @@ def test_how_a_trial_ends(specimen: Specimen, results: list[CheckResult], fate: 
     assert judge(specimen, results, CHECKS, 1.0).fate == fate
 
 
+def test_what_an_unjust_accusation_is_about_is_told() -> None:
+    """Else nobody could say later why it was made; what follows from the defect is not told."""
+    trial = judge(GUILTY, [result("violated", "STATE-3"), result("violated", "EXC-1", "other")], CHECKS, 1.0)
+    assert trial.message == "other got got"
+
+
 def test_what_follows_from_a_defect_is_what_the_register_entails() -> None:
     """Consequences are followed to their end, and a correct backend has none."""
     assert {"STATE-3", "STATE-12", "STATE-13", "STATE-14"} <= follows_from(GUILTY)

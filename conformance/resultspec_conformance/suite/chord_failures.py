@@ -130,6 +130,8 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
     # whether the counter hears of it is its own business
     chord.count(counter, 1, _result(1, "SUCCESS"), "SUCCESS")
     counter.attempt("settle", deadline=1.0)
+    if client.state(chord.body_id) != "FAILURE":
+        raise Unobserved("the body was not made FAILURE, as CHORD-13 asks for")
     for link in links:
         calls = [list(call.args) for call in ctx.outbox.calls(link["options"]["task_id"])]
         got = f"{len(calls)} calls of an errback, with {show(calls)}, the body being refused"
