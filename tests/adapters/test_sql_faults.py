@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from resultspec_adapters.sql import SqlBackend
 from resultspec_adapters.sql.subject import sqlite as adapter
+from resultspec_conformance.probes import sql as probes
 from resultspec_conformance.subject import SubjectError, Target, UsageError
 from resultspec_reference import App
 from resultspec_reference.chords import Part
@@ -104,6 +105,19 @@ def test_connections_that_were_cut_are_made_again(kind: str, server_url: Callabl
         backend.mark_as_done(f"t{number}", number)
         assert probe.cut_connections() >= 1
         assert backend.get_result(f"t{number}") == number
+    subject.close()
+
+
+@pytest.mark.parametrize(("kind", "dialect"), [("postgresql", "postgresql"), ("mariadb", "mysql")])
+def test_a_connection_that_has_gone_before_it_is_cut_is_no_fault(
+    kind: str, dialect: str, server_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the server: it was there when the connections were listed, and is not counted."""
+    subject = adapter.open(Target(server_url(kind), "cut1"))
+    probe: Any = subject.probe
+    monkeypatch.setitem(probes._CONNECTIONS, dialect, "SELECT 99999999, 1")
+    monkeypatch.setattr(probes, "local_ports", lambda: {1})
+    assert probe.cut_connections() == 0
     subject.close()
 
 

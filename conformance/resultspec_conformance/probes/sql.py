@@ -267,6 +267,9 @@ _CONNECTIONS: Final = {
 
 _CUTS: Final = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 
+_UNKNOWN_THREAD: Final = 1094
+"""What MySQL and MariaDB say of a connection that was found, and is gone."""
+
 
 _PORTS: Final = {"postgresql": 5432, "mysql": 3306}
 
@@ -290,9 +293,19 @@ class ServerProbe(SqlProbe):
         with self._connected() as connection:
             for number, port in connection.execute(sa.text(_CONNECTIONS[dialect])).all():
                 if int(port) in ours:
-                    connection.execute(sa.text(_CUTS[dialect].format(int(number))))
-                    count += 1
+                    count += _cut(connection, int(number))
         return count
+
+
+def _cut(connection: sa.Connection, number: int) -> bool:
+    """Cut a connection; whether it was still there."""
+    try:
+        done = connection.execute(sa.text(_CUTS[connection.dialect.name].format(number)))
+    except sa.exc.DBAPIError as error:
+        if error.orig is None or error.orig.args[:1] != (_UNKNOWN_THREAD,):
+            raise
+        return False
+    return bool(done.scalar()) if done.returns_rows else True
 
 
 def _number(table: sa.Table) -> dict[str, int]:
