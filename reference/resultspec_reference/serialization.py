@@ -16,7 +16,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 from kombu import exceptions as kombu_errors
@@ -41,6 +41,10 @@ theirs: what was encoded at the bottom of a shallow stack is decoded at the bott
 
 _dumps: Final[Callable[..., Any]] = kombu.dumps
 _loads: Final[Callable[..., Any]] = kombu.loads
+_ENCODERS: Final[Mapping[str, Any]] = kombu.registry._encoders
+_DECODERS: Final[Mapping[str, Any]] = kombu.registry._decoders
+"""What is registered now, by name and by content type: whoever registers another json with kombu gets it."""
+
 _accept: Final[Callable[..., Any]] = kombu.prepare_accept_content
 _dump_json: Final[Callable[[Any], str]] = cast(Any, kombu_json.JSONEncoder()).encode
 _scan_json: Final[Callable[[str, int], tuple[Any, int]]] = cast(Any, json.JSONDecoder()).scan_once
@@ -68,9 +72,9 @@ class Codec:
         self.serializer = serializer
         self.payload_limit = payload_limit
         try:
-            self.content_type, self.content_encoding, _ = kombu.registry._encoders[serializer]
+            self.content_type, self.content_encoding, _ = _ENCODERS[serializer]
         except KeyError:
-            known = ", ".join(sorted(kombu.registry._encoders))
+            known = ", ".join(sorted(_ENCODERS))
             raise ImproperlyConfigured(f"no serializer {serializer!r}; there are {known}") from None
         try:
             self.accept: frozenset[str] = frozenset(_accept(list(accept)))
@@ -92,8 +96,7 @@ class Codec:
         return payload
 
     def _dump(self, data: Any) -> bytes:
-        # whoever registers another json with kombu gets it
-        if self.serializer == "json" and kombu.registry._encoders["json"][2] is kombu_json.dumps:
+        if self.serializer == "json" and _ENCODERS["json"][2] is kombu_json.dumps:
             return _dump_json(data).encode()
         return _bytes(_dumps(data, serializer=self.serializer)[2])
 
@@ -118,7 +121,8 @@ class Codec:
         """
         if self.content_type not in self.accept:
             raise ContentDisallowed(f"content of type {self.content_type} is not accepted")
-        if self._is_kombus_json() and isinstance(payload, bytes):
+        kombus = self.serializer == "json" and _DECODERS.get("application/json") is kombu_json.loads
+        if kombus and isinstance(payload, bytes):
             # nearly every payload is one JSON text without a tag: kombu makes the same of it, in twice the time
             try:
                 text = payload.decode()
@@ -128,9 +132,6 @@ class Codec:
             if end == len(text) and _TAG not in text and _ESCAPE not in text:
                 return found
         return self.decode_with_care(payload)
-
-    def _is_kombus_json(self) -> bool:
-        return self.serializer == "json" and kombu.registry._decoders.get("application/json") is kombu_json.loads
 
     def decode_with_care(self, payload: bytes | bytearray | memoryview | str) -> Any:
         """Return the data of a payload of an accepted type, whatever is in it. Raises DecodeError."""
