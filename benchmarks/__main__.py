@@ -12,7 +12,7 @@ from benchmarks.plot import draw
 from benchmarks.postgresql_contenders import STORE as POSTGRESQL
 from benchmarks.redis_contenders import STORE as REDIS
 from benchmarks.rounds import Growth, Line, growths, lines, measure
-from resultspec_conformance.servers import served
+from resultspec_conformance.runner.servers import served
 
 STORES = {store.server: store for store in (REDIS, POSTGRESQL)}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from benchmarks.contender import RESULT, Part
-from resultspec_reference.joining_backend import JoiningBackend
+from resultspec_reference.joining.backend import JoiningBackend
 
 
 class Ours:

@@ -10,7 +10,7 @@ from celery.result import AsyncResult
 
 from benchmarks.contender import RESULT, CallingApp, Contender, Part, Store
 from benchmarks.ours import Ours
-from resultspec_adapters.redis import RedisBackend
+from resultspec_adapters.redis.backend import RedisBackend
 
 LIFE_MS = 24 * 3600 * 1000
 """Milliseconds that entries live: the default of all contenders."""

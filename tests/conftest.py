@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from resultspec_conformance.servers import running
+from resultspec_conformance.runner.servers import running
 from resultspec_conformance.subject import SubjectError
 
 # how long one example takes says how busy the machine is

@@ -4,6 +4,6 @@ Most of it is used through the command ``resultspec``. For a test module of one'
 :func:`conformance_tests`.
 """
 
-from resultspec_conformance.pytest_api import conformance_tests
+from resultspec_conformance.pytest_plugin.api import conformance_tests
 
 __all__ = ["conformance_tests"]

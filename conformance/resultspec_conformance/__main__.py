@@ -29,7 +29,7 @@ def main() -> None:
         print("resultspec: the current directory does not exist any more; change to another one.", file=sys.stderr)
         sys.exit(USAGE)
     try:
-        from resultspec_conformance import cli
+        from resultspec_conformance.cli import app as cli
 
         cli.main()
     except KeyboardInterrupt:

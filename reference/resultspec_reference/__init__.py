@@ -5,7 +5,9 @@ Three classes have the names, signatures and meanings of Celery's API reference:
 by someone who ports it:
 
 * `resultspec_reference.states`: what a store does when an entry arrives;
-* `resultspec_reference.waiting`: how to wait for a task, `resultspec_reference.joining`: for many of them.
+* `resultspec_reference.waiting.machine`: how to wait for a task;
+* `resultspec_reference.joining.machine`: how to wait for many;
+* `resultspec_reference.chords.ledger`: how the parts of a chord are counted.
 
 Nothing here imports Celery; kombu has the serializers.
 """

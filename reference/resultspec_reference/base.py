@@ -14,28 +14,20 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar
 
-from resultspec_reference import (
-    chord_header,
-    counting,
-    errors,
-    exceptions,
-    extended,
-    groups,
-    lives,
-    meta,
-    states,
-    uri,
-)
+from resultspec_reference import errors, expiry, states, uri
 from resultspec_reference.app import AppProtocol, current_app, current_request, send, setting, time_zone
 from resultspec_reference.cache import MetaCache
-from resultspec_reference.chords import DEFAULT_LEASE, ChordStore
-from resultspec_reference.chords import Terms as ChordTerms
-from resultspec_reference.encoding import Encoding
+from resultspec_reference.chords import counter as counting
+from resultspec_reference.chords import header as chord_header
+from resultspec_reference.chords.ledger import DEFAULT_LEASE, ChordStore
+from resultspec_reference.chords.ledger import Terms as ChordTerms
+from resultspec_reference.entries import exceptions, extended, groups, meta
+from resultspec_reference.entries.encoding import Encoding
+from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.ids import task_id_text
-from resultspec_reference.meta import TaskMeta
 from resultspec_reference.per_process import PerProcess
-from resultspec_reference.waiting import DEFAULT_INTERVAL, Terms, Wait
-from resultspec_reference.watch import Driver, PollingWatch, Watch, timed_out
+from resultspec_reference.waiting.driver import Driver, PollingWatch, Watch, timed_out
+from resultspec_reference.waiting.machine import DEFAULT_INTERVAL, Terms, Wait
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -169,10 +161,10 @@ class BaseBackend(Encoding):
 
         ``type`` makes the number: with ``int`` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
         """
-        seconds = lives.life(setting(self.app, "result_expires") if value is None else value)
+        seconds = expiry.life(setting(self.app, "result_expires") if value is None else value)
         if seconds is None or type is None:
             return seconds
-        return type(lives.units(seconds, 1.0) if type is int else seconds)
+        return type(expiry.units(seconds, 1.0) if type is int else seconds)
 
     # -- writing -------------------------------------------------------------------------------
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from resultspec_reference import groups, meta
 from resultspec_reference.app import setting
+from resultspec_reference.entries import groups, meta
+from resultspec_reference.entries.meta import TaskMeta
+from resultspec_reference.entries.unreadable import naming
 from resultspec_reference.errors import DecodeError, SecurityError
 from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
-from resultspec_reference.join_watch import Answer, JoinWatch
-from resultspec_reference.joining_backend import JoiningBackend
-from resultspec_reference.meta import TaskMeta
+from resultspec_reference.joining.backend import JoiningBackend
+from resultspec_reference.joining.driver import Answer, JoinWatch
 from resultspec_reference.store import KeysSubscription, Subscription
-from resultspec_reference.unreadable import naming
-from resultspec_reference.watch import Watch
+from resultspec_reference.waiting.driver import Watch
 
 PREFIX_ENDS: Final = (":", "_", "-", ".")
 """What a global prefix may end in; one that ends otherwise is followed by an underscore (KEY-2)."""
@@ -137,7 +137,7 @@ class KeyValueStoreBackend(JoiningBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define delete")
 
     def expire(self, key: bytes, value: Any) -> None:
-        """Give what is under a key a life that begins now (`resultspec_reference.lives`), if there is something."""
+        """Give what is under a key a life that begins now (`resultspec_reference.expiry`), if there is something."""
         raise NotImplementedError(f"{type(self).__name__} does not define expire")
 
     def incr(self, key: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from resultspec_conformance.outbox import Letter, Outbox, Sender
+from resultspec_conformance.subject.outbox import Letter, Outbox, Sender
 from resultspec_reference import App
 from resultspec_reference.app import AppProtocol
 from resultspec_reference.base import BaseBackend
@@ -30,7 +30,7 @@ class Recording(App):
 def backend_for(app: AppProtocol, url: str, prefix: str, **options: Any) -> BaseBackend:
     """Return a backend of ours in a Redis or in a database, whose keys or tables have a prefix."""
     if url.startswith("redis"):
-        from resultspec_adapters.redis import RedisBackend
+        from resultspec_adapters.redis.backend import RedisBackend
 
         return RedisBackend(app, url, global_keyprefix=prefix, **options)
     from resultspec_adapters.sql import SqlBackend

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from resultspec_conformance.servers import running
+from resultspec_conformance.runner.servers import running
 from resultspec_conformance.subject import SubjectError
 from resultspec_reference import App
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 from tests.adapters.chord_worker import backend_for, count_parts
 
-from resultspec_conformance.outbox import Outbox, Sent
+from resultspec_conformance.subject.outbox import Outbox, Sent
 from resultspec_reference import App
 from resultspec_reference.base import BaseBackend
 
@@ -28,7 +28,7 @@ FEWER = {"processes": 6, "chords": 40}
 LEASE = 1.5
 """Seconds after which a process that was killed counts as dead."""
 
-IMPORTED = ["tests.adapters.chord_worker", "resultspec_adapters.redis", "resultspec_adapters.sql.backend"]
+IMPORTED = ["tests.adapters.chord_worker", "resultspec_adapters.redis.backend", "resultspec_adapters.sql.backend"]
 """What the processes need, and have from the one that they are forked from."""
 
 

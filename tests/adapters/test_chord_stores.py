@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from resultspec_reference import App
-from resultspec_reference.chords import ChordStore, Claim, Claimed, Ledger, Part, Recorded
+from resultspec_reference.chords.ledger import ChordStore, Claim, Claimed, Ledger, Part, Recorded
 
 SEQUENCES, STEPS = 40, 16
 OFTEN = ["open", "resize", "add", *["record"] * 6, *["claim"] * 4, *["finish"] * 2, "end", "over"]
@@ -28,7 +28,7 @@ class Tried:
 
 def in_memory() -> Iterator[Tried]:
     """Yield ledgers in memory, with a clock of their own."""
-    from resultspec_adapters.memory_chords import MemoryLedgers
+    from resultspec_adapters.memory.chords import MemoryLedgers
 
     now = [0.0]
     ledgers = MemoryLedgers(lambda: now[0])
@@ -42,7 +42,7 @@ def in_memory() -> Iterator[Tried]:
 
 def in_redis(url: str) -> Iterator[Tried]:
     """Yield the keys of a Redis."""
-    from resultspec_adapters.redis import RedisBackend
+    from resultspec_adapters.redis.backend import RedisBackend
 
     prefix = f"test-{uuid4().hex}:"
     backend = RedisBackend(App(), url, global_keyprefix=prefix)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from resultspec_conformance.report import Report
-from resultspec_conformance.run import Options, run
-from resultspec_conformance.selection import Selection
+from resultspec_conformance.report.document import Report
+from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.verdict.selection import Selection
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 BACKEND = """\
 import os, threading, time
-from resultspec_conformance.broken.correct import Correct
+from resultspec_conformance.broken.correct.whole import Correct
 from resultspec_conformance.broken.server import Server
 
 SERVER = Server()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from resultspec_adapters.memory import MemoryBackend
-from resultspec_adapters.redis import RedisBackend
+from resultspec_adapters.memory.backend import MemoryBackend
+from resultspec_adapters.redis.backend import RedisBackend
 from resultspec_reference import App, BaseBackend, DisabledBackend, KeyValueStoreBackend
 from resultspec_reference.errors import EncodeError, TaskRevokedError
 

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from kombu.utils.url import maybe_sanitize_url
 
-from resultspec_adapters.services import keeper
-from resultspec_adapters.services.images import IMAGES
-from resultspec_adapters.services.kept import Unavailable
-from resultspec_adapters.services.ladder import Way
-from resultspec_conformance.servers import RunningServer
+from resultspec_adapters.services import supervised
+from resultspec_adapters.services.docker_images import IMAGES
+from resultspec_adapters.services.sources import Way
+from resultspec_adapters.services.supervisor import Unavailable
+from resultspec_conformance.runner.servers import RunningServer
 from resultspec_conformance.subject import UsageError
 
 LOOK_SECONDS = 10.0
@@ -75,11 +75,11 @@ def docker_way(store: str, image: str = "") -> Way:
 
     def look() -> str:
         _need_testcontainers()
-        return keeper.ask("container", ["look", store, image], LOOK_SECONDS)
+        return supervised.ask("docker", ["look", store, image], LOOK_SECONDS)
 
     def start() -> RunningServer:
         _need_testcontainers()
-        return keeper.start("container", ["start", store, image], f"Docker image {image}", CONTAINER_SECONDS, _say)
+        return supervised.start("docker", ["start", store, image], f"Docker image {image}", CONTAINER_SECONDS, _say)
 
     return Way("docker", look, start)
 
@@ -97,6 +97,6 @@ def binary_way(name: str, module: str, locate: Callable[[], Sequence[str]], vers
 
     def start() -> RunningServer:
         arguments = locate()
-        return keeper.start(module, arguments, f"{name} ({version(arguments[0])})", BINARY_SECONDS)
+        return supervised.start(module, arguments, f"{name} ({version(arguments[0])})", BINARY_SECONDS)
 
     return Way(name, look, start)

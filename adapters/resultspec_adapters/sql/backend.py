@@ -9,28 +9,29 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from resultspec_adapters.sql.chords import ChordTables, SqlChordStore
+from resultspec_adapters.sql.chord_store import ChordTables, SqlChordStore
 from resultspec_adapters.sql.cleanup import remove_batch
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.faults import NothingDone, TablesChanged
-from resultspec_adapters.sql.groups import GroupTable
-from resultspec_adapters.sql.joins import CountedJoin, NotifiedJoin, PolledJoin
+from resultspec_adapters.sql.errors import NothingDone, TablesChanged
+from resultspec_adapters.sql.group_store import GroupTable
+from resultspec_adapters.sql.join_watches import CountedJoin, NotifiedJoin, PolledJoin
 from resultspec_adapters.sql.rows import Found, RowCodec, found_by_id, require_id, text
 from resultspec_adapters.sql.statements import Statements, channel
 from resultspec_adapters.sql.tables import TableNames, prepare, remove
-from resultspec_adapters.sql.watches import CountedWatch, NotifiedWatch
-from resultspec_reference import exceptions, lives, meta
+from resultspec_adapters.sql.wait_watches import CountedWatch, NotifiedWatch
+from resultspec_reference import expiry
 from resultspec_reference.app import AppProtocol, setting
-from resultspec_reference.chords import life_of_bookkeeping, life_of_mark
+from resultspec_reference.chords.ledger import life_of_bookkeeping, life_of_mark
+from resultspec_reference.entries import exceptions, meta
+from resultspec_reference.entries.meta import TaskMeta
+from resultspec_reference.entries.unreadable import UNREADABLE, named, naming
 from resultspec_reference.errors import BackendError, DecodeError, OperationalError
 from resultspec_reference.guard import Guard
-from resultspec_reference.join_watch import Answer
-from resultspec_reference.joining_backend import JoiningBackend
-from resultspec_reference.meta import TaskMeta
+from resultspec_reference.joining.backend import JoiningBackend
+from resultspec_reference.joining.driver import Answer
 from resultspec_reference.retry import with_retries
 from resultspec_reference.states import READY_STATES, is_ready
-from resultspec_reference.unreadable import UNREADABLE, named, naming
-from resultspec_reference.watch import PollingWatch, Watch
+from resultspec_reference.waiting.driver import PollingWatch, Watch
 
 T = TypeVar("T")
 
@@ -244,7 +245,7 @@ class SqlBackend(JoiningBackend):
         self._remove_batches(self._chord_tables.remove_over)
         if self.expires is None:
             return
-        oldest = lives.oldest_alive(self.expires, datetime.now(UTC)).replace(tzinfo=None)
+        oldest = expiry.oldest_alive(self.expires, datetime.now(UTC)).replace(tzinfo=None)
         self._remove_batches(lambda: remove_batch(self.database, self._known().layout, oldest, READY_STATES))
         self._remove_batches(lambda: remove_batch(self.database, self._groups.layout(), oldest))
 

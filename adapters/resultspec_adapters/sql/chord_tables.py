@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.shortcuts import Shortcuts
+from resultspec_adapters.sql.fast_paths import Shortcuts
 from resultspec_adapters.sql.tables import Layout
-from resultspec_reference.chords import is_full
+from resultspec_reference.chords.ledger import is_full
 from resultspec_reference.errors import DecodeError
 
 NOWHERE: Final = 2**63 - 1

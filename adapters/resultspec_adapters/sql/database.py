@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
-from resultspec_adapters.sql.faults import ours
-from resultspec_adapters.sql.hand import Hand
+from resultspec_adapters.sql.connection_cache import Hand
+from resultspec_adapters.sql.errors import ours
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.per_process import PerProcess
 from resultspec_reference.uri import sanitize

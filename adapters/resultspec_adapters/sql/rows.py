@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from resultspec_adapters.sql.statements import Row
 from resultspec_adapters.sql.tables import REQUIRED, Layout
+from resultspec_reference.entries.exceptions import printable, text_of
+from resultspec_reference.entries.extended import STAMPED_HEADERS, TAKEN
+from resultspec_reference.entries.meta import TaskMeta
+from resultspec_reference.entries.serialization import Codec
 from resultspec_reference.errors import ContentDisallowed, DecodeError
-from resultspec_reference.exceptions import printable, text_of
-from resultspec_reference.extended import STAMPED_HEADERS, TAKEN
-from resultspec_reference.meta import TaskMeta
-from resultspec_reference.serialization import Codec
 from resultspec_reference.states import SUCCESS, is_ready
 
 logger: Final = logging.getLogger(__name__)

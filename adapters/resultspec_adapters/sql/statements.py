@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.shortcuts import Shortcuts
+from resultspec_adapters.sql.fast_paths import Shortcuts
 from resultspec_adapters.sql.tables import REQUIRED, Layout
 
 logger: Final = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from resultspec_adapters.sql.backend import SqlBackend
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.subjects import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
-from resultspec_conformance.capabilities import Capabilities
-from resultspec_conformance.probes.sql import SqlProbe, open_probe
-from resultspec_conformance.python_route import PythonSubject
+from resultspec_adapters.subject_support import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
 from resultspec_conformance.subject import Adapter, SubjectError, Target, UsageError
+from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.probes.sql import SqlProbe, open_probe
+from resultspec_conformance.subject.python_object import PythonSubject
 from resultspec_reference.app import App, AppProtocol
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.keyvalue import completed_prefix

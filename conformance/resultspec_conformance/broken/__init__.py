@@ -9,15 +9,21 @@ import pkgutil
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import CATALOGUE, VARIATIONS, Specimen
-from resultspec_conformance.broken.correct_tables import TableProbe
+from resultspec_conformance.broken.correct.tables import TableProbe
 from resultspec_conformance.broken.server import Server, ServerClock, ServerLifeProbe, ServerProbe
-from resultspec_conformance.python_route import PythonSubject
 from resultspec_conformance.subject import Probe, Subject, Target, UsageError
+from resultspec_conformance.subject.python_object import PythonSubject
 
 __all__ = ["CATALOGUE", "VARIATIONS", "Specimen", "open_broken", "open_specimen"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+
+def _own_name(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+# in the order of the modules' own names, whichever folders they are in
+for _name in sorted((found.name for found in pkgutil.walk_packages(__path__, f"{__name__}.")), key=_own_name):
+    importlib.import_module(_name)
 
 
 def _probe(specimen: Specimen, server: Server) -> Probe:

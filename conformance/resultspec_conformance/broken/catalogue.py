@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.broken.correct_disabled import CorrectDisabled
-from resultspec_conformance.broken.correct_tables import CorrectTables
-from resultspec_conformance.capabilities import Capabilities
+from resultspec_conformance.broken.correct.disabled import CorrectDisabled
+from resultspec_conformance.broken.correct.tables import CorrectTables
+from resultspec_conformance.subject.capabilities import Capabilities
 
 Made = TypeVar("Made", bound=type)
 

@@ -1,0 +1,1 @@
+"""The disabled backend of the reference, put under test."""

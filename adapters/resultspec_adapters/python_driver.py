@@ -1,0 +1,134 @@
+"""A driver program in Python: any target of the suite, served by the driver protocol.
+
+``python -m resultspec_adapters.python_driver redis://127.0.0.1:6379/0`` reads requests from standard input and writes
+answers to standard output, a line each, as chapter 17 of the specification says. It shows that the protocol carries all
+that the suite asks, and it is a template: the class :class:`Driver` is what a port has to write in its own language.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock, Thread
+from typing import IO, Any
+
+from resultspec import OPERATIONS, PROTOCOL
+from resultspec_conformance.runner.targets import open_target
+from resultspec_conformance.subject import ClientOptions, Connection, Subject, SubjectError
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.subject.outbox import Sent
+from resultspec_conformance.wire.results import encode_result
+from resultspec_conformance.wire.values import decode, encode
+
+USAGE = "usage: python -m resultspec_adapters.python_driver TARGET, for example redis://127.0.0.1:6379/0"
+ERROR_CODE = -32000
+UNKNOWN_METHOD = -32601
+
+
+class Driver:
+    """One client of a target. ``handle`` answers one request; requests may overlap."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.notify: Callable[[Mapping[str, Any]], None] = lambda _: None
+        self._subject: Subject | None = None
+        self._connection: Connection | None = None
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request."""
+        method, params = request["method"], request["params"]
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
+        if method == "initialize":
+            return answer | self._initialize(params)
+        if method == "shutdown":
+            self.close()
+            return answer | {"result": None}
+        if method not in OPERATIONS or self._connection is None:
+            reason = "not initialized" if method in OPERATIONS else f"no operation is called {method}"
+            return answer | _error("NotImplementedError", reason, UNKNOWN_METHOD)
+        outcome = self._connection.call(method, {name: decode(value) for name, value in params.items()})
+        return answer | _outcome(method, outcome)
+
+    def _initialize(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        options = dict(params["options"])
+        if "accept" in options:
+            options["accept"] = tuple(options["accept"])
+        if "expires" in options:
+            options["expires"] = decode(options["expires"])
+        try:
+            # it is for the suite to see that the store is empty where that matters, at its first client
+            self._subject = open_target(self.target, params["run"], "again")
+            capabilities = self._subject.capabilities
+            self._subject.outbox.listen(self._report)
+            options.setdefault("serializer", capabilities.serializers[0])
+            self._connection = self._subject.connect(ClientOptions(**options))
+        except SubjectError as error:
+            kind = error.refusal or ("ImproperlyConfigured" if error.exit_code == 2 else "OperationalError")
+            return _error(kind, str(error))
+        document = capabilities.to_json() | {"store": capabilities.store}
+        return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True}}
+
+    def _report(self, sent: Sent) -> None:
+        params = {"signature": encode(sent.signature), "args": encode(list(sent.args))}
+        self.notify({"jsonrpc": "2.0", "method": "body_called", "params": params})
+
+    def close(self) -> None:
+        """Let go of the client. What it stored stays: other clients of the run may want to read it."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _error(kind: str, message: str, code: int = ERROR_CODE) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "data": {"kind": kind}}}
+
+
+def _outcome(method: str, outcome: Outcome) -> dict[str, Any]:
+    if outcome.kind != "ok":
+        return _error(outcome.error, outcome.message)
+    return {"result": encode_result(method, outcome.value)}
+
+
+def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until ``shutdown`` or the end of the input, each in a thread of its own, so that they overlap."""
+    lock = Lock()
+
+    def write(message: Mapping[str, Any]) -> None:
+        line = json.dumps(message) + "\n"
+        with lock:
+            answers.write(line)
+            answers.flush()
+
+    def answer(request: Mapping[str, Any]) -> None:
+        write(driver.handle(request))
+
+    # a call is reported before the answer to the request in which it was made
+    driver.notify = write
+
+    for line in requests:
+        request = json.loads(line)
+        if request["method"] in ("initialize", "shutdown"):
+            answer(request)
+        else:
+            Thread(target=answer, args=(request,), daemon=True).start()
+        if request["method"] == "shutdown":
+            return
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve the target that is named. Returns the exit code: 0, or 2 for wrong use."""
+    if len(arguments) != 1:
+        print(USAGE, file=sys.stderr)
+        return 2
+    # what the backend prints must not get between the answers
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(Driver(arguments[0]), sys.stdin, answers)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # threads of the backend, a wait that nobody ends say, are not waited for
+    os._exit(code)

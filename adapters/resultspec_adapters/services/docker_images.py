@@ -1,0 +1,73 @@
+"""The images of the stores: how each is run for a server that is thrown away, and what URL it then has.
+
+The variables and arguments are those that the images' publishers document.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from resultspec_adapters.services.health_checks import MARIADB, POSTGRESQL, REDIS, Greeting
+from resultspec_adapters.services.mariadb import local as mariadb_binary
+from resultspec_adapters.services.postgresql import local as postgresql_binary
+
+USER = "resultspec"
+
+
+@dataclass(frozen=True)
+class Image:
+    """How an image is run.
+
+    ``environment`` and ``command`` get the password of the server; ``url`` has places for ``{password}`` and
+    ``{address}``.
+    """
+
+    name: str
+    port: int
+    greeting: Greeting
+    url: str
+    environment: Callable[[str], Mapping[str, str]]
+    command: Callable[[str], Sequence[str]]
+
+
+def _of_redis(password: str) -> Sequence[str]:
+    return ["redis-server", "--save", "", "--appendonly", "no", "--requirepass", password]
+
+
+def _of_postgresql(_password: str) -> Sequence[str]:
+    return ["postgres", *postgresql_binary.options(postgresql_binary.THROWN_AWAY)]
+
+
+def _of_mariadb(_password: str) -> Sequence[str]:
+    return ["mariadbd", *mariadb_binary.SETTINGS]
+
+
+IMAGES = {
+    "redis": Image("redis:7", 6379, REDIS, "redis://:{password}@{address}/0", lambda _password: {}, _of_redis),
+    "postgresql": Image(
+        "postgres:16",
+        5432,
+        POSTGRESQL,
+        f"postgresql://{USER}:{{password}}@{{address}}/postgres",
+        lambda password: {
+            "POSTGRES_USER": USER,
+            "POSTGRES_PASSWORD": password,
+            "POSTGRES_DB": "postgres",
+            "POSTGRES_INITDB_ARGS": " ".join(postgresql_binary.KIND_OF_DATA),
+        },
+        _of_postgresql,
+    ),
+    "mariadb": Image(
+        "mariadb:11",
+        3306,
+        MARIADB,
+        f"mysql://{USER}:{{password}}@{{address}}/{USER}",
+        lambda password: {
+            "MARIADB_USER": USER,
+            "MARIADB_PASSWORD": password,
+            "MARIADB_DATABASE": USER,
+            "MARIADB_RANDOM_ROOT_PASSWORD": "1",
+            "MARIADB_INITDB_SKIP_TZINFO": "1",
+        },
+        _of_mariadb,
+    ),
+}

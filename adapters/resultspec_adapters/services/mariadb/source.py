@@ -1,0 +1,34 @@
+"""Throw-away MariaDB servers: a given one, Docker, a binary on PATH. No wheel carries one."""
+
+import os
+import shutil
+from collections.abc import Sequence
+
+from resultspec_adapters.services import local_process
+from resultspec_adapters.services.sources import Ladder
+from resultspec_adapters.services.supervisor import Unavailable
+from resultspec_adapters.services.ways import binary_way, docker_way, given_way
+
+URL_VARIABLE = "RESULTSPEC_MARIADB_URL"
+
+BESIDE_PATH = ("/usr/sbin", "/usr/libexec")
+"""Where distributions put the server, which an ordinary user does not have on PATH."""
+
+
+def version(binary: str) -> str:
+    """Return the version of a mariadbd. Raises Unavailable."""
+    return local_process.version(binary, r"\bVer ([\d.]+)-MariaDB", "mariadbd")
+
+
+def _on_machine() -> Sequence[str]:
+    binary = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", os.defpath), *BESIDE_PATH]))
+    if binary is None:
+        raise Unavailable("there is none; install MariaDB, on Debian with: apt-get install mariadb-server-core")
+    return [binary]
+
+
+given = given_way(URL_VARIABLE, "MariaDB", "mysql://USER:PASSWORD@HOST:PORT/DATABASE", ("mysql", "mariadb"))
+docker = docker_way("mariadb")
+on_machine = binary_way("installed MariaDB", "mariadb.local", _on_machine, version)
+
+source = Ladder("mariadb", (given, docker, on_machine))

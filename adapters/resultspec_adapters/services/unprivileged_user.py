@@ -1,0 +1,68 @@
+"""The account that a server runs as: ours, or another one if we have the rights of root and the server refuses them."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypedDict
+
+from resultspec_adapters.services.supervisor import Unavailable
+
+
+class Identity(TypedDict):
+    """What ``subprocess.Popen`` takes to run a program as somebody else; all None: as ourselves."""
+
+    user: int | None
+    group: int | None
+    extra_groups: Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account that programs run as."""
+
+    name: str
+    identity: Identity
+
+    def give(self, path: Path) -> None:
+        """Make a file or a directory belong to this account."""
+        user, group = self.identity["user"], self.identity["group"]
+        if user is not None and group is not None:
+            os.chown(path, user, group)
+
+    def can(self, option: str, path: Path) -> bool:
+        """Whether this account can do something with a path: ``-w`` write, ``-x`` execute or enter."""
+        return subprocess.run(["test", option, path], check=False, **self.identity).returncode == 0
+
+    @contextmanager
+    def directory(self, prefix: str) -> Iterator[Path]:
+        """Give a directory that only this account may enter, and root; remove it at the end. Raises Unavailable."""
+        with TemporaryDirectory(prefix=prefix) as name:
+            directory = Path(name)
+            self.give(directory)
+            if not self.can("-w", directory):
+                raise Unavailable(
+                    f"it has to run as {self.name}, which cannot enter {directory.parent}; "
+                    "set TMPDIR to a directory that everybody can enter"
+                )
+            yield directory
+
+
+OURS = Account("our own account", {"user": None, "group": None, "extra_groups": None})
+
+
+def without_root(*names: str) -> Account:
+    """Return our own account, or, if that is root, the first of some others that there is. Raises Unavailable."""
+    if os.geteuid() != 0:
+        return OURS
+    for name in names:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []})
+    raise Unavailable(f"it does not run as root, and there is no account {' or '.join(names)}; make one, or be another")

@@ -1,0 +1,1 @@
+"""Broken backends for the chapter on chords."""

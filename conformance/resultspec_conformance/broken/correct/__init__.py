@@ -1,0 +1,1 @@
+"""The small correct backend that every broken one differs from, one module for each class of the specification."""

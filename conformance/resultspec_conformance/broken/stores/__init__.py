@@ -1,0 +1,1 @@
+"""Broken backends for the chapters on tables and on the backend that stores nothing."""

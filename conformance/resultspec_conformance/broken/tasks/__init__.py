@@ -1,0 +1,1 @@
+"""Broken backends for the chapters on tasks."""

@@ -1,0 +1,76 @@
+"""Correct backends that join tasks in other ways: a check that accuses one of them is wrong."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from resultspec_conformance.broken.catalogue import EVERYTHING, variation
+from resultspec_conformance.broken.correct.joining import Item, Joining
+from resultspec_conformance.broken.correct.whole import Correct
+from resultspec_conformance.broken.server import LinkSubscription
+
+
+@variation("join-looks-before-it-subscribes")
+class JoinLooksFirst(Correct):
+    """Yields what is ready before it subscribes to what is left, and looks again after that."""
+
+    def join(self, left: dict[Any, None], asked: Joining) -> Iterator[Item]:
+        """Look, then join the rest in the time that is left."""
+        deadline = self.join_deadline(asked)
+        yield from self.one_pass(left, asked)
+        if asked.most == 1:
+            return
+        rest = None if math.isinf(deadline) and deadline > 0 else deadline - time.monotonic()
+        looked = asked.timeout is not None and asked.timeout <= 0
+        if left and looked:
+            raise self.late(left, asked)
+        if asked.on_interval is not None and left:
+            asked.on_interval()
+        most = None if asked.most is None else asked.most - 1
+        yield from super().join(left, replace(asked, timeout=rest, most=most))
+
+
+@variation("join-in-another-order")
+class JoinInAnotherOrder(Correct):
+    """Reads the ids from the last to the first, three at a time, each three when the caller asks for them."""
+
+    def read_all(self, task_ids: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """Read in batches."""
+        backwards = task_ids[::-1]
+        for start in range(0, len(backwards), 3):
+            yield from super().read_all(backwards[start : start + 3])
+
+
+@variation("join-one-by-one", features=EVERYTHING.features - {"notify", "connection"})
+class JoinOneByOne(Correct):
+    """Reads each task on its own and looks at nothing but the store, nearly as rarely as it declares."""
+
+    look_again = 0.24
+
+    def read_all(self, task_ids: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """Read one after the other."""
+        for task_id in task_ids:
+            yield from super().read_all([task_id])
+
+    def rest_of_join(self, left: Iterable[Any], subscription: LinkSubscription, seconds: float) -> LinkSubscription:
+        """Sleep."""
+        time.sleep(max(seconds, 0.0))
+        return subscription
+
+
+@variation("join-calls-on-message")
+class JoinCallsOnMessage(Correct):
+    """Calls `on_message` with each meta that it yields."""
+
+    def get_many(self, *args: Any, on_message: Any = None, **options: Any) -> Iterator[Item]:
+        """Call it."""
+        items = super().get_many(*args, **options)
+        return items if on_message is None else self.telling(items, on_message)
+
+    def telling(self, items: Iterator[Item], on_message: Any) -> Iterator[Item]:
+        """Yield after the call."""
+        for task_id, meta in items:
+            on_message(meta)
+            yield task_id, meta

@@ -1,0 +1,210 @@
+"""The command ``resultspec``."""
+
+import random
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resultspec import SPEC_VERSION
+from resultspec_conformance.cli import lookup as cli_info
+from resultspec_conformance.cli.terminal import (
+    OutputClosedError,
+    answered,
+    color,
+    drop_output,
+    require_writable,
+    say,
+    width,
+    write,
+)
+from resultspec_conformance.report.document import Report
+from resultspec_conformance.report.render import console
+from resultspec_conformance.runner.replay import Seen
+from resultspec_conformance.runner.run import JOBS, MOST_JOBS
+from resultspec_conformance.subject import UsageError
+
+app = typer.Typer(
+    name="resultspec",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+LARGEST_SEED = 2**31
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"resultspec {version('resultspec')}, specification {SPEC_VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def resultspec(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None:
+    """Judge task result backends by the specification of Celery's result-backend protocol."""
+
+
+@app.command()
+@answered
+def check(
+    target: Annotated[
+        str, typer.Argument(help="What to judge: memory://, redis, redis://HOST, python:pkg.module:factory")
+    ],
+    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Judge this class only.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", "-k", help="An id, a check, or a glob of them.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 100,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeat a run. By default a new one, which the report tells.")
+    ] = None,
+    known_failures: Annotated[Path | None, typer.Option(help="A TOML list of violations that are known.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
+    call_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hung.")
+    ] = 10.0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks. Verdicts do not depend on it.")
+    ] = JOBS,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Judge a backend.
+
+    Exit codes: 0 conformant, 1 violation, 2 usage, 3 the harness or the environment failed, 4 inconclusive.
+    """
+    from resultspec_conformance.runner.progress import observer
+    from resultspec_conformance.runner.run import Options, run
+    from resultspec_conformance.suite import all_checks
+    from resultspec_conformance.verdict.known_failures import read
+    from resultspec_conformance.verdict.selection import Selection
+
+    require_writable(report, junit, html, markdown)
+    options = Options(
+        selection=Selection(tuple(classes or ()), tuple(select or ())),
+        examples=examples,
+        seed=random.randrange(LARGEST_SEED) if seed is None else seed,
+        call_timeout=call_timeout,
+        known=read(known_failures, all_checks()) if known_failures else (),
+        jobs=jobs,
+    )
+    found = run(target, options, observer(quiet=quiet))
+    # the verdict counts, whoever has stopped reading
+    try:
+        say(console.render(found, width(), color=color()).rstrip("\n"))
+    except OutputClosedError:
+        drop_output()
+    _write_all(found, report, junit, html, markdown)
+    raise typer.Exit(found["exit_code"])
+
+
+def _write_all(
+    found: Report, report: Path | None, junit: Path | None, html: Path | None, markdown: Path | None
+) -> None:
+    from resultspec_conformance.report.document import dump
+    from resultspec_conformance.report.render import html as page
+    from resultspec_conformance.report.render import junit as xml
+    from resultspec_conformance.report.render import markdown as summary
+
+    renderers = {report: dump, junit: xml.render, html: page.render, markdown: summary.render}
+    for path, render in renderers.items():
+        if path is not None:
+            write(path, render(found))
+
+
+@app.command()
+@answered
+def replay(
+    what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure out of one, or a token.")],
+    target: Annotated[str, typer.Option(help="Another target than the one that the failure came from.")] = "",
+) -> None:
+    """Show a recorded failure again.
+
+    Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the environment failed, 4 nothing
+    seen.
+    """
+    from resultspec_conformance.runner.replay import see_again
+    from resultspec_conformance.verdict.replay_token import find
+
+    codes = [_show(see_again(counterexample, target), counterexample.requirement) for counterexample in find(what)]
+    raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))
+
+
+def _show(seen: Seen, expected: str) -> int:
+    """Print what a counterexample did this time; return the exit code that belongs to it."""
+    name = seen.result.name
+    if seen.failure is not None:
+        say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
+        broke = seen.failure["requirement"]
+        say(f"{name} failed again" if broke == expected else f"{name} failed otherwise: {broke}, not {expected}")
+        return 1
+    if seen.result.status == "passed":
+        say(f"{name} did not fail this time, in {seen.attempts} attempts")
+        return 0
+    say(f"{name} {seen.result.status}: {seen.result.message}")
+    return 4 if seen.result.status == "unobserved" else 3
+
+
+@app.command()
+@answered
+def selftest(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Try this backend of the catalogue only.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
+    seed: Annotated[int, typer.Option(help="Another run.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Backends that are tried at the same time. Default: four for a processor.")
+    ] = None,
+    brief: Annotated[
+        bool, typer.Option(help="Look for stray accusations on one broken backend of each requirement only.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
+) -> None:
+    """Judge the suite: every broken backend must be killed by a check that cites what it breaks, no correct one
+    accused.
+
+    Exit codes: 0 the suite holds, 1 it does not, 2 usage.
+    """
+    import json
+
+    from resultspec_conformance.broken import CATALOGUE, VARIATIONS
+    from resultspec_conformance.selftest.render import holds_up, summary_lines, trial_lines
+    from resultspec_conformance.selftest.trials import JOBS as SELFTEST_JOBS
+    from resultspec_conformance.selftest.trials import selftest as judge_suite
+    from resultspec_conformance.verdict.selection import did_you_mean
+
+    require_writable(report)
+    for name in only or ():
+        if name not in CATALOGUE and name not in VARIATIONS:
+            hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
+            raise UsageError(f"the catalogue has no backend {name!r}.{hint}")
+    outcome = judge_suite(
+        tuple(only or ()),
+        examples=examples,
+        seed=seed,
+        jobs=jobs or SELFTEST_JOBS,
+        brief=brief,
+        progress=lambda trial: say("\n".join(trial_lines(trial, width()))),
+    )
+    say("\n".join(summary_lines(outcome, width(), partial=bool(only))))
+    write(report, json.dumps(outcome.to_json(), indent=1) + "\n")
+    raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
+
+
+for command in (cli_info.explain, cli_info.requirements, cli_info.validate, cli_info.targets):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command."""
+    app()

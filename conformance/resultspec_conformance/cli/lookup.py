@@ -1,0 +1,143 @@
+"""The commands that look things up: explain, requirements, validate, targets."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
+from resultspec.requirements import CLASSES
+from resultspec_conformance.cli.terminal import answered, say, width
+from resultspec_conformance.report.text import printable, wrapped
+from resultspec_conformance.subject import SubjectError, UsageError
+
+
+def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
+    from resultspec_conformance.broken import CATALOGUE
+    from resultspec_conformance.suite import all_checks
+
+    yield (
+        f"{requirement.id}  {requirement.level}, class {requirement.conformance_class}, {requirement.severity}, "
+        f"role {requirement.role}, chapter {requirement.chapter}, since {requirement.since}"
+    )
+    yield from wrapped(requirement.statement, columns, "  ")
+    facts = {
+        "intent": requirement.intent,
+        "source": requirement.source,
+        "applies": requirement.applies and f"where the subject declares {requirement.applies}",
+        "seen": requirement.observe and f"with {requirement.observe} only",
+        "entails": ", ".join(requirement.entails),
+        "untested": requirement.untestable,
+    }
+    for name, fact in facts.items():
+        if fact:
+            yield from wrapped(fact, columns, f"  {name:<9}", " " * 11)
+    for check in all_checks().values():
+        if requirement.id in check.cites:
+            yield from wrapped(f"{check.name}: {check.summary}", columns, f"  {'check':<9}", " " * 11)
+    for specimen in CATALOGUE.values():
+        if specimen.violates == requirement.id:
+            text = f"broken:{specimen.name}: {specimen.description}"
+            yield from wrapped(text, columns, f"  {'broken':<9}", " " * 11)
+
+
+@answered
+def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
+    """Say what a requirement is, why, which checks test it, and which broken backends show how it is broken."""
+    from resultspec_conformance.verdict.selection import require_known
+
+    for requirement in [require_known(one) for one in ids]:
+        say("\n".join(printable(line) for line in _explanation(requirement, width())))
+
+
+@answered
+def requirements(
+    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Those of this class only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the requirements of the specification."""
+    from resultspec_conformance.verdict.selection import Selection, validate
+
+    validate(Selection(tuple(classes or ())), {})
+    found = [one for one in REQUIREMENTS.values() if one.conformance_class in (classes or CLASSES)]
+    if as_json:
+        say(json.dumps({"spec_version": SPEC_VERSION, "requirements": [asdict(one) for one in found]}, indent=1))
+        return
+    for one in found:
+        head = f"{one.id:<9} {one.level:<7} {one.conformance_class:<8} {one.severity:<13} "
+        say("\n".join(wrapped(one.statement, width(), head, " " * 10)))
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+@answered
+def validate(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A stored payload, as it is; - is standard input.")],
+) -> None:
+    """Say of a stored payload whether a reader takes it, and whether a writer of the specification may have made it.
+
+    The payload is that of the json serializer, compressed or not. Exit codes: 0 valid, 1 not valid.
+    """
+    from resultspec_conformance.wire.stored_meta import examine
+
+    findings = examine(_read(file))
+    if not findings:
+        say("valid: a task meta as a writer of the specification makes it")
+        return
+    fatal = any(finding.fatal for finding in findings)
+    say("not valid: " + ("no reader takes it" if fatal else "a reader takes it, but no writer may make it"))
+    for finding in findings:
+        say("\n".join(wrapped(f"{finding.requirement}: {printable(finding.text)}", width(), "  ", "    ")))
+    raise typer.Exit(1)
+
+
+def _adapter_lines() -> Iterator[str]:
+    from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
+
+    names = [*sorted(adapter_entry_points()), *BUILT_IN]
+    longest = max(map(len, names))
+    for name in names:
+        try:
+            adapter = load_adapter(name)
+        except SubjectError as error:
+            yield f"  {name:<{longest}}  no   {' '.join(str(error).split())}"
+        except Exception as error:  # noqa: BLE001 - one broken plug-in must not hide the others
+            yield f"  {name:<{longest}}  no   its adapter cannot be loaded: {type(error).__name__}: {error}"
+        else:
+            yield f"  {name:<{longest}}  yes  {adapter.summary}; for example {adapter.example}"
+
+
+def _server_lines() -> Iterator[str]:
+    from resultspec_conformance.runner.servers import load_source, server_entry_points
+
+    for name in sorted(server_entry_points()):
+        try:
+            rungs = load_source(name).availability()
+        except SubjectError as error:
+            yield f"  {name}  no   {' '.join(str(error).split())}"
+            continue
+        yield f"  {name}  {'yes' if any(rung.available for rung in rungs) else 'no'}"
+        for rung in rungs:
+            yield f"    {'yes' if rung.available else 'no ':<3}  {rung.name}: {rung.why}"
+
+
+@answered
+def targets() -> None:
+    """Say what can be tested on this machine, and how to get the rest."""
+    say("Targets by scheme:")
+    for line in _adapter_lines():
+        say(printable(line))
+    say("Servers that can be started for a run, by name; the first way that is there is taken:")
+    for line in _server_lines():
+        say(printable(line))

@@ -1,0 +1,135 @@
+"""What all commands have in common: errors in one or two lines, exit codes, files that are written,
+interruption.
+"""
+
+import functools
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from resultspec_conformance.report.document import ReportError
+from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.text.redaction import redact_text
+from resultspec_conformance.verdict.replay_token import ReplayError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+USAGE = 2
+FAILED = 3
+INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""What a shell shows of a program such as ``cat`` whose reader has gone."""
+
+
+class OutputClosedError(Exception):
+    """Whoever read standard output reads no more, as ``head`` does."""
+
+
+def width() -> int:
+    """Return the columns to write for: those of the terminal, within reason."""
+    return max(60, min(140, shutil.get_terminal_size((100, 24)).columns))
+
+
+def color() -> bool:
+    """Whether standard output is a terminal that is to be painted."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """Write lines to standard output. Raises OutputClosedError, and SubjectError where it cannot be written."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise OutputClosedError from None
+    except OSError as error:
+        raise SubjectError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def say_error(message: str) -> None:
+    """Write a message to standard error, without a password."""
+    with suppress(OSError):
+        typer.echo(f"resultspec: {redact_text(message)}", err=True)
+
+
+def write(path: Path | None, text: str) -> None:
+    """Write a file, if one was asked for. Raises SubjectError."""
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SubjectError(f"cannot write {path}: {error.strerror}") from error
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Raise UsageError for a file that could not be written, before a run is made for it."""
+    given = [path for path in paths if path is not None]
+    for path in given:
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {path}: give the name of a file in a directory that exists.")
+        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise UsageError(f"cannot write {path}: permission denied.")
+    for path, times in Counter(path.absolute() for path in given).items():
+        if times > 1:
+            raise UsageError(f"{path} is to be written twice: give each kind of report a file of its own.")
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
+    raise KeyboardInterrupt
+
+
+def _take_signals() -> None:
+    """Let what asks a program to end interrupt it, as the keyboard does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    hang_up = getattr(signal, "SIGHUP", None)
+    # under nohup, who closes the terminal does not mean us
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        signal.signal(hang_up, _interrupt)
+
+
+def drop_output() -> None:
+    """Send what is still to be written to nowhere, lest the interpreter complains about it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def answered(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a command answer errors in a line or two, with the exit code that belongs to them."""
+
+    @functools.wraps(function)
+    def command(*args: P.args, **kwargs: P.kwargs) -> R:
+        _take_signals()
+        try:
+            return function(*args, **kwargs)
+        except OutputClosedError:
+            drop_output()
+            raise typer.Exit(OUTPUT_CLOSED) from None
+        except SubjectError as error:
+            say_error(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except (ReportError, ReplayError) as error:
+            say_error(str(error))
+            raise typer.Exit(USAGE) from error
+        except KeyboardInterrupt:
+            say_error("interrupted; what the run had started is stopped")
+            raise typer.Exit(INTERRUPTED) from None
+        except (typer.Exit, typer.BadParameter):
+            raise
+        except Exception as error:
+            # a mistake of ours: it must not end with the exit code of a violation
+            say_error(f"an error of resultspec itself:\n{traceback.format_exc()}")
+            raise typer.Exit(FAILED) from error
+
+    return command

@@ -1,0 +1,139 @@
+"""A few-line test module for the author of a backend: ``test_conformance = conformance_tests(factory)``.
+
+This module is imported with the package, and in every run of pytest where the package is installed: it imports next to
+nothing by itself.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resultspec_conformance.pytest_plugin.session import Bench
+
+VERDICT = "verdict"
+"""The name of the last test, which asserts that nothing was left untested."""
+
+PARAMETER = "resultspec_check"
+
+
+def _found_at(module: str) -> str | None:
+    """Return the file that a fresh process would import for a name, given the same path as this one."""
+    from importlib.machinery import PathFinder
+
+    places: Sequence[str] | None = None
+    spec = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return spec.origin if spec else None
+
+
+def target_of(factory: Callable[..., Any]) -> str:
+    """Return the ``python:`` target of a factory. Raises UsageError for one that another process cannot find by
+    name.
+    """
+    from resultspec_conformance.subject import UsageError
+
+    qualname, module = getattr(factory, "__qualname__", ""), getattr(factory, "__module__", None)
+    loaded = sys.modules.get(module or "")
+    if not qualname or "<" in qualname or loaded is None:
+        raise UsageError(
+            f"{factory!r} cannot be found by a name: the suite calls the factory in a process of its own.\n"
+            "Define it with `def` at the top level of a module, or give a target such as 'python:pkg.module:factory'."
+        )
+    file = getattr(loaded, "__file__", None)
+    origin = _found_at(loaded.__name__)
+    if file is None or (origin is not None and Path(origin) == Path(file)):
+        return f"python:{loaded.__name__}:{qualname}"
+    return f"python:{file}:{qualname}"
+
+
+class AuthorSuite:
+    """The tests of one target: what was asked for, and the bench, which opens the target when pytest collects."""
+
+    def __init__(
+        self,
+        target: str | Callable[..., Any],
+        claims: Mapping[str, Any],
+        select: Sequence[str],
+        settings: Mapping[str, Any],
+        known_failures: str | Path | None,
+    ) -> None:
+        self.target = target if isinstance(target, str) else target_of(target)
+        self._claims = claims
+        self._select = tuple(select)
+        self._settings = settings
+        self._known_failures = known_failures
+
+    @cached_property
+    def bench(self) -> "Bench":
+        """The target, opened. Raises SubjectError."""
+        from resultspec_conformance.pytest_plugin.session import Bench
+        from resultspec_conformance.runner.run import Options
+        from resultspec_conformance.suite import all_checks
+        from resultspec_conformance.verdict.known_failures import read
+        from resultspec_conformance.verdict.selection import Selection
+
+        known = read(Path(self._known_failures), all_checks()) if self._known_failures else ()
+        options = Options(
+            selection=Selection(patterns=self._select),
+            known=known,
+            claims=self._claims,
+            sys_path=tuple(sys.path),
+            **self._settings,
+        )
+        return Bench(self.target, options)
+
+    def names(self) -> list[str]:
+        """The names of the tests: those of the checks, and the verdict. Raises SubjectError."""
+        return [*self.bench.names, VERDICT]
+
+    def close(self) -> None:
+        """Stop what was started."""
+        if "bench" in self.__dict__:
+            self.bench.close()
+
+
+def conformance_tests(
+    target: str | Callable[..., Any],
+    *,
+    classes: Sequence[str] = (),
+    choices: Mapping[str, str] | None = None,
+    select: Sequence[str] = (),
+    examples: int = 100,
+    seed: int = 0,
+    call_timeout: float = 10.0,
+    known_failures: str | Path | None = None,
+) -> Callable[..., None]:
+    """Return a test function for pytest, with a test for each check and one for the verdict.
+
+    ``target`` is a target as on the command line, or a factory, called as ``factory(app, **options)``; it runs in a
+    process of its own and so has to be at the top level of a module. ``classes`` and ``choices`` are claimed in the
+    place of what the target says of itself. ``select`` holds ids and names of checks, or globs of them.
+    ``call_timeout`` is in seconds. ``known_failures`` is the file of that list. Raises UsageError for a factory that
+    cannot be found by name.
+    """
+    claims: dict[str, Any] = {}
+    if classes:
+        claims["classes"] = list(classes)
+    if choices:
+        claims["choices"] = dict(choices)
+    settings = {"examples": examples, "seed": seed, "call_timeout": call_timeout}
+    suite = AuthorSuite(target, claims, select, settings, known_failures)
+
+    def test_conformance(resultspec_check: str) -> None:
+        """The backend conforms to the specification."""
+        __tracebackhide__ = True
+        from resultspec_conformance.pytest_plugin.items import run_item
+
+        run_item(suite.bench, resultspec_check)
+
+    test_conformance.resultspec_suite = suite  # type: ignore[attr-defined]
+    return test_conformance

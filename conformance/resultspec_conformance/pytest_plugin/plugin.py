@@ -1,0 +1,81 @@
+"""The pytest plugin: ``pytest --resultspec TARGET``, and the tests of ``conformance_tests``.
+
+It is loaded by every run of pytest where the package is installed, and so imports the suite only when it is used.
+"""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resultspec_conformance.pytest_plugin.api import PARAMETER
+
+if TYPE_CHECKING:
+    from resultspec_conformance.pytest_plugin.session import Bench
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("resultspec", "conformance of task result backends")
+    group.addoption(
+        "--resultspec", metavar="TARGET", help="judge this target: memory://, redis, python:pkg.module:factory"
+    )
+    group.addoption("--resultspec-class", metavar="CLASS", action="append", default=[], help="judge this class only")
+    group.addoption("--resultspec-examples", metavar="N", type=int, default=100, help="examples of a property")
+    group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
+
+
+def _open(config: pytest.Config) -> "Bench":
+    import sys
+
+    from resultspec_conformance.pytest_plugin.session import Bench
+    from resultspec_conformance.runner.run import Options
+    from resultspec_conformance.verdict.selection import Selection
+
+    examples = config.getoption("--resultspec-examples")
+    if examples < 1:
+        raise pytest.UsageError("--resultspec-examples takes a number of at least 1")
+    options = Options(
+        selection=Selection(classes=tuple(config.getoption("--resultspec-class"))),
+        examples=examples,
+        seed=config.getoption("--resultspec-seed"),
+        sys_path=tuple(sys.path),
+    )
+    return Bench(config.getoption("--resultspec"), options)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the checks of the target that ``--resultspec`` names, before -k and -m choose among all items."""
+    if config.getoption("--resultspec") is None:
+        return
+    from resultspec_conformance.pytest_plugin.items import TargetCollector
+    from resultspec_conformance.subject import SubjectError
+    from resultspec_conformance.text.redaction import redact_text
+
+    try:
+        bench = _open(config)
+    except SubjectError as error:
+        raise pytest.UsageError(redact_text(f"--resultspec: {error}")) from error
+    config.add_cleanup(bench.close)
+    collector = TargetCollector.from_parent(session, name="resultspec", nodeid="resultspec")
+    collector.bench = bench
+    # through the hooks, so that pytest counts them as it counts others
+    report = session.ihook.pytest_make_collect_report(collector=collector)
+    session.ihook.pytest_collectreport(report=report)
+    items.extend(report.result)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of every check for what ``conformance_tests`` returned."""
+    suite = getattr(metafunc.function, "resultspec_suite", None)
+    if suite is None:
+        return
+    from resultspec_conformance.subject import SubjectError
+    from resultspec_conformance.text.redaction import redact_text
+
+    try:
+        names = suite.names()
+    except SubjectError as error:
+        pytest.fail(redact_text(str(error)), pytrace=False)
+    metafunc.config.add_cleanup(suite.close)
+    metafunc.parametrize(PARAMETER, names)

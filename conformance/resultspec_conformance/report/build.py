@@ -1,0 +1,247 @@
+"""Putting a report together from what a run has found. A pure function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from kombu.utils.url import maybe_sanitize_url
+
+from resultspec import REQUIREMENTS, SPEC_VERSION
+from resultspec.requirements import SEVERITIES
+from resultspec_conformance.report.document import (
+    FORMAT,
+    BackendTime,
+    CheckEntry,
+    ClassEntry,
+    Domain,
+    FailureEntry,
+    Replay,
+    Report,
+    RequirementEntry,
+    SelfCheck,
+    finished,
+    worst_first,
+)
+from resultspec_conformance.report.script import script
+from resultspec_conformance.runner.execute import CheckResult, Failure
+from resultspec_conformance.runner.self_check import Sentinel
+from resultspec_conformance.runner.supervisor import CheckSettings, OpenTarget
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.text.redaction import has_password
+from resultspec_conformance.verdict.known_failures import KnownFailure
+from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
+from resultspec_conformance.verdict.selection import Plan, Selection
+from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
+
+PORTABLE_IDS = "1 to 155 characters of A-Z a-z 0-9 - _ . : ~, and others that must be kept faithfully or refused"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a run knows at its end.
+
+    ``target`` is as it was given; ``secrets`` must not get into the report; ``construct`` is the adapter's.
+    """
+
+    target: str
+    origin: str
+    opened: OpenTarget
+    selection: Selection
+    settings: CheckSettings
+    started: datetime
+    duration: float
+    sentinel: Sentinel | None
+    judgement: Judgement
+    evidence: Evidence
+    planned: Plan
+    known: tuple[tuple[KnownFailure, str], ...]
+    secrets: frozenset[str]
+    construct: str = ""
+
+
+def _domain(capabilities: Mapping[str, Any]) -> Domain:
+    values = {"json": "plain JSON and exceptions", "tagged": "everything that a serializer carries"}
+    return Domain(
+        ids=PORTABLE_IDS, values=values[capabilities["values"]], serializers=list(capabilities["serializers"])
+    )
+
+
+def _backend_time(results: Mapping[str, CheckResult]) -> BackendTime:
+    inside = sum(result.backend_seconds for result in results.values())
+    whole = sum(result.seconds for result in results.values())
+    return BackendTime(
+        seconds=round(inside, 3),
+        share=round(min(1.0, inside / whole), 3) if whole else 0.0,
+        calls=sum(result.calls for result in results.values()),
+    )
+
+
+def _self_check(sentinel: Sentinel | None) -> SelfCheck | None:
+    if sentinel is None:
+        return None
+    return SelfCheck(
+        backend=sentinel.backend,
+        requirement=sentinel.requirement,
+        killed=sentinel.killed,
+        check=sentinel.check,
+        seconds=round(sentinel.seconds, 3),
+    )
+
+
+def _class_entry(verdict: ClassVerdict) -> ClassEntry:
+    return ClassEntry(
+        name=verdict.name,
+        verdict=verdict.verdict,
+        summary=verdict.summary,
+        counts=dict(verdict.counts),
+        known=verdict.known,
+        total=verdict.total,
+    )
+
+
+def _requirement_entry(found: RequirementVerdict) -> RequirementEntry:
+    requirement = found.requirement
+    return RequirementEntry(
+        {
+            "id": requirement.id,
+            "chapter": requirement.chapter,
+            "class": requirement.conformance_class,
+            "level": requirement.level,
+            "severity": requirement.severity,
+            "statement": requirement.statement,
+            "verdict": found.verdict,
+            "reason": found.reason,
+            "known": found.known,
+            "checks": list(found.checks),
+        }
+    )
+
+
+def _check_entries(findings: Findings) -> list[CheckEntry]:
+    checks = all_checks()
+    results, skipped = findings.evidence.results, findings.evidence.skipped
+    return [_check_entry(checks[name], results.get(name), skipped.get(name, "")) for name in [*results, *skipped]]
+
+
+def _check_entry(check: Check, result: CheckResult | None, why_skipped: str) -> CheckEntry:
+    ran = result or CheckResult(check.name, "passed", message=why_skipped)
+    return CheckEntry(
+        name=check.name,
+        status=ran.status if result else "skipped",
+        cites=list(check.cites),
+        exercised=list(ran.exercised),
+        seconds=round(ran.seconds, 4),
+        backend_seconds=round(ran.backend_seconds, 4),
+        calls=ran.calls,
+        examples=ran.examples,
+        message=ran.message,
+    )
+
+
+def failure_entry(
+    check: str,
+    failure: Failure,
+    target: str,
+    settings: CheckSettings,
+    secrets: frozenset[str],
+    *,
+    known: bool = False,
+    construct: str = "",
+) -> FailureEntry:
+    """Return the entry of a failure, with its sentence, the line that shows it again, and its script."""
+    requirement = REQUIREMENTS[failure.requirement]
+    counterexample = Counterexample(
+        target=target,
+        check=check,
+        requirement=requirement.id,
+        example=failure.example,
+        seed=settings.seed,
+        examples=settings.examples,
+        call_timeout=settings.call_timeout,
+    )
+    token, exact = encode_token(counterexample, secrets)
+    entry = FailureEntry(
+        {
+            "check": check,
+            "requirement": requirement.id,
+            "class": requirement.conformance_class,
+            "level": requirement.level,
+            "severity": requirement.severity,
+            "statement": requirement.statement,
+            "intent": requirement.intent,
+            "known": known,
+            "got": failure.got,
+            "allowed": failure.allowed,
+            "example": dict(failure.example),
+            "history": list(failure.history),
+            "clients": dict(failure.clients),
+            "stored": dict(failure.stored),
+            "seed": settings.seed,
+            "examples": settings.examples,
+            "replay": Replay(token=token, line=f"resultspec replay {token}", exact=exact),
+            "script": "",
+        }
+    )
+    entry["script"] = script(entry, target, construct)
+    return entry
+
+
+def _failures(findings: Findings) -> list[FailureEntry]:
+    judged = findings.planned.classes
+    found = [
+        failure_entry(
+            name,
+            result.failure,
+            findings.target,
+            findings.settings,
+            findings.secrets,
+            known=(result.failure.requirement, name) in findings.evidence.known,
+            construct=findings.construct,
+        )
+        for name, result in findings.evidence.results.items()
+        if result.failure is not None and REQUIREMENTS[result.failure.requirement].conformance_class in judged
+    ]
+    order = {one: position for position, one in enumerate(REQUIREMENTS)}
+    return worst_first(found, order, SEVERITIES)
+
+
+def assemble(findings: Findings) -> Report:
+    """Return the report of a run, without passwords and valid by its schema."""
+    judgement, settings = findings.judgement, findings.settings
+    report = Report(
+        format=FORMAT,
+        tool={"name": "resultspec", "version": version("resultspec")},
+        spec_version=SPEC_VERSION,
+        target=maybe_sanitize_url(findings.target) if has_password(findings.target) else findings.target,
+        origin=findings.origin,
+        capabilities=dict(findings.opened.capabilities),
+        available=sorted(findings.opened.available),
+        domain=_domain(findings.opened.capabilities),
+        settings={
+            "examples": settings.examples,
+            "seed": settings.seed,
+            "call_timeout": settings.call_timeout,
+            "classes": list(findings.selection.classes),
+            "select": list(findings.selection.patterns),
+        },
+        started=findings.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        duration=round(findings.duration, 3),
+        backend=_backend_time(findings.evidence.results),
+        round_trip=findings.opened.round_trip,
+        self_check=_self_check(findings.sentinel),
+        classes=[_class_entry(verdict) for verdict in judgement.classes],
+        requirements=[_requirement_entry(verdict) for verdict in judgement.requirements],
+        checks=_check_entries(findings),
+        failures=_failures(findings),
+        known_failures=[
+            {"requirement": entry.requirement, "check": entry.check, "reason": entry.reason, "outcome": said}
+            for entry, said in findings.known
+        ],
+        verdict=judgement.verdict,
+        exit_code=judgement.exit_code,
+        reasons=list(judgement.reasons),
+    )
+    return finished(report, findings.secrets)

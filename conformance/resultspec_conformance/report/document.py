@@ -1,0 +1,229 @@
+"""The report: one JSON document with everything that a run found, from which all renderings are made.
+
+The schema ``report`` describes it, and :func:`finished` holds every report to it. Times are seconds;
+``started`` is a moment in UTC.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from resultspec.schemas import complaint
+from resultspec_conformance.text.redaction import redact
+
+FORMAT = 1
+
+# "class" is no name for an attribute of Python
+_Class = TypedDict("_Class", {"class": str})
+
+
+class Tool(TypedDict):
+    """Who wrote a report."""
+
+    name: str
+    version: str
+
+
+class Settings(TypedDict):
+    """How a run was asked for. ``classes`` and ``select`` are empty where everything claimed was judged."""
+
+    examples: int
+    seed: int
+    call_timeout: float
+    classes: list[str]
+    select: list[str]
+
+
+class Domain(TypedDict):
+    """Which ids and values a run tried."""
+
+    ids: str
+    values: str
+    serializers: list[str]
+
+
+class BackendTime(TypedDict):
+    """The time spent inside the backend, its share of the time of all checks, and the number of calls."""
+
+    seconds: float
+    share: float
+    calls: int
+
+
+class SelfCheck(TypedDict):
+    """The broken backend that was judged first: the requirement that it breaks, and the check that saw it."""
+
+    backend: str
+    requirement: str
+    killed: bool
+    check: str
+    seconds: float
+
+
+class RequirementEntry(_Class):
+    """The verdict on a requirement. ``known``: violated, as the list of known failures says."""
+
+    id: str
+    chapter: str
+    level: str
+    severity: str
+    statement: str
+    verdict: str
+    reason: str
+    known: bool
+    checks: list[str]
+
+
+class ClassEntry(TypedDict):
+    """The verdict on a conformance class; ``counts`` by the verdicts of its requirements."""
+
+    name: str
+    verdict: str
+    summary: str
+    counts: dict[str, int]
+    known: int
+    total: int
+
+
+class CheckEntry(TypedDict):
+    """What became of a check. ``status`` may also be ``skipped``; ``message`` says why it did not pass."""
+
+    name: str
+    status: str
+    cites: list[str]
+    exercised: list[str]
+    seconds: float
+    backend_seconds: float
+    calls: int
+    examples: int
+    message: str
+
+
+class Replay(TypedDict):
+    """How to see a failure again. ``exact``: the token holds the example; else it searches again with the
+    same seed.
+    """
+
+    token: str
+    line: str
+    exact: bool
+
+
+class FailureEntry(_Class):
+    """A failure with all that is needed to understand and repeat it.
+
+    ``example`` and ``history`` are in the tagged encoding, ``stored`` is text, by task id. ``script`` is a
+    Python program that does without the suite what the history tells.
+    """
+
+    check: str
+    requirement: str
+    level: str
+    severity: str
+    statement: str
+    intent: str
+    known: bool
+    got: str
+    allowed: str
+    example: dict[str, Any]
+    history: list[dict[str, Any]]
+    clients: dict[str, Any]
+    stored: dict[str, str]
+    seed: int
+    examples: int
+    replay: Replay
+    script: str
+
+
+class KnownEntry(TypedDict):
+    """An entry of the list of known failures. ``outcome``: ``failed as recorded``, or what is wrong with
+    the entry.
+    """
+
+    requirement: str
+    check: str
+    reason: str
+    outcome: str
+
+
+class Report(TypedDict):
+    """The report of one run."""
+
+    format: int
+    tool: Tool
+    spec_version: str
+    target: str
+    origin: str
+    capabilities: dict[str, Any]
+    available: list[str]
+    domain: Domain
+    settings: Settings
+    started: str
+    duration: float
+    backend: BackendTime
+    round_trip: float
+    self_check: SelfCheck | None
+    classes: list[ClassEntry]
+    requirements: list[RequirementEntry]
+    checks: list[CheckEntry]
+    failures: list[FailureEntry]
+    known_failures: list[KnownEntry]
+    verdict: str
+    exit_code: int
+    reasons: list[str]
+
+
+class ReportError(ValueError):
+    """A document that is no report. The text is one line."""
+
+
+def finished(report: Report, secrets: frozenset[str]) -> Report:
+    """Return a report without passwords, and as it will be read again. Raises AssertionError for one that
+    is not valid.
+    """
+    document: Report = json.loads(json.dumps(redact(report, secrets)))
+    found = complaint(document, "report")
+    if found is not None:
+        raise AssertionError(f"the report does not follow its own schema: {found}")
+    return document
+
+
+def dump(report: Report) -> str:
+    """Return the text of a report file."""
+    return json.dumps(report, indent=1) + "\n"
+
+
+def load(path: Path) -> Any:
+    """Return the JSON document in a file. Raises ReportError."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ReportError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ReportError(f"{path} is not JSON: {error}") from error
+
+
+def require_report(document: Any, name: str) -> Report:
+    """Return a document as a report. Raises ReportError that names the member at fault."""
+    found = complaint(document, "report")
+    if found is not None:
+        raise ReportError(f"{name} is no report: {found}")
+    report: Report = document
+    return report
+
+
+def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], ranks: Sequence[str]) -> list[FailureEntry]:
+    """Return failures, those that are not known before the others, the worst severity first, then by
+    chapter.
+    """
+    return sorted(
+        failures,
+        key=lambda failure: (
+            failure["known"],
+            failure["level"] != "MUST",
+            ranks.index(failure["severity"]),
+            order[failure["requirement"]],
+            failure["check"],
+        ),
+    )

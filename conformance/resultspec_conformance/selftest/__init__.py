@@ -1,0 +1,1 @@
+"""The suite judged by backends of known guilt, and the matrix of requirements, checks and broken backends."""

@@ -1,0 +1,38 @@
+"""The outcome of the self-test for a person: who was killed by what, who got away, and who was accused wrongly."""
+
+from collections.abc import Iterator
+
+from resultspec_conformance.report.text import printable, wrapped
+from resultspec_conformance.selftest.trials import GOOD, Selftest, Trial
+
+
+def trial_lines(trial: Trial, width: int) -> Iterator[str]:
+    """Yield what became of one backend of the catalogue; more is told of it if that is not as it should be."""
+    breaks = f"breaks {trial.violates}" if trial.violates else "correct"
+    by = f" by {', '.join(trial.killers)}" if trial.killers else ""
+    yield from wrapped(f"{trial.fate:<9}  {trial.name}, {breaks}{by}", width, "", " " * 11)
+    if trial.fate in GOOD:
+        return
+    yield from wrapped(trial.description, width, " " * 11)
+    for accused, names in trial.accusations.items():
+        yield from wrapped(f"accused of {accused} by {', '.join(names)}", width, " " * 11)
+    if trial.message:
+        yield from wrapped(printable(trial.message), width, " " * 11)
+
+
+def summary_lines(outcome: Selftest, width: int, *, partial: bool) -> Iterator[str]:
+    """Yield the end of a self-test. ``partial``: only some backends were asked for, so gaps are not judged."""
+    fates = [trial.fate for trial in outcome.trials]
+    counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(sorted(fates)))
+    if not partial:
+        for gap in outcome.gaps:
+            yield from wrapped(gap, width, "missing    ", " " * 11)
+    holds = holds_up(outcome, partial=partial)
+    yield f"{counts}; {outcome.seconds:.0f} s: the suite {'holds' if holds else 'does NOT hold'}"
+
+
+def holds_up(outcome: Selftest, *, partial: bool) -> bool:
+    """Whether a self-test ended well, as far as it was asked for."""
+    if partial:
+        return bool(outcome.trials) and all(trial.fate in GOOD for trial in outcome.trials)
+    return outcome.holds

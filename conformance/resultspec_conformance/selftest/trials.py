@@ -1,0 +1,246 @@
+"""The suite judged by backends of known guilt: each broken one must die for its sentence, no correct one be accused.
+
+A *kill* is a violation of the requirement that a broken backend is there for, found by a check that cites it. A *stray
+accusation* is a violation of a requirement that neither the catalogue nor the register says follows from the defect.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from resultspec import REQUIREMENTS, SPEC_VERSION
+from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.runner.execute import CheckResult
+from resultspec_conformance.runner.supervisor import CheckSettings, Worker
+from resultspec_conformance.selftest.traceability import gaps
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.registry import Check
+
+Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
+
+GOOD: frozenset[Fate] = frozenset({"killed", "acquitted"})
+
+EXAMPLES = 40
+"""Examples of the checks that have to find the defect of a broken backend."""
+
+SOME = 15
+"""Examples of every check on a correct backend."""
+
+FEW = 4
+"""Examples, or listed cases, of a check that a broken backend's defect is no business of."""
+
+JOBS = 4 * (os.cpu_count() or 1)
+"""More than processors: four fifths of the time are spent in waits that run out."""
+
+CALL_TIMEOUT = 4.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one backend of the catalogue.
+
+    ``killed``: a broken one died for its own sentence and nothing stray. ``survived``: it did not. ``stray``: it was
+    accused of something that does not follow. ``acquitted`` and ``accused``: a correct one. ``failed``: a check hung,
+    died or erred.
+    """
+
+    name: str
+    violates: str
+    description: str
+    fate: Fate
+    killers: tuple[str, ...] = ()
+    accusations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Selftest:
+    """The outcome of a whole self-test, and what the catalogue and the suite leave uncovered."""
+
+    trials: tuple[Trial, ...]
+    gaps: tuple[str, ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every trial ended well and every MUST has a check and a broken backend."""
+        return bool(self.trials) and not self.gaps and all(trial.fate in GOOD for trial in self.trials)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON."""
+        return {
+            "spec_version": SPEC_VERSION,
+            "holds": self.holds,
+            "seconds": round(self.seconds, 2),
+            "gaps": list(self.gaps),
+            "trials": [
+                {
+                    "name": trial.name,
+                    "violates": trial.violates,
+                    "description": trial.description,
+                    "fate": trial.fate,
+                    "killers": list(trial.killers),
+                    "accusations": {accused: list(by) for accused, by in trial.accusations.items()},
+                    "message": trial.message,
+                    "seconds": round(trial.seconds, 2),
+                }
+                for trial in self.trials
+            ],
+        }
+
+
+def follows_from(specimen: Specimen) -> frozenset[str]:
+    """Return the requirements whose violation follows from a specimen's defect, its own included."""
+    found: set[str] = set()
+    left = [specimen.violates, *specimen.also] if specimen.violates else []
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left.extend(REQUIREMENTS[one].entails)
+    return frozenset(found)
+
+
+def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[str, Check], seconds: float) -> Trial:
+    """Return what became of a specimen, from what its checks said. Pure."""
+    results = list(results)
+    accusations: dict[str, list[str]] = {}
+    for result in results:
+        if result.failure is not None:
+            accusations.setdefault(result.failure.requirement, []).append(result.name)
+    broken_down = [f"{result.name} {result.status}: {result.message}" for result in results if _broke_down(result)]
+    killers = [name for name in accusations.get(specimen.violates, ()) if specimen.violates in checks[name].cites]
+    strays = [
+        accused
+        for accused in accusations
+        if REQUIREMENTS[accused].level == "MUST" and accused not in follows_from(specimen)
+    ]
+    unjust = [
+        f"{result.name} got {result.failure.got}"
+        for result in results
+        if result.failure is not None and result.failure.requirement in strays
+    ]
+    return Trial(
+        name=specimen.name,
+        violates=specimen.violates,
+        description=specimen.description,
+        fate=_fate(specimen, killers, strays, broken_down),
+        killers=tuple(killers),
+        accusations={accused: tuple(by) for accused, by in accusations.items()},
+        message="; ".join([*broken_down, *unjust])[:2000],
+        seconds=seconds,
+    )
+
+
+def _broke_down(result: CheckResult) -> bool:
+    return result.status in ("hung", "died", "error")
+
+
+def _fate(specimen: Specimen, killers: Sequence[str], strays: Sequence[str], broken_down: Sequence[str]) -> Fate:
+    if broken_down and not killers:
+        return "failed"
+    if not specimen.violates:
+        return "accused" if strays else "acquitted"
+    if strays:
+        return "stray"
+    return "killed" if killers else "survived"
+
+
+def _applicable(check: Check, claimed: frozenset[str], available: frozenset[str]) -> bool:
+    return check.needs <= available and any(REQUIREMENTS[cite].conformance_class in claimed for cite in check.cites)
+
+
+def _concerns(check: Check, specimen: Specimen) -> bool:
+    """Whether a check has to find the defect; the others only have to stay silent, for which few examples will do."""
+    return not specimen.violates or specimen.violates in check.cites
+
+
+def firsts(catalogue: Mapping[str, Specimen]) -> frozenset[str]:
+    """Return the names of the first broken backend of each requirement."""
+    by_requirement: dict[str, str] = {}
+    for name, specimen in catalogue.items():
+        by_requirement.setdefault(specimen.violates, name)
+    return frozenset(by_requirement.values())
+
+
+def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker, settings: CheckSettings) -> Trial:
+    """Run some checks, as far as they apply, against a specimen, in a worker that may have had another one before."""
+    began = time.monotonic()
+    thorough = settings if specimen.violates else replace(settings, examples=min(SOME, settings.examples))
+    few = replace(settings, examples=FEW, most_cases=FEW)
+    opened = worker.turn_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
+    claimed = frozenset(specimen.capabilities.classes)
+    results = []
+    for check in checks.values():
+        if _applicable(check, claimed, opened.available):
+            worker.settings = thorough if _concerns(check, specimen) else few
+            results.append(worker.run_check(check))
+    return judge(specimen, results, checks, time.monotonic() - began)
+
+
+def _taken(left: deque[Specimen]) -> Specimen | None:
+    try:
+        return left.popleft()
+    except IndexError:
+        return None
+
+
+def selftest(
+    only: Sequence[str] = (),
+    *,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    jobs: int = JOBS,
+    brief: bool = False,
+    progress: Callable[[Trial], object] = id,
+) -> Selftest:
+    """Try every specimen of the catalogue, or those named; ``progress`` is told of each trial as it ends.
+
+    ``brief``: checks that a defect is no business of are tried on the first broken backend of each requirement only.
+
+    Raises KeyError for a name that the catalogue does not have.
+    """
+    began = time.monotonic()
+    shelf = {**VARIATIONS, **CATALOGUE}
+    chosen = [shelf[name] for name in only] if only else list(shelf.values())
+    checks = all_checks()
+    settings = CheckSettings(examples=examples, seed=seed, call_timeout=CALL_TIMEOUT)
+
+    left = deque(chosen)
+    trials: dict[str, Trial] = {}
+
+    leading = firsts(CATALOGUE)
+
+    def wholly(specimen: Specimen) -> bool:
+        return not brief or not specimen.violates or specimen.name in leading
+
+    workers = [Worker("", "", settings) for _ in range(jobs)]
+
+    def work(worker: Worker) -> None:
+        try:
+            while (specimen := _taken(left)) is not None:
+                tried = {name: one for name, one in checks.items() if wholly(specimen) or _concerns(one, specimen)}
+                trials[specimen.name] = try_specimen(specimen, tried, worker, settings)
+                progress(trials[specimen.name])
+        finally:
+            # whatever ended this job, the others take no more
+            left.clear()
+            worker.stop()
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            for future in [pool.submit(work, worker) for worker in workers]:
+                future.result()
+        except BaseException:
+            # the pool waits for its threads, and a thread for its worker: so end those
+            left.clear()
+            for worker in workers:
+                worker.retire()
+            raise
+    missing = tuple(gaps(REQUIREMENTS, checks, CATALOGUE))
+    return Selftest(tuple(trials.values()), missing, time.monotonic() - began)

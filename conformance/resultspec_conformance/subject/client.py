@@ -1,0 +1,176 @@
+"""What a check talks to: a client whose every call is recorded, timed and watched."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from resultspec_conformance.subject import ClientOptions, Connection
+from resultspec_conformance.subject.history import History, Operation, Outcome
+from resultspec_conformance.wire.values import Value
+
+
+class RunEnded(BaseException):
+    """The run is over: nobody waits for what a check would find. Nothing that a check catches, nor Hypothesis."""
+
+
+class InFlight:
+    """The calls that have not returned yet, each with the moment at which it counts as hung.
+
+    One for each process that runs checks; a watchdog thread asks :meth:`overdue`. ``seconds`` counts the
+    time in which at least one call was running, so calls at the same time count once.
+    """
+
+    def __init__(self, call_timeout: float = 10.0) -> None:
+        self.call_timeout = call_timeout
+        self.seconds = 0.0
+        self.calls = 0
+        self.ended = False
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[float, Operation, History]] = {}
+        self._busy_since = 0.0
+
+    def enter(self, operation: Operation, history: History, extra: float = 0.0) -> None:
+        """Note that a call begins which may take ``extra`` seconds more than others.
+
+        Raises RunEnded once ``ended`` is set: no call begins any more.
+        """
+        if self.ended:
+            raise RunEnded
+        now = time.monotonic()
+        with self._lock:
+            if not self._running:
+                self._busy_since = now
+            self._running[id(operation)] = (now + self.call_timeout + extra, operation, history)
+
+    def leave(self, operation: Operation) -> None:
+        """Note that a call has returned."""
+        with self._lock:
+            self._running.pop(id(operation), None)
+            self.calls += 1
+            if not self._running:
+                self.seconds += time.monotonic() - self._busy_since
+
+    def overdue(self) -> tuple[Operation, History] | None:
+        """Return the first call that has run out of its time, or None."""
+        now = time.monotonic()
+        with self._lock:
+            for deadline, operation, history in self._running.values():
+                if now > deadline:
+                    return operation, history
+        return None
+
+
+class UnexpectedOutcome(Exception):
+    """An operation that had to end ``ok`` and did not."""
+
+    def __init__(self, operation: Operation, outcome: Outcome) -> None:
+        super().__init__(f"{operation.op} ended {outcome.kind}: {outcome.message}")
+        self.operation = operation
+        self.outcome = outcome
+
+
+CLEANING: Final = 10.0
+"""Seconds that a cleanup may take more than other calls: it looks at whatever others have left in the store."""
+
+
+def _patience(op: str, args: Mapping[str, Value]) -> float:
+    """How many seconds a call may take more than others: by its own timeout, as far as that is a sensible number."""
+    if op == "cleanup":
+        return CLEANING
+    timeout = args.get("timeout")
+    if isinstance(timeout, (int, float)) and 0 < timeout < 60:
+        return float(timeout)
+    return 0.0
+
+
+class Client:
+    """A recorded client. ``attempt`` returns the outcome; the other methods insist on ``ok`` and return its
+    value.
+    """
+
+    def __init__(
+        self, name: str, connection: Connection, options: ClientOptions, history: History, in_flight: InFlight
+    ) -> None:
+        self.name = name
+        self.connection = connection
+        self.options = options
+        self._history = history
+        self._in_flight = in_flight
+
+    def attempt(self, op: str, /, **args: Value) -> Outcome:
+        """Perform an operation and return how it ended."""
+        return self._perform(op, args)[1]
+
+    def perform(self, op: str, /, **args: Value) -> Operation:
+        """Perform an operation and return its record: when it began and ended, and how."""
+        return self._perform(op, args)[0]
+
+    def record(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> Operation:
+        """Record and watch a call that is made past the connection, and return its record."""
+        return self._watched(op, args, perform)[0]
+
+    def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
+        return self._watched(op, args, lambda: self.connection.call(op, args))
+
+    def _watched(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> tuple[Operation, Outcome]:
+        operation = self._history.begin(self.name, op, args)
+        self._in_flight.enter(operation, self._history, _patience(op, args))
+        try:
+            outcome = perform()
+        finally:
+            self._in_flight.leave(operation)
+        self._history.finish(operation, outcome)
+        return operation, outcome
+
+    def call(self, op: str, /, **args: Value) -> Value:
+        """Perform an operation that has to end ``ok`` and return its value. Raises UnexpectedOutcome."""
+        operation, outcome = self._perform(op, args)
+        if outcome.kind != "ok":
+            raise UnexpectedOutcome(operation, outcome)
+        return outcome.value
+
+    def store(
+        self,
+        task_id: Value,
+        result: Value = None,
+        state: Value = "SUCCESS",
+        *,
+        traceback: Value = None,
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``store_result`` that has to be accepted or lost silently; arguments that are None are not
+        passed.
+        """
+        optional = {"traceback": traceback, "request": request}
+        given = {name: value for name, value in optional.items() if value is not None}
+        self.call("store_result", task_id=task_id, result=result, state=state, **given)
+
+    def meta(self, task_id: Value) -> dict[str, Value]:
+        """``get_task_meta``."""
+        found: dict[str, Value] = self.call("get_task_meta", task_id=task_id)
+        return found
+
+    def state(self, task_id: Value) -> Value:
+        """``get_state``."""
+        return self.call("get_state", task_id=task_id)
+
+    def result(self, task_id: Value) -> Value:
+        """``get_result``."""
+        return self.call("get_result", task_id=task_id)
+
+    def forget(self, task_id: Value) -> None:
+        """``forget``."""
+        self.call("forget", task_id=task_id)
+
+    def save_group(self, group_id: Value, group: Value) -> None:
+        """``save_group``; the group is a result tuple."""
+        self.call("save_group", group_id=group_id, result=group)
+
+    def restore_group(self, group_id: Value, **options: Value) -> Value:
+        """``restore_group``: the result tuple, or None."""
+        return self.call("restore_group", group_id=group_id, **options)
+
+    def wait(self, task_id: Value, timeout: Value = 5.0, **options: Value) -> Value:
+        """``wait_for``; the value is ``{"returned": …}`` or ``{"raised": …}``."""
+        return self.call("wait_for", task_id=task_id, timeout=timeout, **options)

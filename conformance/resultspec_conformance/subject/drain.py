@@ -1,0 +1,60 @@
+"""Taking what a join yields, as its caller does, and telling it as data: what came, when, and how it ended."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from resultspec_conformance.wire.values import Value
+
+
+class NoPair(Exception):
+    """What was yielded is no pair of an id and a map."""
+
+
+def consume(
+    items: Iterable[Any],
+    read_meta: Callable[[Mapping[str, Any]], Value],
+    error_of: Callable[[BaseException], tuple[str, str]],
+    *,
+    delay: float = 0.0,
+    pause: float = 0.0,
+    take: int | None = None,
+) -> dict[str, Value]:
+    """Take items to their end and return the outcome, by the schema ``join``.
+
+    ``delay`` is the time in seconds before the first item is asked for, ``pause`` that between two, ``take`` the number
+    after which the iteration is closed. ``read_meta`` makes a value of a meta, ``error_of`` kind and message of an
+    error. Raises NoPair, and what iterating itself refuses.
+    """
+    iterator = iter(items)
+    yielded: list[dict[str, Value]] = []
+    time.sleep(delay)
+    began = time.monotonic()
+    ended, message = "exhausted", ""
+    try:
+        for item in iterator:
+            task_id, meta = _pair(item)
+            at = time.monotonic() - began
+            yielded.append({"task_id": task_id, "meta": read_meta(meta), "at": round(at, 6)})
+            if len(yielded) == take:
+                ended = "closed"
+                _close(iterator)
+                break
+            time.sleep(pause)
+    except (KeyboardInterrupt, NoPair):
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a backend raises is how the join ended
+        ended, message = error_of(error)
+    return {"yielded": yielded, "ended": ended, "message": message, "seconds": round(time.monotonic() - began, 6)}
+
+
+def _pair(item: Any) -> tuple[Any, Mapping[str, Any]]:
+    if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[1], Mapping)):
+        raise NoPair(f"get_many yielded {item!r:.200}, which is no pair of an id and a meta")
+    return item[0], item[1]
+
+
+def _close(iterator: Iterator[Any]) -> None:
+    close = getattr(iterator, "close", None)
+    if callable(close):
+        close()

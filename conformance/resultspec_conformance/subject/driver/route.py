@@ -1,0 +1,262 @@
+"""The route to a backend behind a program in any language that speaks the driver protocol: ``exec:COMMAND …``.
+
+Each client is a process of its own. A fault of the program is raised as DriverFault by whatever is asked next, and ends
+the subject: nothing that a faulty program answers is held against its backend.
+"""
+
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultspec import ERRORS, OPERATIONS, PROTOCOL
+from resultspec_conformance.subject import ClientOptions, Probe, Subject, SubjectError, Target, UsageError
+from resultspec_conformance.subject.capabilities import Capabilities, CapabilitiesError
+from resultspec_conformance.subject.driver.fault import DriverFault
+from resultspec_conformance.subject.driver.messages import BodyCalled, outcome_of, read_error, read_initialized
+from resultspec_conformance.subject.driver.process import DriverProcess
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.subject.outbox import Outbox, Sent
+from resultspec_conformance.subject.probes import probe_for
+from resultspec_conformance.subject.shared_store import cleaner
+from resultspec_conformance.wire.values import Value, encode
+
+START_SECONDS = 30.0
+"""How long a driver may take to start and answer ``initialize``; some languages start slowly."""
+
+CALL_SECONDS = 8.0
+"""How long it may take to answer any other request, the timeout of a wait not counted.
+
+A wait has as long again: one that does not end is more likely the backend's doing than the driver's, and the watchdog
+of the worker, which knows what requirement that breaks, comes first.
+"""
+
+
+_CURE = "Give the driver an empty database, or put the id of the run into its prefix, as the protocol has it."
+
+
+@dataclass(frozen=True)
+class _Client:
+    """A client that was opened: its process, its capabilities, and whether it takes requests at the same time."""
+
+    process: DriverProcess
+    capabilities: Capabilities
+    overlap: bool
+
+
+def split_command(text: str) -> list[str]:
+    """Return the words of a command; no shell is involved. Raises UsageError."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"the command of exec: cannot be split into words: {error}") from error
+    if not words:
+        raise UsageError("exec: names no command; write exec:COMMAND, for example exec:node driver.mjs")
+    return words
+
+
+def _deadline(op: str, args: Mapping[str, Value]) -> float:
+    if OPERATIONS[op].effect != "wait":
+        return CALL_SECONDS
+    timeout = args.get("timeout")
+    if isinstance(timeout, (int, float)) and 0 < timeout < 60:
+        return 2 * CALL_SECONDS + timeout
+    return 2 * CALL_SECONDS
+
+
+class ProgramConnection:
+    """One client. Calls that overlap go to one process if the driver takes them so, and else to several."""
+
+    def __init__(self, subject: "ProgramSubject", options: ClientOptions, client: _Client) -> None:
+        self._subject = subject
+        self._options = options
+        self._clients = [client]
+        self._idle = [client]
+        self._overlap = client.overlap
+        self._lock = threading.Lock()
+
+    def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
+        """Perform an operation. Raises DriverFault."""
+        params = {name: encode(value) for name, value in args.items()}
+        client = self._clients[0] if self._overlap else self._take()
+        try:
+            return self._subject.ask(client.process, op, params, _deadline(op, args))
+        finally:
+            if not self._overlap:
+                with self._lock:
+                    self._idle.append(client)
+
+    def _take(self) -> _Client:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        client = self._subject.open_client(self._options)
+        with self._lock:
+            self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Shut the processes down. Idempotent; a fault that shows only here is raised by what is asked next."""
+        for client in self._clients:
+            self._subject.close_client(client)
+
+
+@dataclass
+class ProgramSubject:
+    """A backend behind a driver program. ``call`` and ``connect`` raise the first fault of any of its processes."""
+
+    command: list[str]
+    target: Target
+    capabilities: Capabilities = field(init=False)
+    probe: Probe | None = field(init=False, default=None)
+    fault: DriverFault | None = field(init=False, default=None)
+    in_process: bool = False
+    outbox: Outbox = field(init=False, default_factory=Outbox)
+    _processes: list[DriverProcess] = field(init=False, default_factory=list)
+    _opened: int = field(init=False, default=0)
+    _first: _Client | None = field(init=False, default=None)
+    _spare: DriverProcess | None = field(init=False, default=None)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _clean: Callable[[], None] | None = field(init=False, default=None)
+
+    def open(self) -> None:
+        """Open the first client with the driver's own options, and learn what it claims. Raises SubjectError."""
+        self._first = self.open_client(None)
+        self.capabilities = self._first.capabilities
+        if self.capabilities.sharing == "thread":
+            raise UsageError(
+                "the driver says that its store is shared among the threads of one process only, "
+                "and each of its clients is a process.\n"
+                "Judge such a backend as python:pkg.module:factory, or give it a store that processes share."
+            )
+        probe = probe_for(self.capabilities.store, self.capabilities.prefix)
+        self._clean = cleaner(probe, self.target, _CURE)
+        self.probe = probe
+
+    def connect(self, options: ClientOptions) -> ProgramConnection:
+        """Open a client. Raises SubjectError."""
+        first, self._first = self._first, None
+        if first is not None and options == ClientOptions(serializer=self.capabilities.serializers[0]):
+            return ProgramConnection(self, options, first)
+        self._first = first
+        connection = ProgramConnection(self, options, self.open_client(options))
+        # where a client was opened another may follow, and starting a program can take longer than all that it does
+        self._spare = self._spare or self._start()
+        return connection
+
+    def open_client(self, options: ClientOptions | None) -> _Client:
+        """Start a process and initialize it, with the driver's own options if there are none. Raises SubjectError."""
+        self._raise_fault()
+        with self._lock:
+            self._opened += 1
+            name = f"c{self._opened}"
+            process, self._spare = self._spare, None
+        process = process or self._start()
+        params = {"protocol": PROTOCOL, "client": name, "run": self.target.run, "options": _options(options)}
+        answer = process.request("initialize", params, START_SECONDS)
+        try:
+            if answer.failed:
+                kind, message = read_error("initialize", answer)
+                refusing = UsageError if ERRORS.get(kind, ERRORS["Unknown"]).definite else SubjectError
+                refused = refusing(f"the driver refused to open a client: {kind}: {message}")
+                refused.refusal = kind
+                raise refused
+            result = read_initialized(answer)
+        except DriverFault as fault:
+            raise process.fail(fault.kind, fault.detail).again() from fault
+        if result["protocol"] != PROTOCOL:
+            raise process.fail(
+                "protocol-version", f"it speaks {result['protocol']!r:.40}, and the suite {PROTOCOL!r}"
+            ).again()
+        process.initialized = True
+        try:
+            capabilities = Capabilities.from_json(result["capabilities"])
+        except CapabilitiesError as error:
+            raise process.fail("invalid-capabilities", str(error)).again() from error
+        return _Client(process, capabilities, result.get("overlap", False))
+
+    def _start(self) -> DriverProcess:
+        process = DriverProcess(self.command, self._end_all, self._note_call)
+        with self._lock:
+            self._processes.append(process)
+        return process
+
+    def _note_call(self, called: BodyCalled) -> None:
+        self.outbox.put(Sent(called.signature, called.args))
+
+    def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
+        """Perform an operation by a process. Raises DriverFault."""
+        self._raise_fault()
+        answer = process.request(op, params, seconds)
+        try:
+            return outcome_of(op, answer)
+        except DriverFault as fault:
+            raise process.fail(fault.kind, fault.detail).again() from fault
+
+    def close_client(self, client: _Client) -> None:
+        """Shut a process down."""
+        client.process.close()
+        with self._lock:
+            if client.process in self._processes:
+                self._processes.remove(client.process)
+
+    def close(self) -> None:
+        """End all processes, remove what the run has written, and raise the fault of the driver, if it had one.
+
+        The fault is raised here once more since a check may have left it to a thread that nobody asks.
+        """
+        self._first = None
+        for process in list(self._processes):
+            process.close()
+        self._processes.clear()
+        probe, self.probe = self.probe, None
+        if probe is not None:
+            if self._clean is not None:
+                self._clean()
+            probe.close()
+        self._raise_fault()
+
+    def _end_all(self, fault: DriverFault) -> None:
+        with self._lock:
+            if self.fault is None:
+                self.fault = fault
+            processes = list(self._processes)
+        for process in processes:
+            process.abandon(fault)
+
+    def _raise_fault(self) -> None:
+        if self.fault is not None:
+            raise self.fault.again()
+
+
+def _options(options: ClientOptions | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    chosen: dict[str, Any] = {
+        "serializer": options.serializer,
+        "max_cached_results": options.max_cached_results,
+    }
+    if options.accept is not None:
+        chosen["accept"] = list(options.accept)
+    if options.prefix is not None:
+        chosen["prefix"] = options.prefix
+    if options.extended:
+        chosen["extended"] = True
+    if "expires" in options.non_default():
+        chosen["expires"] = encode(options.expires)
+    return chosen
+
+
+def open_program(target: Target) -> Subject:
+    """Open the backend behind ``exec:COMMAND …``. Raises SubjectError: DriverFault for a faulty program."""
+    subject = ProgramSubject(split_command(target.text.partition(":")[2]), target)
+    try:
+        subject.open()
+    except BaseException:
+        # what is about to be raised says more than what closing would raise
+        with suppress(SubjectError):
+            subject.close()
+        raise
+    return subject

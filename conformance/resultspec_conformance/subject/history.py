@@ -1,0 +1,133 @@
+"""An operation that was performed, as data: who asked for what, when, and how it ended."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from resultspec import ERRORS
+from resultspec_conformance.wire.values import Value, decode, encode
+
+Kind = Literal["ok", "fail", "info"]
+
+LACKS: Final = "the backend has no "
+"""How the message of an outcome begins where the operation needs a member that there is not; its name follows."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an operation ended.
+
+    ``ok``: with a value. ``fail``: with an error, and it certainly had no effect. ``info``: with an error,
+    and it may or may not have had one.
+    """
+
+    kind: Kind
+    value: Value = None
+    error: str = ""
+    message: str = ""
+
+    @classmethod
+    def of_error(cls, error: str, message: str) -> "Outcome":
+        """Return the outcome of an error, ``info`` unless its kind is known to be definite."""
+        known = ERRORS.get(error, ERRORS["Unknown"])
+        return cls("fail" if known.definite else "info", error=known.name, message=message)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome by the schema ``history``."""
+        if self.kind == "ok":
+            return {"kind": "ok", "value": encode(self.value)}
+        return {"kind": self.kind, "error": self.error, "message": self.message}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome that :meth:`to_json` described."""
+        if data["kind"] == "ok":
+            return cls("ok", value=decode(data["value"]))
+        return cls(data["kind"], error=data["error"], message=data["message"])
+
+
+@dataclass
+class Operation:
+    """One call: times are seconds since the history began; ``end`` and ``outcome`` are None while it runs."""
+
+    client: str
+    op: str
+    args: Mapping[str, Value]
+    start: float
+    end: float | None = None
+    outcome: Outcome | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the operation by the schema ``history``."""
+        return {
+            "client": self.client,
+            "op": self.op,
+            "args": {name: encode(value) for name, value in self.args.items()},
+            "start": round(self.start, 6),
+            "end": None if self.end is None else round(self.end, 6),
+            "outcome": None if self.outcome is None else self.outcome.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Operation":
+        """Return the operation that :meth:`to_json` described."""
+        outcome = data["outcome"]
+        return cls(
+            client=data["client"],
+            op=data["op"],
+            args={name: decode(value) for name, value in data["args"].items()},
+            start=data["start"],
+            end=data["end"],
+            outcome=None if outcome is None else Outcome.from_json(outcome),
+        )
+
+
+@dataclass
+class History:
+    """The operations of one example, in the order of their starts. Safe to record into from several threads.
+
+    ``clients`` has the options of each client that differ from their defaults.
+    """
+
+    operations: list[Operation] = field(default_factory=list)
+    clients: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    origin: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def introduce(self, client: str, options: Mapping[str, Value]) -> str:
+        """Record a client and return the name it has here: another one if a client with other options has
+        that name.
+        """
+        name, number = client, 2
+        while self.clients.setdefault(name, options) != options:
+            name, number = f"{client}{number}", number + 1
+        return name
+
+    def begin(self, client: str, op: str, args: Mapping[str, Value]) -> Operation:
+        """Record that an operation starts now."""
+        with self._lock:
+            operation = Operation(client, op, args, time.monotonic() - self.origin)
+            self.operations.append(operation)
+        return operation
+
+    def finish(self, operation: Operation, outcome: Outcome) -> None:
+        """Record that an operation has ended."""
+        operation.end = time.monotonic() - self.origin
+        operation.outcome = outcome
+
+    def note(self, client: str, op: str, args: Mapping[str, Value], value: Value = None) -> None:
+        """Record what the suite itself did to the store through its probe, or saw there."""
+        operation = self.begin(client, op, args)
+        self.finish(operation, Outcome("ok", value))
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(list(self.operations))
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the history by the schema ``history``."""
+        return [operation.to_json() for operation in self]

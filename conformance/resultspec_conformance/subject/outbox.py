@@ -1,0 +1,177 @@
+"""The outbox: what the backend under test asks to be sent, which is the body of a chord or an errback.
+
+A backend is given an app that sends nothing: every signature that is called is put into the outbox of the subject,
+with the arguments that it is called with. So the suite counts *calls*. That a task runs is another matter, and none
+of the backend's.
+
+A backend behind a driver reports its calls by a notification. Several processes share an outbox by a file, to which
+each of them appends lines.
+"""
+
+import copy
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resultspec_conformance.wire.values import Value, decode, describe_exception, encode
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A signature that was called, and the positional arguments that it was called with, before those of its own."""
+
+    signature: Mapping[str, Any]
+    args: Sequence[Value]
+
+    @property
+    def task_ids(self) -> frozenset[str]:
+        """The ids of the tasks in the signature: one, unless it is a group, a chain or a chord."""
+        return frozenset(_ids(self.signature))
+
+
+def _ids(signature: Mapping[str, Any]) -> Iterator[str]:
+    found = (signature.get("options") or {}).get("task_id")
+    if found is not None:
+        yield str(found)
+    given = signature.get("kwargs") or {}
+    for member in (*(given.get("tasks") or ()), given.get("body")):
+        if isinstance(member, Mapping) and signature.get("subtask_type"):
+            yield from _ids(member)
+
+
+class Outbox:
+    """Calls, in the order in which they were made. Safe in threads; with a ``path``, between processes too."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._sent: list[Sent] = []
+        self._by_id: defaultdict[str, list[Sent]] = defaultdict(list)
+        self._listener: Callable[[Sent], None] | None = None
+
+    def put(self, sent: Sent) -> None:
+        """Note a call."""
+        if self._path is not None:
+            self._append(sent)
+        else:
+            with self._lock:
+                self._sent.append(sent)
+                for task_id in sent.task_ids:
+                    self._by_id[task_id].append(sent)
+        if self._listener is not None:
+            self._listener(sent)
+
+    def listen(self, listener: Callable[[Sent], None]) -> None:
+        """Have a function told of each call from now on."""
+        self._listener = listener
+
+    def calls(self, task_id: str) -> list[Sent]:
+        """Return the calls of signatures with a task of this id, and no others."""
+        if self._path is None:
+            with self._lock:
+                return list(self._by_id.get(task_id, ()))
+        return [sent for sent in self.sent() if task_id in sent.task_ids]
+
+    def sent(self) -> list[Sent]:
+        """Return all calls."""
+        if self._path is None:
+            with self._lock:
+                return list(self._sent)
+        if not self._path.exists():
+            return []
+        return [_read(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+
+    def _append(self, sent: Sent) -> None:
+        line = json.dumps({"signature": encode(sent.signature), "args": encode(list(sent.args))}) + "\n"
+        # one write in append mode: lines of several processes do not mix, and what was written survives its writer
+        descriptor = os.open(str(self._path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _read(line: str) -> Sent:
+    found = json.loads(line)
+    return Sent(decode(found["signature"]), decode(found["args"]))
+
+
+class Died(BaseException):
+    """What a worker is ended with at a point at which the suite lets it die. No backend catches it by mistake."""
+
+
+class Letter(dict[str, Any]):
+    """A signature as the backend sees it: a map, as Celery's are, that can be called."""
+
+    def __init__(self, varies: Mapping[str, Any], sender: "Sender") -> None:
+        super().__init__(copy.deepcopy(dict(varies)))
+        self.setdefault("args", [])
+        self.setdefault("kwargs", {})
+        self.setdefault("options", {})
+        self._sender = sender
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the signature."""
+        found: dict[str, Any] = self["options"]
+        return found
+
+    @property
+    def id(self) -> str | None:
+        """The id of its task."""
+        return self.options.get("task_id")
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return str(self["task"])
+
+    def apply_async(self, args: Sequence[Any] = (), kwargs: Any = None, **options: Any) -> None:  # noqa: ARG002
+        """Call it."""
+        merged = {**self, "options": {**self.options, **options}}
+        self._sender.send(Sent(merged, [_value(argument) for argument in args]))
+
+    def delay(self, *args: Any, **kwargs: Any) -> None:
+        """Call it."""
+        self.apply_async(args, kwargs)
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, BaseException):
+        return describe_exception(value)
+    if isinstance(value, (list, tuple)):
+        return [_value(item) for item in value]
+    return copy.deepcopy(value)
+
+
+class Sender:
+    """What an app sends with. ``dies`` says when the worker is to die: before or after the next call is made.
+
+    ``refuses`` is what a broker that cannot be reached raises: for the tasks with the ids ``refused``, or, without
+    such, for all. ``meanwhile`` is what happens elsewhere while the next call is made.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.dies: Literal["", "before", "after"] = ""
+        self.refuses: Exception | None = None
+        self.refused: frozenset[str] = frozenset()
+        self.meanwhile: Callable[[], None] | None = None
+
+    def send(self, sent: Sent) -> None:
+        """Put a call into the outbox."""
+        if self.dies == "before":
+            raise Died
+        if self.refuses is not None and (not self.refused or self.refused & sent.task_ids):
+            raise self.refuses
+        self.outbox.put(sent)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        if self.dies == "after":
+            raise Died

@@ -1,0 +1,208 @@
+"""The probe of a Redis: raw keys and channels, through connections of the suite's own."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import redis
+
+from resultspec_conformance.subject import Notification, SubjectError
+from resultspec_conformance.subject.probes.redis_health import Health
+from resultspec_conformance.subject.probes.sockets import local_ports
+from resultspec_conformance.text.redaction import redact_text
+
+TASK_KEY_PREFIX = "celery-task-meta-"
+GROUP_KEY_PREFIX = "celery-taskset-meta-"
+PROBE_NAME = "resultspec-probe"
+
+
+def unreachable(url: str, error: Exception) -> SubjectError:
+    """Return the error that tells how a Redis could not be reached, without its password."""
+    shown = redact_text(url)
+    if isinstance(error, redis.AuthenticationError) or "auth" in str(error).lower() or "WRONGPASS" in str(error):
+        return SubjectError(
+            f"{shown} refused the user name or password.\nGive them as redis://USER:PASSWORD@HOST:PORT/DB"
+        )
+    return SubjectError(
+        f"{shown} cannot be reached: {type(error).__name__}.\n"
+        "Start the server, correct the URL, or write `resultspec check redis` to have one started."
+    )
+
+
+class RedisListener:
+    """A subscription to channels of a Redis."""
+
+    def __init__(self, client: "redis.Redis", channels: Sequence[str]) -> None:
+        self._client = client
+        self._pubsub: Any = cast(Any, client).pubsub()
+        self._pubsub.subscribe(*channels)
+        for _ in channels:
+            confirmed = self._pubsub.get_message(timeout=5.0)
+            if confirmed is None:
+                raise SubjectError("the Redis did not confirm a subscription within 5 seconds")
+
+    def collect(self, count: int, timeout: float) -> list[Notification]:
+        """Return what has come, with the value that was readable when it came."""
+        deadline = time.monotonic() + timeout
+        found: list[Notification] = []
+        while len(found) < count and (left := deadline - time.monotonic()) > 0:
+            message = self._pubsub.get_message(ignore_subscribe_messages=True, timeout=left)
+            if message is not None and message["type"] == "message":
+                channel = message["channel"].decode()
+                found.append(Notification(channel, message["data"], cast("bytes | None", self._client.get(channel))))
+        return found
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._pubsub.close()
+
+
+class RedisProbe:
+    """A wire probe of a Redis database. ``prefix`` is put before the key of a task or group."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.url = url
+        self.prefix = prefix
+        self.shown = redact_text(url)
+        try:
+            self._client = redis.Redis.from_url(
+                url, client_name=PROBE_NAME, socket_connect_timeout=5.0, socket_timeout=5.0
+            )
+        except ValueError as error:
+            # not the text of the error: it may quote a part of the password
+            raise SubjectError(
+                f"{redact_text(url)} is no URL of a Redis.\n"
+                "Write redis://USER:PASSWORD@HOST:PORT/DB, and %-escape the password."
+            ) from error
+        try:
+            self._health = Health(self._client, url, prefix)
+        except redis.RedisError as error:
+            raise unreachable(url, error) from error
+        self.ping()
+
+    def key(self, task_id: str) -> str:
+        """Return the key of a task."""
+        return f"{self.prefix}{TASK_KEY_PREFIX}{task_id}"
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the stored bytes of a task, or None."""
+        return self.get(self.key(task_id))
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put bytes under a task, without a notification."""
+        self.set(self.key(task_id), payload)
+
+    def group_key(self, group_id: str) -> str:
+        """Return the key of a group."""
+        return f"{self.prefix}{GROUP_KEY_PREFIX}{group_id}"
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the stored bytes of a group, or None."""
+        return self.get(self.group_key(group_id))
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put bytes under a group."""
+        self.set(self.group_key(group_id), payload)
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return the seconds that are left to an entry: infinity for ever, None where there is none."""
+        left = self._client.pttl(self.key(task_id))
+        return {-1: math.inf, -2: None}.get(left, left / 1000)
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Take so many seconds from the life that is left to an entry, if it has one."""
+        left = self.remaining(task_id)
+        if left is None or math.isinf(left):
+            return False
+        self._client.pexpire(self.key(task_id), max(0, math.ceil((left - seconds) * 1000)))
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        """Return the raw value of a key, or None."""
+        return cast("bytes | None", self._client.get(key.encode("utf-8", "surrogatepass")))
+
+    def set(self, key: str, value: bytes) -> None:
+        """Set the raw value of a key, for an hour at the most."""
+        self._client.set(key, value, ex=3600)
+
+    def delete(self, *keys: str) -> None:
+        """Remove keys."""
+        if keys:
+            self._client.delete(*keys)
+
+    def keys(self) -> frozenset[str]:
+        """Return all keys of the database."""
+        return frozenset(key.decode("utf-8", "replace") for key in self._client.scan_iter(count=1000))
+
+    def bookkeeping(self, group_id: str) -> dict[str, float]:
+        """Return the keys with the id of a group in their names, and the seconds that each will live."""
+        lives = {key: self._client.pttl(key) for key in self.keys() if group_id in key}
+        return {key: math.inf if left == -1 else left / 1000 for key, left in lives.items() if left != -2}
+
+    def traffic(self) -> int:
+        """Return the bytes that the server has received and sent, but for what the probe's own question took."""
+        stats = cast("dict[str, int]", self._client.info("stats"))
+        return int(stats["total_net_input_bytes"]) + int(stats["total_net_output_bytes"])
+
+    def publish(self, channel: str, body: bytes) -> None:
+        """Publish a message."""
+        self._client.publish(channel, body)
+
+    def listen(self, channels: Sequence[str]) -> RedisListener:
+        """Subscribe to channels."""
+        return RedisListener(self._client, channels)
+
+    def subscribers(self, channel: str) -> int:
+        """Return how many subscriptions to a channel there are."""
+        counted = cast("list[tuple[bytes, int]]", self._client.pubsub_numsub(channel))
+        return int(counted[0][1])
+
+    def cut_connections(self) -> int:
+        """Kill the connections of this process and its children, but the probe's own; return how many there were.
+
+        The server may be shared: what others have opened is told apart by the ports at this end.
+        """
+        ours = local_ports()
+        client = cast(Any, self._client)
+        victims = [
+            entry["id"]
+            for entry in client.client_list()
+            if entry["name"] != PROBE_NAME and int(entry["addr"].rpartition(":")[2]) in ours
+        ]
+        return sum(int(client.client_kill_filter(_id=victim)) for victim in victims)
+
+    def ping(self) -> None:
+        """Raise SubjectError if the Redis cannot be reached, takes no writes, or has lost what was in it."""
+        try:
+            self._health.require()
+        except redis.RedisError as error:
+            raise unreachable(self.url, error) from error
+
+    def forget_run(self) -> None:
+        """Remove every key that begins with the prefix, if there is one."""
+        if self.prefix:
+            for key in self._client.scan_iter(match=_escaped(self.prefix) + "*", count=1000):
+                self._client.delete(key)
+
+    def any_result(self) -> str | None:
+        """Return the key of a task or group under the prefix, or None if there are none."""
+        found = next((key for match in self._results() for key in self._client.scan_iter(match, count=1000)), None)
+        return None if found is None else found.decode("utf-8", "replace")
+
+    def forget_results(self, mark: str) -> None:
+        """Remove the tasks and groups under the prefix, and every key with a mark in its name."""
+        for match in (*self._results(), f"*{_escaped(mark)}*"):
+            for key in self._client.scan_iter(match, count=1000):
+                self._client.delete(key)
+
+    def _results(self) -> list[str]:
+        return [f"{_escaped(self.prefix + kind)}*" for kind in (TASK_KEY_PREFIX, GROUP_KEY_PREFIX)]
+
+    def close(self) -> None:
+        """Close the probe's connections."""
+        self._client.close()
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{character}" if character in "*?[]\\^-" else character for character in text)

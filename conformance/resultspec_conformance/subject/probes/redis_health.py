@@ -1,0 +1,74 @@
+"""Whether a Redis can still be judged on: it takes writes, and has not lost what was written.
+
+A store that is full, has become a replica, was started anew, or was emptied by somebody makes a good backend look bad;
+then the store is to be named, and not the backend.
+"""
+
+from typing import Any
+
+import redis
+
+from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.text.redaction import redact_text
+
+TRIAL_KEY = "resultspec-trial"
+"""Never exists: the trial writes nothing into it."""
+
+
+class Health:
+    """What a Redis says of itself at the beginning, to be compared with what it says later.
+
+    ``client`` is one of redis-py. Where the user of the URL may not ask or write, that is not looked at.
+    """
+
+    def __init__(self, client: Any, url: str, prefix: str) -> None:
+        self._client = client
+        self._shown = redact_text(url)
+        self._trial_key = f"{prefix}{TRIAL_KEY}"
+        self._beginning = self._said()
+
+    def require(self) -> None:
+        """Raise SubjectError if the Redis takes no writes, or has lost something since the beginning.
+
+        Raises redis.RedisError if it cannot be reached.
+        """
+        self._require_writes()
+        now = self._said()
+        for name, what in _LOSSES.items():
+            if now.get(name) != self._beginning.get(name):
+                raise SubjectError(
+                    f"{self._shown} {what} during the run, so what backends had stored is lost.\n"
+                    "Run again with a server that nobody disturbs."
+                )
+
+    def _require_writes(self) -> None:
+        try:
+            # writes nothing, and is refused wherever a write is
+            self._client.setrange(self._trial_key, 0, b"")
+        except redis.exceptions.NoPermissionError:
+            return
+        except (redis.ConnectionError, redis.TimeoutError):
+            raise
+        except redis.ResponseError as error:
+            raise SubjectError(
+                f"{self._shown} takes no writes: {error}\n"
+                "Give the URL of a server that is no replica, and has memory and disk to spare."
+            ) from error
+
+    def _said(self) -> dict[str, Any]:
+        try:
+            commands = self._client.info("commandstats")
+            return {
+                "run_id": self._client.info("server").get("run_id"),
+                "evicted_keys": self._client.info("stats").get("evicted_keys"),
+                "flushed": [commands.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("flushall", "flushdb")],
+            }
+        except redis.exceptions.NoPermissionError:
+            return {}
+
+
+_LOSSES = {
+    "run_id": "was started anew",
+    "evicted_keys": "has evicted keys for want of memory",
+    "flushed": "was emptied by FLUSHALL or FLUSHDB",
+}

@@ -1,0 +1,165 @@
+"""Rows as payloads: how the row of a task reads as one string of bytes, and how bytes become a row.
+
+The checks of the classes that every backend claims speak of payloads, of which a key/value store has one for each
+task. Here a row whose values are json reads as the meta that such a store would keep, and a meta in json becomes a
+row. Any other bytes stand for the column ``result`` alone, of a task that has begun. A row that is neither has a form
+of its own, in which it can be put back.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from resultspec_conformance.testkit.context import Unobserved
+from resultspec_conformance.wire.values import Value, decode, encode, show
+
+TASK_TABLE: Final = "celery_taskmeta"
+GROUP_TABLE: Final = "celery_tasksetmeta"
+CHORD_TABLE: Final = "resultspec_chords"
+PART_TABLE: Final = "resultspec_chord_parts"
+
+FRAME: Final = b"\xc1row"
+"""What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns."""
+
+
+def _dumped(value: Value) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _some(value: Value) -> bytes | None:
+    return None if value is None else _dumped(value)
+
+
+def _text(value: Value) -> str | None:
+    if (isinstance(value, str) and "\x00" not in value and value.isprintable()) or value is None:
+        return value
+    raise Unobserved(f"a column of text does not take {show(value)}")
+
+
+def _lines(value: Value) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise Unobserved(f"a column of text does not take {show(value)}")
+
+
+def _number(value: Value) -> int | None:
+    if value is None or (type(value) is int and abs(value) < 2**31):
+        return value
+    raise Unobserved(f"a column of small integers does not take {show(value)}")
+
+
+def _moment(value: Value) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+
+
+_CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
+    "status": _text,
+    "result": _dumped,
+    "traceback": _lines,
+    "children": _some,
+    "date_done": _moment,
+    "group_id": _text,
+    "parent_id": _text,
+    "name": _text,
+    "args": _some,
+    "kwargs": _some,
+    "worker": _text,
+    "retries": _number,
+    "queue": _text,
+}
+"""How the member of a meta is put into the column of its name."""
+
+
+def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
+    """Return the row for a payload, without its id. Raises Unobserved for a meta that the columns do not hold."""
+    framed, meta = _unframed(payload), _meta(payload)
+    if framed is not None:
+        return framed
+    if meta is None:
+        return {"status": "STARTED", "result": payload}
+    known = {name: value for name, value in meta.items() if name != "task_id"}
+    strange = sorted(name for name in known if name not in _CELLS or name not in columns)
+    if strange:
+        raise Unobserved(f"the table has no column for {', '.join(map(repr, strange))}")
+    return {name: _CELLS[name](value) for name, value in known.items()}
+
+
+def _meta(payload: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(payload.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("status"), str) and found["status"] else None
+
+
+def payload_of(row: Row) -> bytes:
+    """Return a row as a meta in json, as the bytes of its result where it has no more, or else in a form of its own."""
+    try:
+        meta = {
+            "status": row["status"],
+            "result": _loaded(row.get("result")),
+            "traceback": row.get("traceback"),
+            "children": _loaded(row.get("children")),
+            "date_done": _instant(row.get("date_done")),
+            **{name: row[name] for name in ("group_id", "parent_id") if row.get(name) is not None},
+            "task_id": row["task_id"],
+        }
+        return _dumped(meta)
+    except (ValueError, TypeError, RecursionError):
+        return _framed(row)
+
+
+_NO_CELL: Final = {b"\x00": "compressed", b"\x80": "pickled"}
+"""By their first byte: payloads that a column takes for something else than a key does."""
+
+
+def group_cell_of(payload: bytes) -> bytes:
+    """Return what the column of a group holds where a key holds a payload: the tuple without the map around it.
+
+    What is no such map in json is not changed. Raises Unobserved for a payload that would mean something else.
+    """
+    kind = _NO_CELL.get(payload[:1]) if payload.strip(b"\x00") else None
+    if kind is not None:
+        raise Unobserved(f"a {kind} payload is another entry in a column than under a key")
+    try:
+        found = json.loads(payload.decode())
+    except (ValueError, RecursionError):
+        return payload
+    if isinstance(found, list):
+        raise Unobserved("a list is no entry of a group under a key, and is one in a column")
+    return _dumped(found["result"]) if isinstance(found, dict) and "result" in found else payload
+
+
+def _framed(row: Row) -> bytes:
+    cells = {name: value for name, value in row.items() if value is not None and name not in ("id", "task_id")}
+    if cells.keys() == {"status", "result"} and cells["status"] == "STARTED":
+        return bytes(cells["result"])
+    written = {
+        name: value.isoformat() if isinstance(value, datetime) else encode(value) for name, value in cells.items()
+    }
+    return FRAME + _dumped(written)
+
+
+def _unframed(payload: bytes) -> dict[str, Any] | None:
+    """Return the row in a form of its own; None if it is none, or torn."""
+    if not payload.startswith(FRAME):
+        return None
+    try:
+        return {name: decode(value) for name, value in json.loads(payload[len(FRAME) :]).items()}
+    except ValueError:
+        return None
+
+
+def _loaded(payload: bytes | None) -> Any:
+    return None if payload is None else json.loads(bytes(payload).decode())
+
+
+def _instant(date: Any) -> str | None:
+    if date is None:
+        return None
+    moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
+    return moment.replace(tzinfo=UTC).isoformat()

@@ -1,0 +1,325 @@
+"""The probe of a database: rows of Celery's tables, through a connection of the suite's own."""
+
+import math
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject.probes.rows import (
+    CHORD_TABLE,
+    GROUP_TABLE,
+    PART_TABLE,
+    TASK_TABLE,
+    group_cell_of,
+    payload_of,
+    row_of,
+)
+from resultspec_conformance.subject.probes.sockets import local_ports, traffic_with
+from resultspec_conformance.testkit.context import Unobserved
+from resultspec_conformance.text.redaction import redact_text
+from resultspec_conformance.wire.values import Value
+
+_DRIVERS: Final = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+
+
+_NOW: Final = {
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+    "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
+    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) / 1000000",
+}
+"""How a database tells the seconds since 1970."""
+
+
+def open_probe(store: str, prefix: str) -> "SqlProbe":
+    """Return the probe of a database by its URL. Raises SubjectError.
+
+    ``prefix`` is put before the names of the tables.
+    """
+    try:
+        url = sa.make_url(store.removeprefix("db+"))
+        engine = sa.create_engine(
+            url.set(drivername=_DRIVERS.get(url.drivername, url.drivername)), pool_size=1, max_overflow=0
+        )
+    except (exc.ArgumentError, ValueError):
+        # not the text of the error: it may quote a part of the password
+        raise SubjectError(
+            f"{redact_text(store)} is no URL of a database.\nWrite SCHEME://USER:PASSWORD@HOST/NAME"
+        ) from None
+    probe = SqlProbe if engine.dialect.name == "sqlite" else ServerProbe
+    return probe(engine, prefix, redact_text(store))
+
+
+_KEYS: Final = {TASK_TABLE: "task_id", GROUP_TABLE: "taskset_id", PART_TABLE: "group_id", CHORD_TABLE: "group_id"}
+"""The tables of results, and the columns with the ids; parts of a chord are removed before it."""
+
+PING_ID: Final = "resultspec-ping"
+"""What the ids begin with of the tasks by whose rows is seen that the database takes writes."""
+
+PING_ROWS, PING_BYTES = 16, 60_000
+"""So many rows with so many bytes each do not fit into what a table has to spare: they take space on the disk."""
+
+
+class SqlProbe:
+    """A probe of the rows of tasks, of groups and of chords. ``shown`` is the database, without its password."""
+
+    def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
+        self.prefix = prefix
+        self._engine = engine
+        self.shown = shown
+        self._name = prefix + TASK_TABLE
+        self._group_name = prefix + GROUP_TABLE
+        self._reflected: dict[str, sa.Table] = {}
+        self._require(rows=1)
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Lend a connection, in a transaction that ends with the block. Raises SubjectError."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except exc.DataError as error:
+            raise Unobserved(f"the database does not hold this: {error.orig}") from None
+        except exc.SQLAlchemyError as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: exc.SQLAlchemyError) -> SubjectError:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        secret = self._engine.url.password
+        said = said.replace(secret, "**") if secret else said
+        return SubjectError(
+            f"{self.shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
+        )
+
+    def _table(self, connection: sa.Connection, name: str = "") -> sa.Table | None:
+        """Return a table, by default that of the tasks."""
+        name = name or self._name
+        if name not in self._reflected and sa.inspect(connection).has_table(name):
+            self._reflected[name] = sa.Table(name, sa.MetaData(), autoload_with=connection)
+        return self._reflected.get(name)
+
+    def rows(self, task_id: str) -> list[Mapping[str, Value]]:
+        """Return the rows of a task."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                return []
+            found = connection.execute(sa.select(table).where(table.c.task_id == task_id)).mappings()
+            return [dict(row) for row in found if row["task_id"] == task_id]
+
+    def columns(self) -> frozenset[str]:
+        """Return the columns of the table, none if there is no table."""
+        with self._connected() as connection:
+            table = self._table(connection)
+        return frozenset() if table is None else frozenset(table.c.keys())
+
+    def put_row(self, row: Mapping[str, Value]) -> None:
+        """Put a row in the place of the one with its ``task_id``. Raises Unobserved if there is no table."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                raise Unobserved(f"there is no table {self._name}")
+            connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
+            connection.execute(sa.insert(table), [_cells(table, row)])
+
+    def read(self, task_id: str) -> bytes | None:
+        """Return the row of a task as a payload, or None."""
+        found = self.rows(task_id)
+        return payload_of(found[0]) if found else None
+
+    def write(self, task_id: str, payload: bytes) -> None:
+        """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
+        self.put_row({**row_of(payload, self.columns()), "task_id": task_id})
+
+    def remaining(self, task_id: str) -> float | None:
+        """Return infinity for a task that has a row, since no row goes by itself, and None for one that has none."""
+        return math.inf if self.rows(task_id) else None
+
+    def age(self, task_id: str, seconds: float) -> bool:
+        """Move the date of a row back by so many seconds; return whether it has one."""
+        with self._connected() as connection:
+            table = self._table(connection)
+            if table is None:
+                return False
+            own = table.c.task_id == task_id
+            date = connection.execute(sa.select(table.c.date_done).where(own)).scalar()
+            if date is None:
+                return False
+            older = sa.update(table).where(own, table.c.date_done == date)
+            connection.execute(older.values(date_done=date - timedelta(seconds=seconds)))
+        return True
+
+    def read_group(self, group_id: str) -> bytes | None:
+        """Return the bytes in the column ``result`` of a group, None also if there is no row or table."""
+        with self._connected() as connection:
+            table = self._table(connection, self._group_name)
+            if table is None:
+                return None
+            found = connection.execute(sa.select(table).where(table.c.taskset_id == group_id)).mappings()
+            cells = [row["result"] for row in found if row["taskset_id"] == group_id]
+        return bytes(cells[0]) if cells and cells[0] is not None else None
+
+    def write_group(self, group_id: str, payload: bytes) -> None:
+        """Put a group in the place of the one with this id: a column holds the tuple without the map around it.
+
+        Raises Unobserved if there is no table, and for a payload that would be another entry in a column.
+        """
+        cell = group_cell_of(payload)
+        with self._connected() as connection:
+            table = self._table(connection, self._group_name)
+            if table is None:
+                raise Unobserved(f"there is no table {self._group_name}")
+            connection.execute(sa.delete(table).where(table.c.taskset_id == group_id))
+            connection.execute(sa.insert(table), [{**_number(table), "taskset_id": group_id, "result": cell}])
+
+    def bookkeeping(self, group_id: str) -> dict[str, float]:
+        """Return the rows that are kept for a chord, and the seconds that each will live, by the database's own clock.
+
+        A part lives as long as its chord, and for ever without one. Raises Unobserved if there is no table of chords.
+        """
+        with self._connected() as connection:
+            chords, parts = (self._table(connection, self.prefix + name) for name in (CHORD_TABLE, PART_TABLE))
+            if chords is None or parts is None:
+                raise Unobserved(f"there are no tables {self.prefix}{CHORD_TABLE} and {self.prefix}{PART_TABLE}")
+            now = float(connection.execute(sa.text(_NOW[connection.dialect.name])).scalar_one())
+            ends = connection.execute(sa.select(chords.c.expires).where(chords.c.group_id == group_id)).scalars().all()
+            counted = sa.select(parts.c.task_id, parts.c.place).where(parts.c.group_id == group_id)
+            left = max((end / 1000 - now for end in ends), default=math.inf)
+            kept = {f"part {task_id} at {place}": left for task_id, place in connection.execute(counted)}
+        return {**kept, **({f"chord {group_id}": left} if ends else {})}
+
+    def ping(self) -> None:
+        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no megabyte."""
+        self._require(PING_ROWS)
+
+    def _require(self, rows: int) -> None:
+        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no such rows."""
+        with self._connected() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+            table = self._table(connection)
+        if table is None:
+            return
+        lot = f"{PING_ID}-{secrets.token_hex(4)}-"
+        with self._connected() as connection:
+            for number in range(rows):
+                # random, since what can be compressed takes no space
+                row = {"task_id": f"{lot}{number}", "status": "STARTED", "result": secrets.token_bytes(PING_BYTES)}
+                connection.execute(sa.insert(table), [_cells(table, row)])
+        # not before they are stored for good: until then a database may keep them in memory
+        with self._connected() as connection:
+            connection.execute(sa.delete(table).where(table.c.task_id.startswith(lot)))
+
+    def forget_run(self) -> None:
+        """Remove the tables and sequences of the run, if it has a prefix."""
+        if not self.prefix:
+            return
+        with self._connected() as connection:
+            found = sa.inspect(connection)
+            for name in found.get_table_names():
+                if name.startswith(self.prefix):
+                    sa.Table(name, sa.MetaData()).drop(connection)
+            for name in found.get_sequence_names() if connection.dialect.supports_sequences else ():
+                if name.startswith(self.prefix):
+                    sa.Sequence(name).drop(connection)
+        self._reflected.clear()
+
+    def any_result(self) -> str | None:
+        """Return the id of a task or group, or of the chord of one, that has a row; None if there are none."""
+        with self._connected() as connection:
+            for table, key in self._tables(connection):
+                asked = sa.select(table.c[key]).where(table.c[key].not_like(f"{PING_ID}%")).limit(1)
+                found = connection.execute(asked).scalar()
+                if found is not None:
+                    return f"{found} in {table.name}"
+        return None
+
+    def forget_results(self, mark: str) -> None:  # noqa: ARG002 - all rows go, whatever is in their ids
+        """Remove all rows of tasks, groups and chords; the tables stay."""
+        with self._connected() as connection:
+            for table, _ in self._tables(connection):
+                connection.execute(sa.delete(table))
+
+    def _tables(self, connection: sa.Connection) -> list[tuple[sa.Table, str]]:
+        """Return the tables that are there, and the columns that their rows are found by."""
+        found = [(self._table(connection, self.prefix + name), key) for name, key in _KEYS.items()]
+        return [(table, key) for table, key in found if table is not None]
+
+    def close(self) -> None:
+        """Close the probe's connections."""
+        self._engine.dispose()
+
+
+_CONNECTIONS: Final = {
+    "postgresql": "SELECT pid, client_port FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND client_port > 0",
+    "mysql": "SELECT id, substring_index(host, ':', -1) FROM information_schema.processlist"
+    " WHERE id <> connection_id() AND host LIKE '%:%'",
+}
+"""How the connections of others are found, with their ports at this end."""
+
+_CUTS: Final = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+
+_UNKNOWN_THREAD: Final = 1094
+"""What MySQL and MariaDB say of a connection that was found, and is gone."""
+
+
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306}
+
+
+class ServerProbe(SqlProbe):
+    """A probe of the rows of a server, whose connections it can cut, and whose traffic with this process it sees."""
+
+    def traffic(self) -> int:
+        """Return the bytes that this process has exchanged with the server over connections that are open.
+
+        0 where the system does not tell.
+        """
+        return traffic_with(self._engine.url.port or _PORTS[self._engine.dialect.name])
+
+    def cut_connections(self) -> int:
+        """Cut the connections of this process and its children, but the probe's own; return how many there were.
+
+        The server may be shared: what others have opened is told apart by the ports at this end.
+        """
+        dialect, ours, count = self._engine.dialect.name, local_ports(), 0
+        with self._connected() as connection:
+            for number, port in connection.execute(sa.text(_CONNECTIONS[dialect])).all():
+                if int(port) in ours:
+                    count += _cut(connection, int(number))
+        return count
+
+
+def _cut(connection: sa.Connection, number: int) -> bool:
+    """Cut a connection; whether it was still there."""
+    try:
+        done = connection.execute(sa.text(_CUTS[connection.dialect.name].format(number)))
+    except sa.exc.DBAPIError as error:
+        if error.orig is None or error.orig.args[:1] != (_UNKNOWN_THREAD,):
+            raise
+        return False
+    return bool(done.scalar()) if done.returns_rows else True
+
+
+def _number(table: sa.Table) -> dict[str, int]:
+    """Return the number of a new row, where rows have one: a negative one, which no sequence gives."""
+    return {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
+
+
+def _cells(table: sa.Table, row: Mapping[str, Value]) -> dict[str, Any]:
+    """Return a row for a table, without what that has no columns for."""
+    return {**_number(table), **{name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}}
+
+
+def _cell(column: sa.Column[Any], value: Value) -> Any:
+    """Return a value for a column: the text of a date is made a date."""
+    if isinstance(column.type, sa.DateTime) and isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value

@@ -1,0 +1,462 @@
+"""The route to a backend that is a Python object with the protocol's methods.
+
+The object has the names of Celery's ``BaseBackend``. Three things differ between bindings and are levelled here, so
+that checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and ``wait_for`` returns the value or
+raises the task's exception in the documented API, but returns the meta in every release. A group is saved as a handle
+with ``as_tuple()``; what is restored is such a handle or the tuple itself, and is told as the tuple.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+from resultspec import ERRORS, STATES
+from resultspec_conformance.subject import ClientOptions, Clock, Probe, SubjectError, UsageError
+from resultspec_conformance.subject import exception_samples as samples
+from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.drain import NoPair, consume
+from resultspec_conformance.subject.history import LACKS, Outcome
+from resultspec_conformance.subject.outbox import Letter, Outbox, Sender
+from resultspec_conformance.wire.values import ExceptionData, Value, describe_exception, show
+
+_ERROR_NAMES: Mapping[str, str] = {
+    "ConnectionError": "OperationalError",
+    "RedisError": "OperationalError",
+    "OSError": "OperationalError",
+    "OverflowError": "ValueError",
+    "UnsupportedOperation": "NotImplementedError",
+}
+"""Names of errors of client libraries, and the kind of the closed list that they are."""
+
+
+DEFAULT_OPTIONS = ClientOptions()
+
+
+class RecordingApp:
+    """The application that the suite hands to a factory: it has a configuration, and what it sends is recorded.
+
+    ``options``: what the client is opened with, as far as an application knows of it.
+    """
+
+    def __init__(self, options: ClientOptions = DEFAULT_OPTIONS, sender: Sender | None = None) -> None:
+        self.sender = sender or Sender(Outbox())
+        self.conf = SimpleNamespace(
+            result_serializer="json",
+            result_accept_content=None,
+            accept_content=["json"],
+            result_expires=options.expires,
+            result_cache_max=-1,
+            result_extended=options.extended,
+            result_backend_transport_options={},
+            timezone=options.timezone,
+            enable_utc=options.timezone is None,
+        )
+        self.main = "resultspec"
+        self._running = threading.local()
+
+    @property
+    def current_task(self) -> Any:
+        """The task that runs in this thread, which has a request; None if there is none. Celery's apps have it too."""
+        return getattr(self._running, "task", None)
+
+    @contextmanager
+    def running(self, request: Mapping[str, Any] | None) -> Iterator[None]:
+        """Have a task with a request run in this thread meanwhile; None: none runs."""
+        self._running.task = None if request is None else SimpleNamespace(request=RequestView(request))
+        try:
+            yield
+        finally:
+            self._running.task = None
+
+    def signature(self, varies: Mapping[str, Any]) -> Letter:
+        """Return a signature that can be called."""
+        return Letter(varies, self.sender)
+
+
+def error_kind(error: BaseException) -> str:
+    """Return the kind of the closed list that an exception is, by the names of its class and bases."""
+    for base in type(error).__mro__:
+        name = _ERROR_NAMES.get(base.__name__, base.__name__)
+        if name in ERRORS:
+            return name
+    return "Unknown"
+
+
+class ResultStandIn:
+    """A task or group, as a backend sees it: an id, a parent, and ``as_tuple()``."""
+
+    def __init__(self, as_list: list[Any]) -> None:
+        self._as_list = as_list
+        (self.id, parent), _ = as_list
+        self.parent = None if parent is None else stand_in(parent)
+
+    def as_tuple(self) -> Any:
+        """Return the result tuple, of tuples and lists as Celery's results have them."""
+        return _tuples(self._as_list)
+
+
+class GroupStandIn(ResultStandIn):
+    """A group, as a backend sees it: its members, too, of which there may be none."""
+
+    @cached_property
+    def results(self) -> list[ResultStandIn]:
+        """The members."""
+        return [stand_in(member) for member in self._as_list[1]]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[ResultStandIn]:
+        return iter(self.results)
+
+
+def stand_in(as_list: list[Any]) -> ResultStandIn:
+    """Return what a backend is given for a result tuple."""
+    return ResultStandIn(as_list) if as_list[1] is None else GroupStandIn(as_list)
+
+
+def _tuples(as_list: list[Any]) -> Any:
+    (task_id, parent), members = as_list
+    return (
+        (task_id, _tuples(parent) if parent is not None else None),
+        [_tuples(member) for member in members] if members is not None else None,
+    )
+
+
+class RequestView:
+    """A request as a backend sees it: what it has are attributes, what it lacks reads as None."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        known = dict(request)
+        if "name" in known:
+            known["task"] = known["name"]
+        if known.get("children") is not None:
+            known["children"] = [stand_in(child) for child in known["children"]]
+        self.__dict__.update(known)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return {"children": [], "retries": 0, "errbacks": None}.get(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a member as a mapping would."""
+        return self.__dict__.get(name, default)
+
+
+def view_of(request: Value) -> RequestView | None:
+    """Return a request as a backend sees it, None for none."""
+    return None if request is None else RequestView(request)
+
+
+def to_python(value: Value) -> Any:
+    """Return what a backend is given for a value: an exception becomes an instance."""
+    return samples.instance(value) if isinstance(value, ExceptionData) else value
+
+
+def from_python(value: Any) -> Value:
+    """Return the value for what a backend gave: an exception becomes data."""
+    return describe_exception(value) if isinstance(value, BaseException) else value
+
+
+def _lists(child: Any) -> Any:
+    if hasattr(child, "as_tuple"):
+        child = child.as_tuple()
+    if not (isinstance(child, (list, tuple)) and len(child) == 2 and isinstance(child[0], (list, tuple))):
+        return child
+    (task_id, parent), members = child
+    return [
+        [task_id, _lists(parent) if parent is not None else None],
+        [_lists(member) for member in members] if members is not None else None,
+    ]
+
+
+def _children(children: Any) -> Any:
+    return [_lists(child) for child in children] if isinstance(children, (list, tuple)) else children
+
+
+def meta_value(found: Mapping[str, Any]) -> Value:
+    """Return the value for a meta that a backend gave."""
+    meta = {**found, "result": from_python(found.get("result"))}
+    if "children" in meta:
+        meta["children"] = _children(meta["children"])
+    return meta
+
+
+def _group(found: Any) -> Any:
+    """Return a restored group as its result tuple, None as it is. Raises Misshapen for what is no group."""
+    if found is None:
+        return None
+    told = _lists(found)
+    if not (isinstance(told, list) and len(told) == 2 and isinstance(told[0], list) and isinstance(told[1], list)):
+        raise Misshapen(f"{show(found)} was restored, which is no group")
+    return told
+
+
+class Misshapen(Exception):
+    """What a method of the backend returned has not the shape of the operation's result."""
+
+
+@dataclass
+class PythonConnection:
+    """A client that is a Python object, and the app it has.
+
+    ``waits_return_meta``: how its ``wait_for`` ends (see the module).
+    """
+
+    backend: Any
+    waits_return_meta: bool = False
+    app: RecordingApp = field(default_factory=RecordingApp)
+
+    def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
+        """Perform an operation by the method that the binding names."""
+        try:
+            return Outcome("ok", getattr(self, f"_{op}")(**args))
+        except Misshapen as error:
+            return Outcome("info", error="Unknown", message=str(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, SystemExit too
+            if isinstance(error, AttributeError) and error.obj is self.backend:
+                return Outcome.of_error("Unknown", f"{LACKS}{error.name}")
+            return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
+
+    def close(self) -> None:
+        """Close the backend if it can be closed."""
+        close = getattr(self.backend, "close", None)
+        if callable(close):
+            close()
+
+    def _store_result(
+        self,
+        task_id: Value,
+        result: Value,
+        state: Value,
+        traceback: Value = None,
+        request: Value = None,
+        current: Value = None,
+    ) -> None:
+        with self.app.running(current):
+            self.backend.store_result(task_id, to_python(result), state, traceback=traceback, request=view_of(request))
+
+    def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
+        found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
+        if not isinstance(found, Mapping):
+            raise Misshapen(f"get_task_meta returned {show(found)}, which is no map")
+        return meta_value(found)
+
+    def _get_state(self, task_id: Value) -> Value:
+        get_state = getattr(self.backend, "get_state", None) or self.backend.get_status
+        return get_state(task_id)
+
+    def _get_result(self, task_id: Value) -> Value:
+        return from_python(self.backend.get_result(task_id))
+
+    def _get_traceback(self, task_id: Value) -> Value:
+        return self.backend.get_traceback(task_id)
+
+    def _get_children(self, task_id: Value) -> Value:
+        return _children(self.backend.get_children(task_id))
+
+    def _forget(self, task_id: Value) -> None:
+        self.backend.forget(task_id)
+
+    def _is_cached(self, task_id: Value) -> Value:
+        return self.backend.is_cached(task_id)
+
+    def _reload_task_result(self, task_id: Value) -> None:
+        self.backend.reload_task_result(task_id)
+
+    def _save_group(self, group_id: Value, result: Value) -> None:
+        self.backend.save_group(group_id, stand_in(result))
+
+    def _restore_group(self, group_id: Value, **cache: Value) -> Value:
+        return _group(self.backend.restore_group(group_id, **cache))
+
+    def _delete_group(self, group_id: Value) -> None:
+        self.backend.delete_group(group_id)
+
+    def _get_group_meta(self, group_id: Value, **cache: Value) -> Value:
+        found = self.backend.get_group_meta(group_id, **cache)
+        if found is None:
+            return None
+        if not isinstance(found, Mapping) or "result" not in found:
+            raise Misshapen(f"get_group_meta returned {show(found)}, which is no map with a result")
+        return {**found, "result": _group(found["result"])}
+
+    def _reload_group_result(self, group_id: Value) -> None:
+        self.backend.reload_group_result(group_id)
+
+    def _cleanup(self) -> None:
+        self.backend.cleanup()
+
+    def _expire(self, task_id: Value, life: Value) -> None:
+        self.backend.expire(self.backend.get_key_for_task(task_id), life)
+
+    def _apply_chord(self, group_id: Value, header: Value, body: Value) -> Value:
+        _, members = header
+        letter = self.app.signature(body)
+        self.backend.apply_chord((group_id, [ResultStandIn(member) for member in members]), letter)
+        return letter.id
+
+    def _set_chord_size(self, group_id: Value, size: Value) -> None:
+        self.backend.set_chord_size(group_id, size)
+
+    def _add_to_chord(self, group_id: Value, result: Value) -> None:
+        self.backend.add_to_chord(group_id, ResultStandIn(result))
+
+    def _on_chord_part_return(self, request: Value, state: Value, result: Value) -> None:
+        self.backend.on_chord_part_return(RequestView(request), state, to_python(result))
+
+    def _settle(self, deadline: float) -> None:
+        settle = getattr(self.backend, "settle", None)
+        if callable(settle):
+            settle(deadline)
+
+    def _as_uri(self) -> Value:
+        return self.backend.as_uri()
+
+    def _mark_as_started(self, task_id: Value, meta: Value = None) -> None:
+        self.backend.mark_as_started(task_id, **(meta or {}))
+
+    def _mark_as_done(self, task_id: Value, result: Value, request: Value = None) -> None:
+        self.backend.mark_as_done(task_id, to_python(result), request=view_of(request))
+
+    def _mark_as_failure(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
+        self.backend.mark_as_failure(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+
+    def _mark_as_retry(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
+        self.backend.mark_as_retry(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+
+    def _mark_as_revoked(self, task_id: Value, reason: Value = None, request: Value = None) -> None:
+        given = {} if reason is None else {"reason": reason}
+        self.backend.mark_as_revoked(task_id, request=view_of(request), **given)
+
+    def _fail_from_current_stack(self, task_id: Value, raised: Value = None, exc: Value = None) -> None:
+        given = {} if exc is None else {"exc": to_python(exc)}
+        if raised is None:
+            self.backend.fail_from_current_stack(task_id, **given)
+            return
+        try:
+            raise to_python(raised)
+        except BaseException:  # noqa: BLE001 - a task may raise anything
+            self.backend.fail_from_current_stack(task_id, **given)
+
+    def _process_cleanup(self) -> None:
+        self.backend.process_cleanup()
+
+    def _on_task_call(self, task_id: Value) -> Value:
+        found = self.backend.on_task_call(None, task_id)
+        return dict(found) if isinstance(found, Mapping) else found
+
+    def _current_task_children(self, request: Value = None, current: Value = None) -> Value:
+        with self.app.running(current):
+            given = {} if request is None else {"request": view_of(request)}
+            return _children(self.backend.current_task_children(**given))
+
+    def _wait_for(self, task_id: Value, **options: Value) -> Value:
+        try:
+            found = self.backend.wait_for(task_id, **options)
+        except BaseException as error:  # a task may have failed with SystemExit, and that is what is raised
+            if not self._is_outcome_of(task_id, error):
+                raise
+            return {"raised": describe_exception(error)}
+        if not self.waits_return_meta:
+            return {"returned": from_python(found)}
+        ended = "raised" if found["status"] in STATES.sets["PROPAGATE"] else "returned"
+        return {ended: from_python(found["result"])}
+
+    def _get_many(
+        self, task_ids: Value, delay: float = 0.0, pause: float = 0.0, take: int | None = None, **options: Value
+    ) -> Value:
+        if "ready_states" in options:
+            options["READY_STATES"] = frozenset(options.pop("ready_states"))
+        items = self.backend.get_many(task_ids, **options)
+        try:
+            return consume(items, meta_value, _kind_and_text, delay=delay, pause=pause, take=take)
+        except NoPair as error:
+            raise Misshapen(str(error)) from error
+
+    def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
+        """Whether what ``wait_for`` raised is the task's exception and not an error of the wait itself."""
+        try:
+            meta = self.backend.get_task_meta(task_id, cache=False)
+            failed, stored = meta["status"] in STATES.sets["PROPAGATE"], from_python(meta["result"])
+        except Exception:  # noqa: BLE001 - an entry that cannot be read has no outcome
+            return False
+        # what must not end the client, SystemExit for one, may be raised in the wrapping of an Exception (EXC-10)
+        return failed and (type(error) is Exception or getattr(stored, "type", None) == type(error).__qualname__)
+
+
+def _kind_and_text(error: BaseException) -> tuple[str, str]:
+    return error_kind(error), f"{type(error).__name__}: {show_message(error)}"
+
+
+def _require_backend(made: object) -> None:
+    """Raise UsageError for what can be no backend, whatever it does when it is called."""
+    if isinstance(made, type):
+        found = f"the class {made.__name__}, and not an instance of it"
+    elif made is None:
+        found = "None; is there a `return` in it?"
+    elif not callable(getattr(made, "store_result", None)):
+        found = f"an object of type {type(made).__name__}, which has no method store_result"
+    else:
+        return
+    raise UsageError(
+        f"the factory returned {found}.\nIt is called as factory(app, **options) and has to return a backend."
+    )
+
+
+def show_message(error: BaseException) -> str:
+    """Return the text of an exception, also of one whose ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the text is for a person, and some exceptions have none
+        return "(no text: __str__ raised)"
+
+
+@dataclass
+class PythonSubject:
+    """A backend made by ``factory(app, **options)``, which is given only options that differ from their defaults."""
+
+    factory: Callable[..., Any]
+    capabilities: Capabilities
+    probe: Probe | None = None
+    on_close: Callable[[], None] | None = None
+    waits_return_meta: bool = False
+    in_process: bool = True
+    clock: Clock | None = None
+    outbox: Outbox = field(default_factory=Outbox)
+
+    def connect(self, options: ClientOptions) -> PythonConnection:
+        """Make a backend. Raises SubjectError that names what the factory raised."""
+        given = {name: value for name, value in options.non_default().items() if name != "timezone"}
+        try:
+            app = RecordingApp(options, Sender(self.outbox))
+            backend = self.factory(app, **given)
+        except SubjectError:
+            raise
+        except (Exception, SystemExit) as error:
+            refused = UsageError(
+                f"the factory raised {type(error).__name__}: {show_message(error)}\n"
+                "It is called as factory(app, **options) and has to return a backend; options are "
+                f"{', '.join(given) or 'none'} in this call."
+            )
+            refused.refusal = error_kind(error)
+            raise refused from error
+        _require_backend(backend)
+        return PythonConnection(backend, self.waits_return_meta, app)
+
+    def close(self) -> None:
+        """Clean up as the adapter said, then close the probe."""
+        if self.on_close is not None:
+            self.on_close()
+        if self.probe is not None:
+            self.probe.close()

@@ -1,0 +1,250 @@
+"""Checks of chapter 12: how a chord fails, who is told, and what comes late."""
+
+from collections.abc import Sequence
+
+from resultspec_conformance.subject import BookkeepingProbe
+from resultspec_conformance.testkit.chords import FLAT, Chord, chain_of, errback, group_of, signature
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.wire.values import ExceptionData, Value, show
+
+
+def failure(index: int) -> ExceptionData:
+    """Return the exception of a failed part, with a text of its own."""
+    return ExceptionData("ValueError", "builtins", (f"boom{index}",))
+
+
+def revocation(index: int) -> ExceptionData:
+    """Return the exception of a revoked part, with a text of its own."""
+    return ExceptionData("RuntimeError", "builtins", (f"revoked{index}",))
+
+
+def _result(index: int, state: str) -> Value:
+    if state == "SUCCESS":
+        return {"part": index}
+    return failure(index) if state == "FAILURE" else revocation(index)
+
+
+def deliver_all(ctx: Context, chord: Chord, states: Sequence[str], times: int = 1) -> None:
+    """Let all parts of a chord return, in these states, so many times in a row."""
+    client = ctx.client("client")
+    for _ in range(times):
+        for index, state in enumerate(states):
+            chord.deliver(client, index, _result(index, state), state)
+    chord.settle(client)
+
+
+def require_failed(ctx: Context, requirement: str, task_id: str, why: str) -> str:
+    """Require that a task is FAILURE with a ChordError; return the text of it."""
+    meta = ctx.client("client").meta(task_id)
+    result = meta["result"]
+    failed = meta["status"] == "FAILURE" and isinstance(result, ExceptionData) and result.type == "ChordError"
+    got = f"task {task_id} is {meta['status']} with {show(result)}"
+    ctx.require(requirement, failed, got=got, allowed=f"FAILURE with a ChordError: {why}")
+    return " ".join(str(argument) for argument in result.args)
+
+
+def _names(message: str, chord: Chord, states: Sequence[str]) -> bool:
+    """Whether a message names a failed part and the text of its exception."""
+    return any(
+        chord.ids[index] in message and _result(index, state).args[0] in message
+        for index, state in enumerate(states)
+        if state != "SUCCESS"
+    )
+
+
+FAILED = (
+    ["FAILURE"],
+    ["REVOKED"],
+    ["SUCCESS", "FAILURE"],
+    ["FAILURE", "SUCCESS"],
+    ["SUCCESS", "REVOKED", "SUCCESS"],
+    ["FAILURE", "FAILURE"],
+    ["SUCCESS", "FAILURE", "REVOKED"],
+    ["FAILURE", "FAILURE", "FAILURE"],
+)
+
+
+@check("CHORD-10", cases=[{"states": states, "times": times} for states in FAILED for times in (1, 2)])
+def failed_part_fails_the_body(ctx: Context, states: list[str], times: int) -> None:
+    """Where a part has failed the body is never called, and is FAILURE with the id and the error of such a part."""
+    chord = Chord.of(ctx, FLAT[len(states)]).apply(ctx.client("client"), len(states))
+    deliver_all(ctx, chord, states, times)
+    chord.require_not_called("CHORD-10", f"parts have returned with {', '.join(states)}")
+    message = require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
+    allowed = "the id of a part that has failed, and the text of its exception"
+    ctx.require("CHORD-10", _names(message, chord, states), got=f"the message {message!r}", allowed=allowed)
+
+
+@check("CHORD-11", cases=[{"errbacks": count, "times": times} for count in (1, 2) for times in (1, 3)])
+def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
+    """Each errback of the body is called exactly once, with the id of the body, however often parts are delivered."""
+    links = [errback(ctx) for _ in range(errbacks)]
+    body = signature(ctx.new_id("body"), link_error=links)
+    chord = Chord.of(ctx, FLAT[3], body).apply(ctx.client("client"), 3)
+    deliver_all(ctx, chord, ["SUCCESS", "FAILURE", "SUCCESS"], times)
+    for link in links:
+        calls = ctx.outbox.calls(link["options"]["task_id"])
+        got = f"{len(calls)} calls of an errback, with {show([list(call.args) for call in calls])}"
+        ctx.require("CHORD-11", len(calls) == 1, got=got, allowed="exactly one call")
+        named = chord.body_id in calls[0].args
+        ctx.require("CHORD-11", named, got=got, allowed=f"the id of the body, {chord.body_id}, as its argument")
+
+
+@check(
+    "CHORD-11",
+    "CHORD-10",
+    cases=[{"errbacks": 1, "refused": 0}, *({"errbacks": 3, "refused": at} for at in range(3))],
+    needs=["in-process"],
+)
+def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int) -> None:
+    """Where the broker refuses one errback, each other is called exactly once, and the body is FAILURE all the same."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    links = [errback(ctx) for _ in range(errbacks)]
+    ids = [link["options"]["task_id"] for link in links]
+    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord.deliver(client, 0, _result(0, "SUCCESS"))
+    chord.store(counter, 1, failure(1), "FAILURE")
+    sender = ctx.sender(counter)
+    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([ids[refused]])
+    # whether the counter hears of it is its own business
+    chord.count(counter, 1, failure(1), "FAILURE")
+    counter.attempt("settle", deadline=1.0)
+    require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
+    for task_id in ids[:refused] + ids[refused + 1 :]:
+        calls = len(ctx.outbox.calls(task_id))
+        got = f"{calls} calls of an errback, another being refused"
+        ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: it was not this one that was refused")
+
+
+@check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["in-process"])
+def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> None:
+    """Where the broker refuses the body, and takes all else, each errback is called once, with the id of the body."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    links = [errback(ctx) for _ in range(errbacks)]
+    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord.deliver(client, 0, _result(0, "SUCCESS"))
+    chord.store(counter, 1, _result(1, "SUCCESS"))
+    sender = ctx.sender(counter)
+    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([str(chord.body_id)])
+    # whether the counter hears of it is its own business
+    chord.count(counter, 1, _result(1, "SUCCESS"), "SUCCESS")
+    counter.attempt("settle", deadline=1.0)
+    if client.state(chord.body_id) != "FAILURE":
+        raise Unobserved("the body was not made FAILURE, as CHORD-13 asks for")
+    for link in links:
+        calls = [list(call.args) for call in ctx.outbox.calls(link["options"]["task_id"])]
+        got = f"{len(calls)} calls of an errback, with {show(calls)}, the body being refused"
+        called = len(calls) == 1 and chord.body_id in calls[0]
+        ctx.require("CHORD-11", called, got=got, allowed=f"exactly one call, with the id of the body, {chord.body_id}")
+
+
+@check("CHORD-11")
+def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
+    """No errback is called of a chord that succeeds."""
+    link = errback(ctx)
+    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=[link])).apply(ctx.client("client"), 2)
+    deliver_all(ctx, chord, ["SUCCESS", "SUCCESS"])
+    calls = ctx.outbox.calls(link["options"]["task_id"])
+    ctx.require("CHORD-11", not calls, got=f"{len(calls)} calls of an errback", allowed="no call: nothing has failed")
+
+
+@check(
+    "CHORD-12",
+    "CHORD-10",
+    cases=[{"kind": kind, "parts": parts} for kind in ("group", "chain", "both") for parts in (1, 2)],
+)
+def failure_reaches_every_task_of_the_body(ctx: Context, kind: str, parts: int) -> None:
+    """Every leaf of a group, and every step of a chain, that is the body of a failed chord is FAILURE."""
+    ids = [ctx.new_id("body") for _ in range(3)]
+    first, second, third = (signature(task_id) for task_id in ids)
+    bodies = {
+        "group": group_of(first, second, third),
+        "chain": chain_of(first, second, third),
+        "both": chain_of(first, group_of(second, third)),
+    }
+    chord = Chord.of(ctx, FLAT[parts], bodies[kind]).apply(ctx.client("client"), parts)
+    deliver_all(ctx, chord, ["FAILURE", "SUCCESS"][:parts])
+    chord.require_not_called("CHORD-10", "a part has failed")
+    for task_id in ids:
+        require_failed(ctx, "CHORD-12", task_id, f"it is a task of the {kind} that is the body")
+
+
+@check("CHORD-1", cases=[{"kind": "group"}, {"kind": "chain"}])
+def compound_body_is_called_once(ctx: Context, kind: str) -> None:
+    """A body that is a group or a chain is called once, as the whole that it is."""
+    first, second = (signature(ctx.new_id("body")) for _ in range(2))
+    body = group_of(first, second) if kind == "group" else chain_of(first, second)
+    chord = Chord.of(ctx, FLAT[2], body).apply(ctx.client("client"), 2)
+    deliver_all(ctx, chord, ["SUCCESS", "SUCCESS"], times=2)
+    chord.require_called_once("CHORD-1")
+
+
+@check("CHORD-12", cases=[{"outer": outer} for outer in (1, 2)])
+def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
+    """A chord that is a part of another one, and fails, is a part that has failed."""
+    client = ctx.client("client")
+    around = Chord.of(ctx, FLAT[outer]).apply(client, outer)
+    options = {"chord": around.body, "group_id": around.group_id, "group_index": outer - 1}
+    inner = Chord.of(ctx, FLAT[2], signature(around.ids[outer - 1], **options)).apply(client, 2)
+    for index in range(outer - 1):
+        around.deliver(client, index, "done")
+    deliver_all(ctx, inner, ["FAILURE", "SUCCESS"])
+    around.settle(client)
+    around.require_not_called("CHORD-12", "the chord that is a part of it has failed")
+    message = require_failed(ctx, "CHORD-12", str(around.body_id), "the chord that is a part of it has failed")
+    named = around.ids[outer - 1] in message
+    ctx.require("CHORD-12", named, got=f"the message {message!r}", allowed="the id of the inner body")
+
+
+@check("CHORD-14", cases=[{"states": states} for states in (["SUCCESS", "SUCCESS"], ["SUCCESS", "FAILURE"])])
+def body_without_an_id_gets_one(ctx: Context, states: list[str]) -> None:
+    """A body that has no id when the chord is applied has one afterwards, by which it is called, or fails."""
+    chord = Chord.of(ctx, FLAT[2], signature(None))
+    chord.apply(ctx.client("client"), 2)
+    got = "the body has no id after the chord was applied"
+    ctx.require("CHORD-14", bool(chord.body_id), got=got, allowed="an id, known before a part returns")
+    deliver_all(ctx, chord, states)
+    if "FAILURE" in states:
+        require_failed(ctx, "CHORD-14", str(chord.body_id), "a part has failed")
+        return
+    calls = ctx.outbox.calls(str(chord.body_id))
+    got = f"{len(calls)} calls with the id {chord.body_id}"
+    ctx.require("CHORD-14", len(calls) == 1, got=got, allowed="one call of the body, with the id that it was given")
+
+
+# -- duplicates and lifetimes ----------------------------------------------------------------------
+
+
+def _kept(ctx: Context, chord: Chord) -> frozenset[str]:
+    """Return the keys or rows that have to do with a chord, as far as the store can be looked at."""
+    probe = ctx.session.subject.probe
+    try:
+        return frozenset(probe.bookkeeping(chord.group_id)) if isinstance(probe, BookkeepingProbe) else frozenset()
+    except Unobserved:
+        return frozenset()
+
+
+ENDINGS = (["SUCCESS"], ["SUCCESS", "SUCCESS"], ["FAILURE", "SUCCESS"], ["SUCCESS", "FAILURE"])
+
+
+@check("CHORD-15", cases=[{"states": states, "stored": stored} for states in ENDINGS for stored in (False, True)])
+def late_duplicate_changes_nothing(ctx: Context, states: list[str], stored: bool) -> None:
+    """After the decision parts that are delivered again call nothing, store nothing and leave no key or row."""
+    client, link = ctx.client("client"), errback(ctx)
+    chord = Chord.of(ctx, FLAT[len(states)], signature(ctx.new_id("body"), link_error=[link]))
+    chord.apply(client, len(states))
+    deliver_all(ctx, chord, states)
+    if stored and "FAILURE" not in states:
+        client.store(chord.body_id, "the body has run")
+    calls, kept, before = len(ctx.outbox.sent()), _kept(ctx, chord), client.meta(chord.body_id)
+    for name in ("w1", "w2"):
+        for index, state in enumerate(states):
+            chord.count_until_taken(ctx.client(name), index, _result(index, state), state)
+        chord.settle(client)
+    after, more = client.meta(chord.body_id), len(ctx.outbox.sent()) - calls
+    ctx.require("CHORD-15", more == 0, got=f"{more} calls more", allowed="no call after the decision")
+    got = f"the body was {before['status']}, and is {after['status']} with {show(after['result'])}"
+    ctx.require("CHORD-15", before["status"] == after["status"], got=got, allowed="the state that it was in")
+    new = sorted(_kept(ctx, chord) - kept)
+    ctx.require("CHORD-15", not new, got=f"kept after it: {', '.join(new)}", allowed="nothing more than before")

@@ -1,0 +1,379 @@
+"""Checks of chapter 12: which parts count, when the body is called, and with what."""
+
+import random
+from functools import partial
+from itertools import chain
+from threading import Barrier
+from typing import Any
+
+from hypothesis import strategies as st
+
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.testkit.chords import FLAT, Chord, signature
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.testkit.waits import eager_switching
+from resultspec_conformance.wire.values import ExceptionData, Value, show
+
+COUNTERS = ("w1", "w2", "w3")
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, most: int = 5) -> dict[str, Any]:
+    """Draw the number of parts, and the order in which each of them is delivered one to three times."""
+    count = draw(st.integers(1, most))
+    often = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
+    order = draw(st.permutations([index for index, times in enumerate(often) for _ in range(times)]))
+    return {"parts": count, "order": order}
+
+
+def _value(index: int) -> Value:
+    return {"part": index}
+
+
+@check("CHORD-1", "CHORD-8", given={"plan": deliveries(), "sized": st.booleans()}, effort=0.4)
+def body_is_called_once(ctx: Context, plan: dict[str, Any], sized: bool) -> None:
+    """In any order, and however often each part is delivered, the body is called once, when all parts have returned."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[plan["parts"]]).apply(client, plan["parts"] if sized else None)
+    returned: set[int] = set()
+    for turn, index in enumerate(plan["order"]):
+        if len(returned) < plan["parts"]:
+            chord.require_not_called("CHORD-1", f"{len(returned)} of {plan['parts']} parts have returned")
+        chord.deliver(ctx.client(COUNTERS[turn % 2]), index, _value(index))
+        returned.add(index)
+    chord.settle(client)
+    chord.require_called_with("CHORD-8", [_value(index) for index in range(plan["parts"])], count="CHORD-1")
+
+
+RACES = 12
+
+
+@check("CHORD-2", cases=[{"parts": 1 + number % 3, "seed": number} for number in range(RACES)], deadline=120.0)
+def body_is_called_once_in_a_race(ctx: Context, parts: int, seed: int) -> None:
+    """When counters get the same parts at the same time, the body is called once."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[parts]).apply(client, parts)
+    for index in range(parts):
+        chord.store(client, index, _value(index))
+    dice, barrier = random.Random(seed), Barrier(len(COUNTERS))
+
+    def count(counter: Client, order: list[int]) -> None:
+        barrier.wait()
+        for index in order:
+            chord.count_until_taken(counter, index, _value(index))
+
+    with eager_switching():
+        orders = [dice.sample(range(parts), parts) for _ in COUNTERS]
+        running = [
+            ctx.background(partial(count, ctx.client(name), order))
+            for name, order in zip(COUNTERS, orders, strict=True)
+        ]
+        for one in running:
+            one.result(timeout=60.0)
+    chord.settle(client)
+    chord.require_called_once("CHORD-2")
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+@check("CHORD-3", cases=[{"order": order} for order in ([0, 1], [1, 0], [0, 0, 1], [1, 1, 0, 0])])
+def one_signature_twice_is_two_parts(ctx: Context, order: list[int]) -> None:
+    """Two parts that have the same task id, and different indices, are two."""
+    client, same_id = ctx.client("client"), ctx.new_id("part")
+    chord = Chord.of(ctx, FLAT[2], ids=[same_id, same_id]).apply(client, 2)
+    seen: set[int] = set()
+    for index in order:
+        if len(seen) < 2:
+            chord.require_not_called("CHORD-3", f"of two parts {len(seen)} have returned")
+        chord.deliver(client, index, "the same")
+        seen.add(index)
+    chord.settle(client)
+    chord.require_called_with("CHORD-3", ["the same", "the same"], count="CHORD-3")
+
+
+@check("CHORD-3", cases=[{"again": 1}, {"again": 3}])
+def first_delivery_counts(ctx: Context, again: int) -> None:
+    """A part that is delivered again with another value before the chord is decided keeps the value that it had."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord.deliver(client, 0, "first")
+    for number in range(again):
+        chord.deliver(client, 0, f"again {number}")
+    chord.deliver(client, 1, "other")
+    chord.settle(client)
+    chord.require_called_with("CHORD-3", ["first", "other"], count="CHORD-3")
+
+
+UNREADY = ("RETRY", "STARTED", "PROGRESS", "RECEIVED", "success", "REJECTED", "IGNORED")
+
+
+@check("CHORD-4", cases=[{"state": state} for state in UNREADY])
+def unready_part_does_not_count(ctx: Context, state: str) -> None:
+    """A part that returns in an unready state does not count, and counts when it returns with SUCCESS."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    result: Value = ExceptionData("ValueError", "builtins", ("again",)) if state == "RETRY" else "not yet"
+    chord.deliver(client, 0, _value(0))
+    chord.count_until_taken(client, 1, result, state)
+    chord.settle(client)
+    chord.require_not_called("CHORD-4", f"a part has returned with {state}")
+    chord.deliver(client, 1, _value(1))
+    chord.settle(client)
+    chord.require_called_with("CHORD-4", [_value(0), _value(1)], count="CHORD-4")
+
+
+# -- the size --------------------------------------------------------------------------------------
+
+NESTED: list[Any] = [None, [None, None], [[None], None]]
+
+
+def _complete(ctx: Context, chord: Chord, parts: int, requirement: str) -> None:
+    client = ctx.client("client")
+    for index in range(parts):
+        chord.require_not_called(requirement, f"{index} of {parts} parts have returned")
+        chord.deliver(client, index, _value(index))
+    chord.settle(client)
+    chord.require_called_once(requirement)
+
+
+@check("CHORD-5", cases=[{"shape": shape} for shape in (FLAT[1], FLAT[4], NESTED, [[None, None]], [[None], [None]])])
+def header_has_as_many_parts_as_leaves(ctx: Context, shape: Any) -> None:
+    """Where nobody says how many parts there are, the leaves of the header are counted."""
+    chord = Chord.of(ctx, shape).apply(ctx.client("client"))
+    _complete(ctx, chord, len(chord.ids), "CHORD-5")
+
+
+@check("CHORD-5", cases=[{"members": 2, "parts": 3}, {"members": 1, "parts": 4}])
+def size_of_the_signature_counts(ctx: Context, members: int, parts: int) -> None:
+    """The `chord_size` of the body's signature counts before the number of results in the header."""
+    body = {**signature(ctx.new_id("body")), "chord_size": parts}
+    chord = Chord.of(ctx, FLAT[members], body).apply(ctx.client("client"))
+    chord.ids += [ctx.new_id("part") for _ in range(parts - members)]
+    _complete(ctx, chord, parts, "CHORD-5")
+
+
+@check("CHORD-5", cases=[{"members": 2, "said": None, "parts": 3}, {"members": 2, "said": 2, "parts": 4}])
+def size_of_the_client_counts(ctx: Context, members: int, said: int | None, parts: int) -> None:
+    """The size that the client has set counts before all others."""
+    body = signature(ctx.new_id("body")) if said is None else {**signature(ctx.new_id("body")), "chord_size": said}
+    chord = Chord.of(ctx, FLAT[members], body).apply(ctx.client("client"), parts)
+    chord.ids += [ctx.new_id("part") for _ in range(parts - members)]
+    _complete(ctx, chord, parts, "CHORD-5")
+
+
+@check("CHORD-6", cases=[{"parts": parts, "early": early} for parts in (2, 4) for early in range(1, parts)])
+def parts_before_the_size_are_kept(ctx: Context, parts: int, early: int) -> None:
+    """Parts that return before the size is set count, as Celery's canvas needs it."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[parts]).apply(client)
+    for index in range(early):
+        chord.deliver(client, index, _value(index))
+    chord.resize(client, parts)
+    chord.require_not_called("CHORD-6", f"{early} of {parts} parts have returned")
+    for index in range(early, parts):
+        chord.deliver(client, index, _value(index))
+    chord.settle(client)
+    chord.require_called_with("CHORD-6", [_value(index) for index in range(parts)], count="CHORD-6")
+
+
+@check("CHORD-7", cases=[{"left": left} for left in (["FAILURE"], ["SUCCESS"], ["SUCCESS", "FAILURE"])])
+def run_begins_anew(ctx: Context, left: list[str]) -> None:
+    """A chord that is applied again is decided by the parts of the new run alone, whatever the old one has left."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    for index, state in enumerate(left):
+        failed = ExceptionData("ValueError", "builtins", ("of the old run",))
+        chord.count_until_taken(client, index, failed if state == "FAILURE" else "of the old run", state)
+    chord.settle(client)
+    chord.require_not_called("CHORD-7", "the old run has failed, or a part of it is missing")
+    chord.apply(client, 2)
+    chord.deliver(client, 0, _value(0))
+    chord.require_not_called("CHORD-7", "one part of the new run has returned")
+    chord.deliver(client, 1, _value(1))
+    chord.settle(client)
+    chord.require_called_with("CHORD-7", [_value(0), _value(1)], count="CHORD-7")
+
+
+@check("CHORD-7")
+def decided_chord_can_be_applied_again(ctx: Context) -> None:
+    """A chord whose body was called can be applied again, and its body is called for that run, too."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[2])
+    for run in (1, 2):
+        chord.apply(client, 2)
+        for index in (0, 1):
+            chord.deliver(client, index, _value(index))
+        chord.settle(client)
+        got = f"{len(chord.calls)} calls of the body after {run} runs"
+        ctx.require("CHORD-7", len(chord.calls) == run, got=got, allowed="one call for each run")
+
+
+OF_OLD: list[dict[str, Any]] = [
+    {"shape": [None, None], "size": 2, "added": 0, "again": [None, None, None]},
+    {"shape": [None, None, None], "size": 3, "added": 0, "again": [None, None]},
+    {"shape": [None, None], "size": None, "added": 1, "again": [None, None]},
+    {"shape": [[None, None], None], "size": None, "added": 0, "again": [None, None, None]},
+    {"shape": [None, [None], None], "size": 3, "added": 1, "again": [None, None]},
+]
+"""Runs of which something is left, and the headers with which their chords are applied again."""
+
+
+@check("CHORD-7", cases=[{**left, "returned": returned} for left in OF_OLD for returned in (False, True)])
+def size_and_nesting_of_an_older_run_are_forgotten(
+    ctx: Context, shape: Any, size: int | None, added: int, again: Any, returned: bool
+) -> None:
+    """A chord that is applied again has as many parts as its new header, and the nesting of that."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, shape).apply(client, size)
+    for _ in range(added):
+        client.attempt("add_to_chord", group_id=chord.group_id, result=[[ctx.new_id("part"), None], None])
+    if returned:
+        chord.deliver(client, 0, "of the old run")
+    renewed = Chord.of(ctx, again)
+    renewed.group_id, renewed.body, renewed.body_id = chord.group_id, chord.body, chord.body_id
+    renewed.apply(client)
+    count = len(renewed.ids)
+    for index in range(count):
+        renewed.require_not_called("CHORD-7", f"{index} of {count} parts of the new run have returned")
+        renewed.deliver(client, index, _value(index))
+    renewed.settle(client)
+    renewed.require_called_with("CHORD-7", [_value(index) for index in range(count)], count="CHORD-7")
+
+
+CALLING = 2.0
+"""Seconds that a store may take to apply a chord while a body of an older run is called."""
+
+
+@check("CHORD-7", needs=["in-process"])
+def older_run_does_not_decide_the_new(ctx: Context) -> None:
+    """A chord that is applied again while its older run is being decided is not decided by that."""
+    client, counter = ctx.client("client"), ctx.fresh_client("counter")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    applied: list[bool] = []
+
+    def apply_again() -> None:
+        running = ctx.background(lambda: chord.apply(client, 2))
+        # one that lets nobody else in while it decides has no such race
+        applied.append(ctx.eventually(running.done, CALLING) and running.exception() is None)
+
+    chord.deliver(counter, 0, "of the old run")
+    chord.store(counter, 1, "of the old run")
+    ctx.sender(counter).meanwhile = apply_again
+    chord.count(counter, 1, "of the old run", "SUCCESS")
+    if applied != [True]:
+        raise Unobserved("the chord could not be applied again while its body was being called")
+    before = len(chord.calls)
+    for index in (0, 1):
+        got = f"{len(chord.calls) - before} calls of the body more"
+        ctx.require("CHORD-7", len(chord.calls) == before, got=got, allowed=f"none: {index} of 2 parts have returned")
+        chord.deliver(client, index, _value(index))
+    chord.settle(client)
+    calls = chord.calls[before:]
+    got = f"calls of the body with {show([list(sent.args) for sent in calls])}"
+    called = [list(sent.args) for sent in calls] == [[[_value(0), _value(1)]]]
+    ctx.require("CHORD-7", called, got=got, allowed="one call, with the results of the new run")
+
+
+@check("CHORD-22", cases=[{"parts": 1, "more": 1}, {"parts": 2, "more": 2}])
+def added_part_is_waited_for(ctx: Context, parts: int, more: int) -> None:
+    """A part that was added before the one that adds it returns is waited for, and its result is among the others."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[parts]).apply(client, parts)
+    chord.ids += [ctx.new_id("part") for _ in range(more)]
+    for index in range(parts, parts + more):
+        added = client.attempt("add_to_chord", group_id=chord.group_id, result=[[chord.ids[index], None], None])
+        if added.error == "NotImplementedError":
+            ctx.require("CHORD-22", index == parts, got="one part was added, and another refused", allowed="both")
+            return
+        ctx.require("CHORD-22", added.kind == "ok", got=ctx.describe(added), allowed="ok, or NotImplementedError")
+    for index in range(parts + more):
+        chord.require_not_called("CHORD-22", f"{index} of {parts + more} parts have returned")
+        chord.deliver(client, index, _value(index))
+    chord.settle(client)
+    args = chord.require_called_once("CHORD-22")
+    found = args[0] if len(args) == 1 and isinstance(args[0], list) else []
+    complete = sorted(map(show, found)) == sorted(show(_value(index)) for index in range(parts + more))
+    ctx.require("CHORD-22", complete, got=f"results {show(args)}", allowed="the results of all parts")
+
+
+# -- the results -----------------------------------------------------------------------------------
+
+SHAPES = st.recursive(st.none(), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=6)
+HEADERS = st.lists(SHAPES, min_size=1, max_size=3)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(st.characters(codec="ascii"), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def _returns_in_some_order(ctx: Context, chord: Chord, values: list[Value], order: list[int]) -> None:
+    client = ctx.client("client")
+    for index in order:
+        chord.deliver(client, index, values[index])
+    chord.settle(client)
+
+
+@check("CHORD-8", given={"shape": HEADERS, "seed": st.integers(0, 2**16)}, effort=0.3)
+def results_are_nested_as_the_header(ctx: Context, shape: Any, seed: int) -> None:
+    """The results come in the order and in the nesting of the header, in whatever order its parts return."""
+    chord = Chord.of(ctx, shape).apply(ctx.client("client"))
+    count = len(chord.ids)
+    order = random.Random(seed).sample(range(count), count)
+    _returns_in_some_order(ctx, chord, [_value(index) for index in range(count)], order)
+    chord.require_called_with("CHORD-8", [_value(index) for index in range(count)])
+
+
+@check("CHORD-8", given={"values": st.lists(PLAIN, min_size=1, max_size=4)}, effort=0.3)
+def results_are_what_was_returned(ctx: Context, values: list[Value]) -> None:
+    """Each result is what a reader gets of it, also where it is null, false, or a list itself."""
+    chord = Chord.of(ctx, FLAT[len(values)]).apply(ctx.client("client"))
+    _returns_in_some_order(ctx, chord, values, list(reversed(range(len(values)))))
+    chord.require_called_with("CHORD-8", values)
+
+
+@check("CHORD-8", cases=[{"parts": 12}, {"parts": 120}])
+def results_are_in_the_order_of_numbers(ctx: Context, parts: int) -> None:
+    """The tenth part comes after the ninth, not after the first, as text would have it."""
+    chord = Chord.of(ctx, [None] * parts).apply(ctx.client("client"))
+    values = [f"result {index}" for index in range(parts)]
+    _returns_in_some_order(ctx, chord, values, list(chain(range(1, parts, 2), range(0, parts, 2))))
+    chord.require_called_with("CHORD-8", values)
+
+
+EMPTY: tuple[Any, ...] = ([], [[]], [[], [[]]])
+
+
+@check("CHORD-9", cases=[{"shape": shape} for shape in EMPTY])
+def empty_header_calls_the_body(ctx: Context, shape: Any) -> None:
+    """The body of a chord without parts is called when it is applied, with lists that are empty."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, shape).apply(client)
+    chord.settle(client)
+    if shape:
+        chord.require_called_once("CHORD-9")
+    else:
+        chord.require_called_with("CHORD-9", [], count="CHORD-9")
+
+
+@check("CHORD-20", cases=[{"stored": stored} for stored in ([], [0], [1])])
+def part_without_a_stored_result(ctx: Context, stored: list[int]) -> None:
+    """A chord whose parts ignore their results is decided when the last of them has returned."""
+    client = ctx.client("client")
+    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    for index in (0, 1):
+        if index in stored:
+            chord.store(client, index, _value(index))
+        chord.count_until_taken(client, index, _value(index))
+    chord.settle(client)
+    if chord.calls:
+        chord.require_called_once("CHORD-20")
+        return
+    if chord.body_id is None:
+        raise Unobserved("the body has no id")
+    meta = client.meta(chord.body_id)
+    named = any(chord.ids[index] in show(meta["result"]) for index in (0, 1) if index not in stored)
+    got = f"the body is {meta['status']} with {show(meta['result'])}, and was not called"
+    ctx.require("CHORD-20", meta["status"] == "FAILURE" and named, got=got, allowed="a call, or FAILURE that names it")

@@ -1,0 +1,238 @@
+"""Checks of chapter 13: what `cleanup` may remove, and what not."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.testkit.registry import check
+
+# -- what is not over ----------------------------------------------------------------------------
+
+
+@check("EXP-11", cases=[{"states": ["SUCCESS", "FAILURE", "REVOKED"]}], needs=["time"])
+def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
+    """A ready task is still there after a cleanup, at any time before its life is over."""
+    passage = passage_of(ctx)
+    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
+    entries = [passage.store(writer, passage.life, state) for state in states]
+    for share in (0.0, 0.8):
+        passage.let_be(entries[0], share)
+        before = [passage.look(reader, entry).state for entry in entries]
+        clean(writer)
+        for entry, state in zip(entries, before, strict=True):
+            if state == entry.state:
+                passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose life is not over")
+
+
+@contextmanager
+def _machine_in(zone: str | None) -> Iterator[None]:
+    """Set the time zone of this process."""
+    before = os.environ.get("TZ")
+    try:
+        if zone is not None:
+            os.environ["TZ"] = zone
+            time.tzset()
+        yield
+    finally:
+        if zone is not None:
+            del os.environ["TZ"]
+            if before is not None:
+                os.environ["TZ"] = before
+            time.tzset()
+
+
+EAST, WEST = "Asia/Tokyo", "America/Los_Angeles"
+
+
+@check(
+    "EXP-11",
+    "EXP-2",
+    cases=[
+        {"machine": None, "writer": EAST, "cleaner": EAST},
+        {"machine": None, "writer": WEST, "cleaner": WEST},
+        {"machine": None, "writer": None, "cleaner": EAST},
+        {"machine": None, "writer": None, "cleaner": WEST},
+        {"machine": EAST, "writer": None, "cleaner": None},
+        {"machine": WEST, "writer": None, "cleaner": None},
+        {"machine": WEST, "writer": EAST, "cleaner": None},
+    ],
+    needs=["time", "in-process"],
+)
+def cleanup_knows_an_instant(ctx: Context, machine: str | None, writer: str | None, cleaner: str | None) -> None:
+    """A life is as long in every time zone: nothing ends hours early, and nothing stays for hours."""
+    with _machine_in(machine):
+        passage = passage_of(ctx)
+        author = ctx.fresh_client("author", expires=LONG_LIFE, timezone=writer)
+        janitor = ctx.fresh_client("janitor", expires=LONG_LIFE, timezone=cleaner)
+        reader, entries = ctx.client("reader"), list[Entry]()
+        for state in ("SUCCESS", "FAILURE"):
+            entries.append(passage.store(author, LONG_LIFE, state))
+        if any(passage.look(reader, entry).state != entry.state for entry in entries):
+            raise Unobserved("a task cannot be read that was only just stored")
+        clean(janitor)
+        for entry in entries:
+            passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose life is not over")
+        if passage.way == "waiting":
+            return
+        passage.let_end(*entries)
+        clean(janitor)
+        for entry in entries:
+            passage.require_over("EXP-2", reader, entry)
+
+
+# -- what is not ready ---------------------------------------------------------------------------
+
+
+RUNNING = [["STARTED", "PROGRESS", "PROGRESS"], ["RETRY", "STARTED", "STARTED"], ["FAILURE", "RETRY"], ["RECEIVED"]]
+
+
+@check("EXP-12", cases=[{"stores": RUNNING}], needs=["time"])
+def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
+    """A task that is not ready is still there after a cleanup, where lives end by cleanup also when it is old."""
+    passage = passage_of(ctx)
+    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
+    entries = [passage.store(writer, passage.life, states[0]) for states in stores]
+    for step in range(1, max(len(states) for states in stores)):
+        passage.let_be(entries[0], 0.5)
+        for entry, states in zip(entries, stores, strict=True):
+            passage.renew(entry, states[min(step, len(states) - 1)])
+    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+        raise Unobserved("a task is not in the state that was stored last")
+    passage.let_be(entries[0], 0.4)
+    running = [entry for entry in entries if passage.look(reader, entry).state == entry.state]
+    clean(writer)
+    for entry in running:
+        passage.require_there("EXP-12", reader, entry, "cleanup removes nothing that is not ready")
+    if ends_by_itself(ctx):
+        return
+    passage.let_end(*entries)
+    for entry in entries:
+        got = passage.look(reader, entry).state
+        ctx.require("EXP-12", got == entry.state, got=got, allowed=f"{entry.state}: it is not ready, however old it is")
+
+
+# -- what belongs to others ----------------------------------------------------------------------
+
+
+@check("EXP-13", needs=["time"])
+def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
+    """Entries under another prefix are there after a cleanup, whatever life the one who cleans up has."""
+    passage = passage_of(ctx)
+    mine = ctx.client("mine", expires=passage.life, prefix="a")
+    theirs = ctx.client("theirs", expires=None, prefix="b")
+    wide = ctx.client("wide", expires=None, prefix="ab")
+    entries = [passage.store(client, float("inf")) for client in (theirs, wide)]
+    own = passage.store(mine, passage.life)
+    passage.let_end(own)
+    clean(mine)
+    for entry in entries:
+        got = passage.look(entry.client, entry).state
+        ctx.require("EXP-13", got == "SUCCESS", got=f"{got} of the task of another", allowed="SUCCESS")
+
+
+@check("EXP-13", needs=["time", "wire"])
+def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
+    """Keys that are no entries of the client are there after a cleanup, as they were."""
+    passage = passage_of(ctx)
+    client, mark = ctx.client("writer", expires=passage.life), ctx.new_id("foreign")
+    prefix = ctx.capabilities.prefix
+    ended = b'{"status": "SUCCESS", "result": 1, "date_done": "2001-01-01T00:00:00+00:00"}'
+    names = [f"{prefix}basket-{mark}", f"other_{mark}_celery-task-meta-x", f"{prefix}basket-celery-task-meta-{mark}"]
+    foreign = {name: (ended if number else b"no entry") for number, name in enumerate(names)}
+    try:
+        for key, value in foreign.items():
+            ctx.wire.set(key, value)
+        passage.let_end(passage.store(client, passage.life))
+        clean(client)
+        for key, value in foreign.items():
+            got = ctx.wire.get(key)
+            ctx.require("EXP-13", got == value, got=got, allowed=f"{value!r} under {key}, as before the cleanup")
+    finally:
+        ctx.wire.delete(*foreign)
+
+
+# -- at any time ---------------------------------------------------------------------------------
+
+
+def _churn(client: Client, ids: list[str], stop: threading.Event) -> list[Outcome]:
+    """Store, replace and forget tasks until told to stop; return what failed."""
+    failed = []
+    while not stop.is_set():
+        for task_id in ids:
+            steps = [
+                client.attempt("store_result", task_id=task_id, result=1, state="STARTED"),
+                client.attempt("store_result", task_id=task_id, result="done", state="SUCCESS"),
+                client.attempt("forget", task_id=task_id),
+            ]
+            failed += [outcome for outcome in steps if outcome.kind != "ok"]
+    return failed
+
+
+def _replace(passage: Passage, entries: list[Entry]) -> None:
+    """Store entries anew, one after the other, at a pace at which cleanups fall between them."""
+    for entry in entries:
+        passage.renew(entry, "SUCCESS")
+        time.sleep(0.001)
+
+
+CLEANERS = 3
+ROUNDS = 4
+
+
+@check("EXP-14", cases=[{"tasks": 40}], needs=["time"], blame_hang="EXP-14")
+def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
+    """Cleanups of several clients succeed at once, while others store and forget, and lose nothing that lives."""
+    passage = passage_of(ctx)
+    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
+    over = [passage.store(writer, passage.life, "FAILURE") for _ in range(tasks)]
+    passage.let_pass(passage.life + passage.slowness + ctx.grace)
+    alive = [passage.store(writer, passage.life, state) for state in ("SUCCESS", "FAILURE")]
+    over, replaced = over[::2], over[1::2]
+    cleaners = [ctx.client(f"cleaner{number}", expires=passage.life) for number in range(CLEANERS)]
+    churner, stop = ctx.client("churner", expires=passage.life), threading.Event()
+    churn = ctx.background(lambda: _churn(churner, [ctx.new_id() for _ in range(5)], stop))
+    replacing = ctx.background(lambda: _replace(passage, replaced))
+    runs = [
+        ctx.background(lambda cleaner=cleaner: [cleaner.attempt("cleanup") for _ in range(ROUNDS)])  # type: ignore[misc]
+        for cleaner in cleaners
+    ]
+    ended = [outcome for run in runs for outcome in run.result(60.0)]
+    stop.set()
+    replacing.result(60.0)
+    ended += [*churn.result(60.0), reader.attempt("cleanup"), *(cleaner.attempt("cleanup") for cleaner in cleaners)]
+    for outcome in ended:
+        ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups and stores succeed")
+    for entry in [*alive, *replaced]:
+        passage.require_there("EXP-14", reader, entry, "cleanups at the same time remove nothing that lives")
+    for entry in over:
+        passage.require_over("EXP-14", reader, entry)
+
+
+PHASES = 10
+
+
+@check("EXP-14", cases=[{"times": 60}], needs=["time"], blame_hang="EXP-14")
+def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None:
+    """A task whose life is over, and that is stored anew in any phase of a cleanup, is there afterwards."""
+    if passage_of(ctx).way == "waiting":
+        raise Unobserved("lives cannot be ended so often without waiting for each")
+    passage = Passage(ctx)
+    writer, cleaner = ctx.client("writer", expires=passage.life), ctx.client("cleaner", expires=passage.life)
+    entry, lasts = passage.store(writer, passage.life, "FAILURE"), 0.0
+    for number in range(times):
+        passage.let_pass(entry.life + passage.slowness + ctx.grace)
+        run = ctx.background(lambda: cleaner.perform("cleanup"))
+        # where in a cleanup the gap between its look and its removal is, if there is one, nobody knows
+        time.sleep(lasts * (number % PHASES) / PHASES)
+        passage.renew(entry, "FAILURE")
+        cleanup = run.result(60.0)
+        lasts = (cleanup.end or cleanup.start) - cleanup.start
+        outcome = cleanup.outcome or Outcome("info", error="Unknown")
+        ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups succeed at any time")
+        passage.require_there("EXP-14", writer, entry, "it was stored anew, and its life is not over")

@@ -1,0 +1,479 @@
+"""Checks of chapter 13: how long entries live."""
+
+import datetime as dt
+import math
+import time
+from functools import partial
+
+from resultspec import STATES
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.testkit.waits import (
+    AMPLE,
+    begin_wait,
+    ending,
+    failure,
+    in_progress,
+    require_result,
+    timed_out,
+)
+from resultspec_conformance.wire.values import Value, show
+
+READY = sorted(STATES.sets["READY"])
+UNREADY = ["RECEIVED", "STARTED", "RETRY", "PROGRESS"]
+DAY = 24 * 3600.0
+CENTURY = 100 * 365 * DAY
+
+
+def _clients(ctx: Context, passage: Passage) -> tuple[Client, Client]:
+    """Return a client that stores entries with the life of the passage, and one that reads."""
+    return ctx.client("writer", expires=passage.life), ctx.client("reader")
+
+
+# -- a life --------------------------------------------------------------------------------------
+
+
+@check("EXP-1", "EXP-2", cases=[{"states": READY}], needs=["time"])
+def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -> None:
+    """A ready task is there until its life is over, and then reads as one that was never stored."""
+    passage = Passage(ctx)
+    writer, reader = _clients(ctx, passage)
+    entries = [passage.store(writer, passage.life, state) for state in states]
+    unseen = [passage.store(writer, passage.life, state) for state in states]
+    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+        raise Unobserved("a task cannot be read that was only just stored")
+    for share in (0.4, 0.8):
+        passage.let_be(entries[0], share)
+        for entry in entries:
+            passage.require_there("EXP-1", reader, entry)
+    passage.let_end(*unseen)
+    for entry in unseen:
+        passage.require_over("EXP-2", reader, entry)
+
+
+FILL_SECONDS = 2.0
+"""Seconds for which a check stores other tasks at the most; on a slow store it sees less."""
+
+TOGETHER = 100
+
+
+def _fill(ctx: Context, client: Client, others: int) -> None:
+    """Store other tasks, a hundred to a line of the history."""
+    until = time.monotonic() + FILL_SECONDS
+
+    def store(names: list[str]) -> Outcome:
+        outcome = Outcome("ok")
+        for name in names:
+            if outcome.kind == "ok" and time.monotonic() < until:
+                args = {"task_id": name, "result": None, "state": "SUCCESS"}
+                outcome = client.connection.call("store_result", args)
+        return outcome
+
+    for first in range(0, others, TOGETHER):
+        if time.monotonic() > until:
+            return
+        mark = ctx.new_id("other")
+        names = [f"{mark}-{number}" for number in range(min(TOGETHER, others - first))]
+        told: dict[str, Value] = {"task_id": f"{names[0]} … {names[-1]}", "result": None, "state": "SUCCESS"}
+        operation = client.record("store_result", told, partial(store, names))
+        if operation.outcome is None or operation.outcome.kind != "ok":
+            raise Unobserved("other tasks cannot be stored")
+
+
+@check("EXP-1", cases=[{"others": others} for others in (20, 150, 1200, 5200)], needs=["time"])
+def others_end_no_life(ctx: Context, others: int) -> None:
+    """However many tasks are stored after it, a task is there, also when its life is nearly over."""
+    passage = passage_of(ctx)
+    life = LONG_LIFE if passage.way == "waiting" else passage.life
+    writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
+    entry = passage.store(writer, life)
+    if passage.way != "waiting":
+        passage.let_be(entry, 0.97)
+    _fill(ctx, writer, others)
+    passage.require_there("EXP-1", reader, entry, "what others store is no reason to end it")
+
+
+@check("EXP-5", cases=[{"states": UNREADY}], needs=["time"])
+def unready_task_has_the_same_life(ctx: Context, states: list[str]) -> None:
+    """An entry in an unready state lives as long as one in a ready state, where lives end by themselves."""
+    passage = passage_of(ctx)
+    writer, reader = _clients(ctx, passage)
+    entries = [passage.store(writer, passage.life, state) for state in states]
+    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+        raise Unobserved("a task cannot be read that was only just stored")
+    passage.let_be(entries[0], 0.7)
+    for entry in entries:
+        passage.require_there("EXP-5", reader, entry)
+    passage.let_end(*entries)
+    for entry in entries:
+        passage.require_over("EXP-5", reader, entry)
+
+
+STORES = [
+    ["STARTED", "PROGRESS"],
+    ["PROGRESS", "PROGRESS"],
+    ["STARTED", "SUCCESS"],
+    ["FAILURE", "SUCCESS"],
+    ["RETRY", "FAILURE"],
+    ["REVOKED", "REVOKED"],
+]
+
+
+@check("EXP-3", cases=[{"stores": STORES}], needs=["time"])
+def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> None:
+    """An entry that is stored once more lives as long from then on as one that is stored then for the first time."""
+    passage = passage_of(ctx)
+    writer, reader = _clients(ctx, passage)
+    entries = [passage.store(writer, passage.life, there) for there, _ in [*stores, ["SUCCESS", "SUCCESS"]]]
+    passage.let_be(entries[0], 0.7)
+    before = [passage.look(reader, entry).result for entry in entries]
+    writer.forget(entries[-1].task_id)
+    for entry, (_, arriving) in zip(entries, [*stores, ["SUCCESS", "SUCCESS"]], strict=True):
+        passage.renew(entry, arriving)
+    alone = {state: passage.store(writer, passage.life, state) for _, state in stores}
+    unseen = {state: passage.store(writer, passage.life, state) for state in alone}
+    after = [passage.look(reader, entry) for entry in entries]
+    # what is as it was, or unknown, was not accepted, which is for the checks of chapter 3 to say
+    entries = [
+        entry
+        for entry, was, found in zip(entries, before, after, strict=True)
+        if found.state == entry.state and found.result != was
+    ]
+    if not entries:
+        raise Unobserved("no store was accepted")
+    passage.let_be(entries[0], 0.6)
+    if not ends_by_itself(ctx):
+        clean(writer)
+    for entry in entries:
+        if passage.look(reader, alone[entry.state]).state == entry.state:
+            passage.require_there("EXP-3", reader, entry, "its life began anew with the last store")
+    passage.let_end(*unseen.values())
+    for entry in entries:
+        if passage.look(reader, unseen[entry.state]).unknown:
+            passage.require_over("EXP-3", reader, entry, "its life began anew, and is no longer than that of others")
+
+
+READS: list[tuple[str, dict[str, Value]]] = [
+    ("get_task_meta", {}),
+    ("get_state", {}),
+    ("get_result", {}),
+    ("get_traceback", {}),
+    ("get_children", {}),
+    ("wait_for", {"timeout": 0.02, "interval": 0.005}),
+]
+REFUSED = ["FAILURE", "STARTED", "SUCCESS"]
+
+
+@check("EXP-4", cases=[{"reads": [name for name, _ in READS], "refused": REFUSED}], needs=["time"])
+def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], refused: list[str]) -> None:
+    """An entry ends when it was to end, however it was read, waited for, or stored in vain."""
+    passage = passage_of(ctx)
+    writer, reader = _clients(ctx, passage)
+    read = [(passage.store(writer, passage.life), name) for name in reads]
+    read.append((passage.store(writer, passage.life, "STARTED"), "wait_for"))
+    spared = [(passage.store(writer, passage.life), state) for state in refused]
+    alone = {state: passage.store(writer, passage.life, state) for state in ("SUCCESS", "STARTED")}
+    unseen = {state: passage.store(writer, passage.life, state) for state in alone}
+    passage.let_be(read[0][0], 0.6)
+    before = {entry.task_id: passage.look(reader, entry).result for entry, _ in spared}
+    for entry, name in read:
+        reader.attempt(name, task_id=entry.task_id, **dict(READS)[name])
+    for entry, state in spared:
+        result = failure(0) if state in STATES.sets["EXCEPTION"] else "again"
+        writer.attempt("store_result", task_id=entry.task_id, result=result, state=state)
+    touched = [entry for entry, _ in read if passage.look(reader, entry).state == entry.state]
+    touched += [entry for entry, _ in spared if passage.look(reader, entry).result == before[entry.task_id]]
+    if not touched:
+        raise Unobserved("reading took the entries away, and no store was refused")
+    passage.let_be(read[0][0], 0.8)
+    for entry in touched:
+        if passage.look(reader, alone[entry.state]).state == entry.state:
+            passage.require_there("EXP-4", reader, entry)
+    passage.let_end(*unseen.values())
+    for entry in touched:
+        if passage.look(reader, unseen[entry.state]).unknown:
+            passage.require_over("EXP-4", reader, entry, "its life was not made longer")
+
+
+# -- what a life can be --------------------------------------------------------------------------
+
+
+@check("EXP-6", cases=[{"lives": [None, 0, 0.0]}], needs=["time"])
+def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
+    """An entry with the life None or 0 outlasts others by a century, and every cleanup."""
+    passage, reader = passage_of(ctx), ctx.client("reader")
+    entries = []
+    for life in lives:
+        opened = ctx.open_client("for-ever", expires=life)
+        ctx.require("EXP-6", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the life {life!r}")
+        keeper = ctx.client("for-ever", expires=life)
+        entries += [passage.store(keeper, math.inf, state) for state in ("SUCCESS", "FAILURE")]
+    for pause in (0.0, passage.life, 0.0 if passage.way == "waiting" else CENTURY):
+        passage.let_pass(pause)
+        for entry in entries:
+            clean(entry.client)
+        for entry in entries:
+            passage.require_there("EXP-6", reader, entry, "its life is for ever")
+
+
+FRACTIONS = [0.5, 1.5, 100.75, 0.3, 0.02, 1e-4, 1e-9]
+
+
+@check("EXP-7", cases=[{"life": life} for life in FRACTIONS], needs=["time"])
+def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
+    """An entry whose life is no whole number of seconds is there until that is over, and does end."""
+    passage = passage_of(ctx)
+    opened = ctx.open_client("brief", expires=life)
+    ctx.require("EXP-7", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a life of {life} s")
+    writer, reader = ctx.client("brief", expires=life), ctx.client("reader")
+    entry = passage.store(writer, life)
+    if passage.way == "waiting" and life > 2 * passage.life:
+        passage.require_there("EXP-7", reader, entry)
+        return
+    passage.let_be(entry, 0.8)
+    sight = passage.look(reader, entry)
+    if sight.at_most < life - ctx.capabilities.time_resolution:
+        got = f"{sight.state} at most {sight.at_most:.4f} s after it was stored"
+        ctx.require("EXP-7", sight.state == "SUCCESS", got=got, allowed=f"it lives {life} s")
+    passage.let_end(entry)
+    passage.require_over("EXP-7", reader, entry, "a life is rounded up to the resolution of the store, and no further")
+
+
+LONG_LIVES = [31 * DAY, 60 * DAY, CENTURY, 1e12, 1e300]
+COUNTED = 30 * DAY
+"""Seconds that every store can count."""
+
+
+@check("EXP-8", cases=[{"life": life} for life in LONG_LIVES], needs=["time"])
+def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
+    """A life of months or of ages is taken, and the entry is there after all the time that a store has to count."""
+    opened = ctx.open_client("patient", expires=life)
+    ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a life of {life} s")
+    passage, reader = passage_of(ctx), ctx.client("reader")
+    writer = ctx.client("patient", expires=life)
+    entry = passage.store(writer, life)
+    passage.require_there("EXP-8", reader, entry, "it was only just stored")
+    if passage.way != "waiting":
+        passage.let_pass(0.9 * COUNTED)
+        clean(writer)
+        passage.require_there("EXP-8", reader, entry, f"every store can count {COUNTED:g} s")
+
+
+WRONG_LIVES: list[Value] = [
+    -1, -0.5, -1e300, float("nan"), float("-inf"), "soon", "", "nan", "-1", [60], {"seconds": 60},
+]  # fmt: skip
+
+
+@check("EXP-9", cases=[{"life": life} for life in WRONG_LIVES])
+def wrong_life_is_refused(ctx: Context, life: Value) -> None:
+    """A life that is none is refused as soon as a client is opened with it."""
+    ctx.require_refused("EXP-9", ctx.open_client("wrong", expires=life), "ImproperlyConfigured")
+
+
+@check("EXP-9", cases=[{"life": life} for life in ("600", "600.5")], needs=["time"])
+def life_in_words_is_a_number_or_refused(ctx: Context, life: str) -> None:
+    """Text that is a number is that number, or refused; it is never another life."""
+    opened = ctx.open_client("in-words", expires=life)
+    if opened.kind != "ok":
+        ctx.require_refused("EXP-9", opened, "ImproperlyConfigured")
+        return
+    passage, reader = passage_of(ctx), ctx.client("reader")
+    entry = passage.store(ctx.client("in-words", expires=life), float(life))
+    if passage.way != "waiting":
+        passage.let_be(entry, 0.8)
+    passage.require_there("EXP-9", reader, entry, f"{life!r} was taken for a life")
+    if passage.way != "waiting":
+        passage.let_end(entry)
+        passage.require_over("EXP-9", reader, entry, f"{life!r} was taken for a life")
+
+
+SPANS = [
+    dt.timedelta(days=2, hours=1),
+    dt.timedelta(seconds=1, milliseconds=500),
+    dt.timedelta(milliseconds=400),
+    dt.timedelta(minutes=10),
+]
+
+
+@check("EXP-10", cases=[{"life": span} for span in SPANS], needs=["time"])
+def timedelta_is_its_seconds(ctx: Context, life: dt.timedelta) -> None:
+    """A timedelta is a life of as many seconds as it has, days and fractions included."""
+    passage, reader, seconds = passage_of(ctx), ctx.client("reader"), life.total_seconds()
+    opened = ctx.open_client("span", expires=life)
+    ctx.require("EXP-10", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the life {life!r}")
+    entry = passage.store(ctx.client("span", expires=life), seconds)
+    if passage.way == "waiting" and seconds > 2 * passage.life:
+        passage.require_there("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
+        return
+    passage.let_be(entry, 0.8)
+    sight = passage.look(reader, entry)
+    if sight.at_most < seconds - ctx.capabilities.time_resolution:
+        got = f"{sight.state} at most {sight.at_most:.4f} s after it was stored"
+        ctx.require("EXP-10", sight.state == "SUCCESS", got=got, allowed=f"{life!r} is {seconds:g} s")
+    passage.let_end(entry)
+    passage.require_over("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
+
+
+@check("EXP-9", cases=[{"life": dt.timedelta(seconds=-1)}, {"life": dt.timedelta(days=-1)}], needs=["in-process"])
+def negative_timedelta_is_refused(ctx: Context, life: dt.timedelta) -> None:
+    """A negative timedelta is refused as soon as a client is opened with it."""
+    ctx.require_refused("EXP-9", ctx.open_client("wrong", expires=life), "ImproperlyConfigured")
+
+
+# -- afterwards ----------------------------------------------------------------------------------
+
+
+LATE = [["SUCCESS", "FAILURE"], ["SUCCESS", "STARTED"], ["FAILURE", "STARTED"], ["SUCCESS", "SUCCESS"]]
+
+
+@check("EXP-15", cases=[{"stores": LATE}], needs=["time"])
+def late_store_is_accepted(ctx: Context, stores: list[list[str]]) -> None:
+    """A store that comes after the end of a life is accepted as for an unknown task."""
+    passage = passage_of(ctx)
+    writer, reader = _clients(ctx, passage)
+    entries = [passage.store(writer, passage.life, there) for there, _ in stores]
+    passage.let_end(*entries)
+    for entry, (_, arriving) in zip(entries, stores, strict=True):
+        if not passage.look(reader, entry).unknown:
+            continue
+        result = failure(2) if arriving in STATES.sets["EXCEPTION"] else "late"
+        fresh = ctx.new_id()
+        for task_id in (entry.task_id, fresh):
+            writer.store(task_id, result, arriving)
+        if reader.state(fresh) == arriving:
+            got = reader.meta(entry.task_id)
+            holds = got["status"] == arriving and show(got["result"]) == show(reader.result(fresh))
+            ctx.require("EXP-15", holds, got=got, allowed=f"{arriving}: what was there before is over")
+
+
+@check("EXP-15", cases=[{"state": "SUCCESS"}, {"state": "FAILURE"}], needs=["time"], blame_hang="EXP-15")
+def wait_does_not_end_by_what_is_over(ctx: Context, state: str) -> None:
+    """A wait for a task whose life is over runs out of its time, and ends by a store that comes while it runs."""
+    passage = passage_of(ctx)
+    writer, reader = _clients(ctx, passage)
+    entry = passage.store(writer, passage.life, state)
+    reader.attempt("wait_for", task_id=entry.task_id, timeout=1.0)
+    passage.let_end(entry)
+    if not passage.look(reader, entry).unknown:
+        raise Unobserved("the entry did not end")
+    operation = reader.perform("wait_for", task_id=entry.task_id, timeout=0.05, interval=0.01)
+    ctx.require("EXP-15", timed_out(operation), got=ctx.describe(ending(operation)), allowed="TimeoutError")
+    wait = begin_wait(ctx, reader, entry.task_id, AMPLE, interval=0.01)
+    in_progress(ctx, entry.task_id, wait)
+    writer.store(entry.task_id, "late")
+    require_result(ctx, "EXP-15", wait.operation(), "late", reader.result(entry.task_id))
+
+
+# -- another life --------------------------------------------------------------------------------
+
+
+def _given_life(ctx: Context, passage: Passage, state: str, usual: Value, life: Value) -> Entry:
+    """Store an entry by a client of the usual life, let half a life pass, and give it another by `expire`."""
+    writer = ctx.client("writer", expires=usual)
+    entry = passage.store(writer, passage.life if usual is not None else math.inf, state)
+    passage.let_pass(0.3 * passage.life)
+    seconds = math.inf if life in (None, 0) else float(life)
+    passage.begin_anew(entry, seconds, writer.perform("expire", task_id=entry.task_id, life=life))
+    outcome = ending(entry.stored)
+    ctx.require("EXP-16", outcome.kind == "ok", got=ctx.describe(outcome), allowed="expire succeeds")
+    return entry
+
+
+@check(
+    "EXP-16",
+    cases=[
+        {"state": "SUCCESS", "usual": True, "factor": 1.0},
+        {"state": "STARTED", "usual": False, "factor": 0.5},
+        {"state": "FAILURE", "usual": True, "factor": 0.0},
+        {"state": "SUCCESS", "usual": True, "factor": None},
+    ],
+    needs=["time"],
+)
+def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: float | None) -> None:
+    """An entry lives as long as `expire` said, from that moment on, whatever life it had before."""
+    passage, reader = passage_of(ctx), ctx.client("reader")
+    life = None if factor is None else factor * passage.life
+    entry = _given_life(ctx, passage, state, passage.life if usual else None, life)
+    if not factor:
+        passage.let_pass(passage.life)
+        passage.require_there("EXP-16", reader, entry, "expire gave it a life for ever")
+        return
+    passage.let_be(entry, 0.7)
+    passage.require_there("EXP-16", reader, entry, f"expire gave it a life of {entry.life:g} s")
+    passage.let_end(entry)
+    passage.require_over("EXP-16", reader, entry, f"expire gave it a life of {entry.life:g} s")
+
+
+@check("EXP-16", cases=[{"life": 600}, {"life": None}])
+def expire_makes_no_entry(ctx: Context, life: Value) -> None:
+    """A task that is unknown stays so when it is given a life; whether that is an error is free."""
+    client, task_id = ctx.client("writer"), ctx.new_id()
+    client.attempt("expire", task_id=task_id, life=life)
+    found = client.meta(task_id)
+    ctx.require("EXP-16", found["status"] == "PENDING", got=found, allowed="an unknown task")
+
+
+# -- groups --------------------------------------------------------------------------------------
+
+
+def _save(ctx: Context, passage: Passage, client: Client, life: float) -> Entry:
+    """Save a group of one member, whose life of so many seconds begins now."""
+    group_id = ctx.new_id("group")
+    saved = client.perform("save_group", group_id=group_id, result=[[group_id, None], [[[ctx.new_id(), None], None]]])
+    if saved.outcome is None or saved.outcome.kind != "ok":
+        raise Unobserved("the group was not saved")
+    return Entry(group_id, client, life, "saved", saved, passage.passed)
+
+
+def _restored(passage: Passage, reader: Client, entry: Entry) -> tuple[bool, float, float]:
+    """Return whether a group is there, and its age in seconds then, at least and at most."""
+    read = reader.perform("restore_group", group_id=entry.task_id)
+    if read.outcome is None or read.outcome.kind != "ok":
+        raise Unobserved("the group cannot be read")
+    passed = passage.passed - entry.passed
+    saved, seen = entry.stored.end or entry.stored.start, read.end or read.start
+    really = 0.0 if passage.way == "clock" else read.start - saved
+    return read.outcome.value is not None, passed + really, passed + seen - entry.stored.start
+
+
+LONGER = (1, 4, 16)
+"""How many times as long a life is given as usual, where a machine is too slow to look at a group before its end."""
+
+
+@check("EXP-17", needs=["time"], blame_hang="EXP-14")
+def group_lives_as_a_task(ctx: Context) -> None:
+    """A group is there until its life is over, whatever is cleaned up meanwhile, and then it was never saved."""
+    passage = passage_of(ctx)
+    if passage.way == "ageing":
+        # probes make tasks older
+        passage.way = "waiting"
+    for times in LONGER:
+        try:
+            _require_life_of_a_group(ctx, passage, times * passage.life)
+        except Unobserved:
+            if passage.way != "waiting" or times == LONGER[-1]:
+                raise
+        else:
+            return
+
+
+def _require_life_of_a_group(ctx: Context, passage: Passage, life: float) -> None:
+    writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
+    seen, unseen = _save(ctx, passage, writer, life), _save(ctx, passage, writer, life)
+    for share in (0.0, 0.6):
+        passage.let_be(seen, share)
+        clean(writer)
+        there, _, age = _restored(passage, reader, seen)
+        if age >= seen.life - ctx.capabilities.time_resolution:
+            raise Unobserved("this machine was too slow to look before the life was over")
+        got = f"no group, {age:.3f} s after it was saved for {seen.life:g} s"
+        ctx.require("EXP-17", there, got=got, allowed="the group: its life is not over")
+    passage.let_end(unseen)
+    there, age, _ = _restored(passage, reader, unseen)
+    if age <= unseen.life + passage.slowness:
+        raise Unobserved("the life was not over yet")
+    got = f"the group, {age:g} s after it was saved for {unseen.life:g} s"
+    ctx.require("EXP-17", not there, got=got, allowed="null: its life is over")

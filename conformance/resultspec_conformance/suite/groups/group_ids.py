@@ -1,0 +1,304 @@
+"""Checks of chapter 11: the ids of groups, which are those of tasks in another namespace."""
+
+import string
+import uuid
+from collections.abc import Mapping
+
+from hypothesis import strategies as st
+
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.suite.groups.groups import CACHED, of_members, require_done, require_restored
+from resultspec_conformance.suite.tasks.identifiers import FOLDS, LONGEST, NO_IDS, PAIRS, PATTERNS, UUIDS
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, odd_text, portable_text
+from resultspec_conformance.wire.values import Value, show
+
+ENDINGS = (".j", ".t", ".s", ".d", ".c")
+OPERATIONS = ("save_group", "restore_group", "get_group_meta", "delete_group", "reload_group_result")
+
+
+def _base(ctx: Context) -> str:
+    """Return what ids of one example begin with; its end keeps `group-1` and `group-10` from being mixed up."""
+    return ctx.new_id("Group") + "."
+
+
+def _saved(group_id: str) -> Value:
+    """Return a group that tells under which id it was saved."""
+    return of_members(group_id, f"member of {group_id}")
+
+
+def _attempt(client: Client, op: str, group_id: Value) -> Outcome:
+    rest = {"result": of_members("any", "m")} if op == "save_group" else {}
+    return client.attempt(op, group_id=group_id, **rest)
+
+
+def _is_there(client: Client, group_id: Value) -> bool:
+    """Whether a group is restored; a read that is refused or fails finds none."""
+    outcome = client.attempt("restore_group", group_id=group_id)
+    return outcome.kind == "ok" and outcome.value is not None
+
+
+def _require_own(ctx: Context, client: Client, ids: Mapping[str, bool]) -> None:
+    """Require that each id has the group that was saved under it, or none where none was."""
+    for group_id, saved in ids.items():
+        require_restored(ctx, "GROUP-8", client, group_id, _saved(group_id) if saved else None)
+
+
+# -- the domain ------------------------------------------------------------------------------------
+
+
+@check(
+    "GROUP-8",
+    given={"tails": st.lists(portable_text, min_size=2, max_size=3, unique_by=str.casefold), "long": st.booleans()},
+    effort=0.2,
+)
+def portable_group_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> None:
+    """Ids of the portable domain, up to the longest, are all taken, and each has a group of its own."""
+    base = _base(ctx)
+    room = LONGEST - len(base) - max(map(len, tails)) - 1
+    # a tilde behind, lest an id ends as those of GROUP-12
+    ids = {base + (PORTABLE_ID_ALPHABET * 3)[: room if long else 0] + tail + "~": True for tail in tails}
+    for group_id in ids:
+        ctx.client("writer").save_group(group_id, _saved(group_id))
+    _require_own(ctx, ctx.client("reader"), ids)
+
+
+@check("GROUP-8")
+def every_portable_character_names_a_group(ctx: Context) -> None:
+    """Each character of the portable domain is a group id by itself."""
+    client = ctx.client()
+    ids = {character: True for character in PORTABLE_ID_ALPHABET if character not in string.ascii_uppercase}
+    try:
+        for group_id in ids:
+            client.save_group(group_id, _saved(group_id))
+        _require_own(ctx, client, ids)
+    finally:
+        for group_id in ids:
+            client.attempt("delete_group", group_id=group_id)
+
+
+HARMLESS = (".J", ".jx", ".s.", ".", ".sd", "s", "-s", ":c", ".s-1", ".j.x", "_t")
+
+
+@check("GROUP-8", cases=[{"ending": ending} for ending in HARMLESS])
+def ids_with_a_harmless_ending_are_taken(ctx: Context, ending: str) -> None:
+    """An id that only looks as if it ended as the keys of chords do is taken."""
+    client, group_id = ctx.client(), ctx.new_id("group") + ending
+    outcome = client.attempt("save_group", group_id=group_id, result=_saved(group_id))
+    require_done(ctx, "GROUP-8", outcome, f"the portable id {show(group_id)} is taken")
+    _require_own(ctx, ctx.client("reader"), {group_id: True})
+
+
+@check("GROUP-8", cases=PAIRS)
+def group_ids_that_look_alike_are_two(ctx: Context, text: str, fold: str) -> None:
+    """Ids that differ in case, blanks or normalisation only name different groups."""
+    base, writer, reader = _base(ctx), ctx.client("writer"), ctx.client("reader")
+    left, right = base + text, FOLDS[fold](base + text)
+    if writer.attempt("save_group", group_id=left, result=_saved(left)).kind != "ok":
+        raise Unobserved("the store does not take this id")
+    got = f"{show(right)} is restored"
+    ctx.require("GROUP-8", not _is_there(reader, right), got=got, allowed=f"nothing: only {show(left)} is saved")
+    taken = writer.attempt("save_group", group_id=right, result=_saved(right)).kind == "ok"
+    _require_own(ctx, reader, {left: True, right: True} if taken else {left: True})
+    if taken:
+        writer.call("delete_group", group_id=right)
+        _require_own(ctx, reader, {left: True})
+
+
+@check(
+    "GROUP-8",
+    given={"odd": odd_text, "behind": st.booleans()},
+    effort=0.2,
+)
+def odd_group_ids_are_kept_or_refused(ctx: Context, odd: str, behind: bool) -> None:
+    """An id with any other character names a group of its own, or is refused with nothing saved."""
+    base = _base(ctx)
+    group_id = base + odd + "~" if behind else odd + base
+    plain = "".join(character for character in group_id if character in PORTABLE_ID_ALPHABET)
+    cut = [group_id.partition("\x00")[0], " ".join(group_id.split()), group_id.encode("ascii", "replace").decode()]
+    _faithful_or_refused(ctx, group_id, [other for other in (base, plain, *cut) if base in other])
+
+
+@check("GROUP-8", cases=[{"length": length} for length in (156, 250, 251, 255, 256, 257, 513, 1000)])
+def long_group_ids_are_kept_or_refused(ctx: Context, length: int) -> None:
+    """An id longer than the portable 155 characters is never cut: the group is saved under all of it, or refused."""
+    group_id = ctx.new_id("group").ljust(length, "x")
+    others = [group_id + "y", group_id[:-1] + "y", *(group_id[:cut] for cut in (length - 1, 155, 250, 255, 512))]
+    _faithful_or_refused(ctx, group_id, others)
+
+
+def _faithful_or_refused(ctx: Context, group_id: str, others: list[str]) -> None:
+    """Require ID-3 of a group id; ``others`` are ids under which a careless store would put it."""
+    writer, reader = ctx.client("writer"), ctx.client("reader")
+    outcome = writer.attempt("save_group", group_id=group_id, result=_saved(group_id))
+    known = outcome.kind in ("ok", "fail")
+    ctx.require("GROUP-8", known, got=ctx.describe(outcome), allowed="success, or a definite error")
+    for other in others:
+        if other and other != group_id:
+            got = f"the group {show(group_id)} is found under {show(other)}"
+            ctx.require("GROUP-8", not _is_there(reader, other), got=got, allowed="nothing there")
+    if outcome.kind == "fail":
+        got = f"refused ({outcome.error}), and saved"
+        ctx.require("GROUP-8", not _is_there(reader, group_id), got=got, allowed="an untouched store")
+        return
+    _require_own(ctx, reader, {group_id: True})
+    writer.call("delete_group", group_id=group_id)
+    _require_own(ctx, reader, {group_id: False})
+
+
+NEIGHBOURS = ("", "-a", "-abc", "-abd", "-a.x", "0")
+
+
+@check("GROUP-8", cases=[{"pattern": pattern} for pattern in PATTERNS])
+def group_id_is_no_pattern(ctx: Context, pattern: str) -> None:
+    """What is done to an id with a special character is done to no other group."""
+    client, reader, base = ctx.client("writer"), ctx.client("reader"), ctx.new_id("Group") + "_"
+    special = pattern.replace("{b}", base)
+    others = {base + tail: True for tail in NEIGHBOURS if base + tail != special}
+    client.attempt("delete_group", group_id=special)
+    for group_id in others:
+        client.save_group(group_id, _saved(group_id))
+    got = f"{show(special)} is restored"
+    ctx.require("GROUP-8", not _is_there(client, special), got=got, allowed="nothing: no such group was saved")
+    for op in ("save_group", "restore_group", "delete_group"):
+        _attempt(client, op, special)
+    _require_own(ctx, reader, others)
+
+
+# -- types -----------------------------------------------------------------------------------------
+
+
+@check("GROUP-9", cases=[{"group_id": group_id} for group_id in NO_IDS])
+def what_is_no_group_id_is_refused(ctx: Context, group_id: Value) -> None:
+    """Every operation on groups refuses what is neither text nor a UUID, and nothing is saved under its text."""
+    client = ctx.client()
+    texts = [text for text in (str(group_id), f"{group_id!r}", "null", "None") if text]
+    for text in texts:
+        client.attempt("delete_group", group_id=text)
+    for op in OPERATIONS:
+        outcome = _attempt(client, op, group_id)
+        refused = outcome.kind == "fail" and outcome.error in ("ValueError", "TypeError")
+        got = f"{op} of {show(group_id)} ended {ctx.describe(outcome)}"
+        ctx.require("GROUP-9", refused, got=got, allowed="ValueError or TypeError")
+    for text in texts:
+        got = f"a group is saved under the text {show(text)}"
+        ctx.require("GROUP-9", not _is_there(client, text), got=got, allowed="a store that was not touched")
+
+
+@check("GROUP-10", given={"group_id": UUIDS, "by_uuid": st.booleans(), "cached": st.booleans()}, effort=0.15)
+def uuid_of_a_group_is_its_text(ctx: Context, group_id: uuid.UUID, by_uuid: bool, cached: bool) -> None:
+    """A UUID and its text are one group id, whichever of them a group is saved, read, reloaded or deleted by."""
+    options = CACHED if cached and "cache" in ctx.capabilities.provided else {}
+    client, text = ctx.client("client", **options), str(group_id)
+    saved = of_members(text, "m")
+    forms: tuple[Value, ...] = (group_id, text) if by_uuid else (text, group_id)
+    client.call("delete_group", group_id=text)
+    client.save_group(forms[0], saved)
+    for form in forms:
+        require_restored(ctx, "GROUP-10", client, form, saved)
+        meta = client.attempt("get_group_meta", group_id=form)
+        found = meta.kind == "ok" and meta.value is not None and meta.value["result"] == saved
+        ctx.require("GROUP-10", found, got=ctx.describe(meta), allowed="the entry of the group")
+        reloaded = client.attempt("reload_group_result", group_id=form)
+        require_done(ctx, "GROUP-10", reloaded, "a UUID is an id for every operation")
+    client.call("delete_group", group_id=forms[1])
+    for form in forms:
+        require_restored(ctx, "GROUP-10", client, form, None)
+
+
+# -- two namespaces --------------------------------------------------------------------------------
+
+
+def _require_task(ctx: Context, client: Client, task_id: str, expected: list[Value]) -> None:
+    outcome = client.attempt("get_task_meta", task_id=task_id)
+    holds = outcome.kind == "ok" and [outcome.value.get("status"), outcome.value.get("result")] == expected
+    ctx.require("GROUP-11", holds, got=ctx.describe(outcome), allowed=f"the task, {expected}, and not the group")
+
+
+@check(
+    "GROUP-11",
+    cases=[
+        {"cached": cached, "group_first": group_first, "state": state}
+        for cached in (False, True)
+        for group_first in (False, True)
+        for state in ("SUCCESS", "PROGRESS")
+    ],
+)
+def task_and_group_of_one_id_are_two(ctx: Context, cached: bool, group_first: bool, state: str) -> None:
+    """A task and a group of the same id are stored, read, cached and removed without touching each other."""
+    if cached and "cache" not in ctx.capabilities.provided:
+        raise Unobserved("the subject has no cache")
+    client, one = ctx.client("client", **CACHED if cached else {}), ctx.new_id("both")
+    saved, stored, unknown = of_members(one, "m"), [state, "of the task"], client.meta(ctx.new_id("unknown"))
+
+    def save() -> None:
+        client.save_group(one, saved)
+        require_restored(ctx, "GROUP-11", client, one, saved)
+
+    def store() -> None:
+        client.store(one, stored[1], state)
+        _require_task(ctx, client, one, stored)
+
+    (save if group_first else store)()
+    if group_first:
+        _require_task(ctx, client, one, [unknown["status"], unknown["result"]])
+    else:
+        require_restored(ctx, "GROUP-11", client, one, None)
+    (store if group_first else save)()
+    for _ in range(2):
+        require_restored(ctx, "GROUP-11", client, one, saved)
+        _require_task(ctx, client, one, stored)
+    if group_first:
+        client.forget(one)
+        require_restored(ctx, "GROUP-11", client, one, saved)
+    else:
+        client.call("delete_group", group_id=one)
+        _require_task(ctx, client, one, stored)
+
+
+@check("GROUP-11", needs=["cache"])
+def cached_group_is_no_cached_task(ctx: Context) -> None:
+    """What is cached of a group, `is_cached` and `reload_task_result` know nothing of, and the other way round."""
+    client, writer = ctx.client("client", **CACHED), ctx.client("writer")
+    first, second = ctx.new_id("both"), ctx.new_id("both")
+    saved = of_members(first, "m")
+    writer.save_group(first, saved)
+    client.restore_group(first)
+    found = client.call("is_cached", task_id=first)
+    ctx.require("GROUP-11", found is False, got=f"is_cached is {found} of a group", allowed="false: no task was read")
+    client.call("reload_task_result", task_id=first)
+    require_restored(ctx, "GROUP-11", client, first, saved)
+    writer.store(second, "of the task")
+    client.meta(second)
+    client.save_group(second, of_members(second, "m"))
+    client.call("reload_group_result", group_id=second)
+    _require_task(ctx, client, second, ["SUCCESS", "of the task"])
+    client.call("delete_group", group_id=second)
+    _require_task(ctx, client, second, ["SUCCESS", "of the task"])
+
+
+# -- the endings of chords -------------------------------------------------------------------------
+
+
+@check("GROUP-12", cases=[{"ending": ending, "before": before} for ending in ENDINGS for before in ("", ".s", "-x")])
+def ending_of_a_chord_is_refused(ctx: Context, ending: str, before: str) -> None:
+    """A group whose id ends as the keys of chords do is refused with ValueError, and nothing is saved."""
+    client, base = ctx.client(), ctx.new_id("group") + before
+    group_id = base + ending
+    ctx.require_refused("GROUP-12", _attempt(client, "save_group", group_id), "ValueError")
+    there = _is_there(client, group_id) or _is_there(client, base)
+    ctx.require("GROUP-12", not there, got=f"{group_id} is refused, and saved", allowed="a store that was not touched")
+
+
+@check("GROUP-12", needs=["probe"], cases=[{"ending": ending} for ending in ENDINGS])
+def bookkeeping_of_a_chord_is_left_alone(ctx: Context, ending: str) -> None:
+    """What a chord keeps under such an id is as it was, after a group was refused under it."""
+    client, group_id, kept = ctx.client(), ctx.new_id("group") + ending, b"3"
+    ctx.groups.write_group(group_id, kept)
+    ctx.history.note("suite", "probe_write_group", {"group_id": group_id, "payload": kept})
+    for op in OPERATIONS:
+        _attempt(client, op, group_id)
+        found = ctx.groups.read_group(group_id)
+        ctx.require("GROUP-12", found == kept, got=f"{show(found)} after {op}", allowed=f"{kept!r}, as a chord left it")

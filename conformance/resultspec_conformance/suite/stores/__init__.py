@@ -1,0 +1,1 @@
+"""Checks of the chapters on tables and on the backend that stores nothing."""

@@ -1,0 +1,183 @@
+"""Checks of the class `atomic`: what several clients that race may see of one task."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from threading import Barrier, Event
+
+from hypothesis import strategies as st
+
+from resultspec import STATES
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.linearizability import explain, steps_of
+from resultspec_conformance.testkit.races import overlapped, together
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.wire.values import ExceptionData, Value
+
+ROUNDS = 40
+BURST = 5
+LATE = ("FAILURE", "STARTED", "REVOKED", "RETRY")
+
+
+def _late(client: Client, task_id: str, state: str, barrier: Barrier) -> None:
+    barrier.wait()
+    failed = state in STATES.sets["EXCEPTION"]
+    late: Value = ExceptionData("ValueError", "builtins", ("late",)) if failed else "late"
+    for _ in range(BURST):
+        client.attempt("store_result", task_id=task_id, result=late, state=state)
+
+
+@check("STATE-12", cases=[{"late": state} for state in LATE for _ in range(ROUNDS)], deadline=120.0)
+def success_survives_a_race(ctx: Context, late: str) -> None:
+    """A SUCCESS that races other writers is there when all have returned, and stays."""
+    task_id, barrier = ctx.new_id(), Barrier(3)
+    winner = ctx.client("winner")
+
+    def succeed() -> None:
+        barrier.wait()
+        winner.attempt("store_result", task_id=task_id, result=None, state="STARTED")
+        winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
+
+    rivals = [ctx.client(name) for name in ("rival-1", "rival-2")]
+    together(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
+    found = winner.meta(task_id)
+    if not overlapped(ctx):
+        raise Unobserved("no two of the racing stores overlapped")
+    won = found["status"] == "SUCCESS" and found["result"] == "won"
+    ctx.require("STATE-12", won, got=f"state {found['status']}", allowed="the SUCCESS that was acknowledged")
+
+
+@check("STATE-12", cases=[{}] * ROUNDS)
+def one_of_two_successes_stays(ctx: Context) -> None:
+    """Of two SUCCESS stores that race, one wins and stays, whoever reads."""
+    task_id, barrier = ctx.new_id(), Barrier(2)
+    rivals = [ctx.client("rival-1"), ctx.client("rival-2")]
+
+    def succeed(client: Client) -> None:
+        barrier.wait()
+        client.attempt("store_result", task_id=task_id, result=client.name, state="SUCCESS")
+
+    together(ctx, [partial(succeed, client) for client in rivals])
+    before = ctx.client("winner").meta(task_id)["result"]
+    rivals[0].attempt("store_result", task_id=task_id, result="late", state="SUCCESS")
+    told = sorted({str(client.meta(task_id)["result"]) for client in rivals} | {str(before)})
+    ctx.require(
+        "STATE-12", len(told) == 1, got=f"the results {', '.join(told)}", allowed="one result, the same for all"
+    )
+
+
+_script_steps = st.one_of(
+    st.just("read"), st.just("read"), st.just("read"), st.sampled_from(["STARTED", "FAILURE", "SUCCESS", "forget"])
+)
+_scripts = st.lists(st.lists(_script_steps, min_size=3, max_size=7), min_size=3, max_size=4)
+
+
+def _perform(client: Client, task_id: str, label: str, script: Sequence[str], barrier: Barrier) -> None:
+    barrier.wait()
+    for number, step in enumerate(script):
+        if step == "read":
+            client.attempt("get_task_meta", task_id=task_id)
+        elif step == "forget":
+            client.attempt("forget", task_id=task_id)
+        else:
+            result: Value = f"{label}{number}"
+            if step == "FAILURE":
+                result = ExceptionData("ValueError", "builtins", (result,))
+            client.attempt("store_result", task_id=task_id, result=result, state=step)
+
+
+@check("STATE-13", given={"scripts": _scripts}, deadline=120.0)
+def histories_are_linearizable(ctx: Context, scripts: list[list[str]]) -> None:
+    """What concurrent clients read of one task is explained by some order of what they did."""
+    task_id, barrier = ctx.new_id(), Barrier(len(scripts))
+    clients = [ctx.client(f"racer-{number}") for number in range(len(scripts))]
+    together(
+        ctx,
+        [
+            partial(_perform, client, task_id, f"run {number}.", script, barrier)
+            for number, (client, script) in enumerate(zip(clients, scripts, strict=True))
+        ],
+    )
+    order = explain(steps_of(ctx.history.operations), ctx.capabilities.choice("late_unready"))
+    ctx.require(
+        "STATE-13",
+        order is not None,
+        got="reads that no order of the operations explains",
+        allowed="an order of the operations, consistent with their times, in which each read returns what was there",
+    )
+
+
+@check("STATE-14", cases=[{"late": state} for state in LATE for _ in range(ROUNDS // 2)], deadline=120.0)
+def success_once_read_is_read_again(ctx: Context, late: str) -> None:
+    """A client that has read SUCCESS reads nothing else afterwards, while late stores arrive."""
+    task_id, barrier = ctx.new_id(), Barrier(3)
+    reader, winner, rival = ctx.client("reader"), ctx.client("winner"), ctx.client("rival-1")
+    seen: list[Value] = []
+    done = Event()
+
+    def read() -> None:
+        barrier.wait()
+        while not done.is_set() and len(seen) < 500:
+            seen.append(reader.meta(task_id)["status"])
+
+    def write() -> None:
+        barrier.wait()
+        winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
+
+    def write_late() -> None:
+        try:
+            _late(rival, task_id, late, barrier)
+        finally:
+            done.set()
+
+    winner.store(task_id, None, "STARTED")
+    together(ctx, [read, write, write_late])
+    after = seen[seen.index("SUCCESS") :] if "SUCCESS" in seen else []
+    ctx.require(
+        "STATE-14",
+        set(after) <= {"SUCCESS"},
+        got=f"the states {', then '.join(str(state) for state, _ in groupby(seen))}",
+        allowed="nothing but SUCCESS after SUCCESS",
+    )
+
+
+LARGE, PORTABLE = 200_000, 20_000
+
+
+def _is_whole(result: Value, length: int) -> bool:
+    """Whether a text is one letter so many times, or there is none at all: nothing is whole, too."""
+    return result is None or (isinstance(result, str) and len(result) == length and len(set(result)) == 1)
+
+
+def _keeps(client: Client, task_id: str, text: str) -> bool:
+    """Whether a text comes back when nobody else writes."""
+    stored = client.attempt("store_result", task_id=task_id, result=text, state="STARTED")
+    found = client.attempt("get_task_meta", task_id=task_id)
+    return stored.kind == found.kind == "ok" and found.value["result"] == text
+
+
+@check("STATE-15", cases=[{}] * 12, deadline=120.0)
+def entry_is_seen_whole(ctx: Context) -> None:
+    """While large entries replace one another, a reader sees one of them, whole."""
+    task_id, barrier, reader = ctx.new_id(), Barrier(3), ctx.client("reader")
+    length = next((length for length in (LARGE, PORTABLE) if _keeps(reader, task_id, "x" * length)), 0)
+    if not length:
+        raise Unobserved("no text of a size worth tearing comes back even from a single writer")
+    torn: list[str] = []
+
+    def write(name: str, letters: str) -> None:
+        client = ctx.client(name)
+        barrier.wait()
+        for letter in letters:
+            client.attempt("store_result", task_id=task_id, result=letter * length, state="STARTED")
+
+    def read() -> None:
+        barrier.wait()
+        for _ in range(6):
+            outcome = reader.attempt("get_task_meta", task_id=task_id)
+            if outcome.kind != "ok" or not _is_whole(outcome.value["result"], length):
+                torn.append(ctx.describe(outcome))
+
+    together(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
+    ctx.require("STATE-15", not torn, got=torn[0] if torn else "", allowed="one of the entries that were stored, whole")

@@ -1,0 +1,184 @@
+"""Checks of chapter 3: which states there are, and what a store does for every pair of them."""
+
+from collections.abc import Mapping
+
+from hypothesis import strategies as st
+
+from resultspec import STATES
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.testkit.strategies import (
+    custom_states,
+    portable_values,
+    requests,
+    results_for,
+    scalar_text,
+    states,
+)
+from resultspec_conformance.testkit.task_model import Model, Write, complaint, left_over
+from resultspec_conformance.wire.values import ExceptionData, Value, same, show
+
+CUSTOM = "PROGRESS"
+SPELLED = [CUSTOM if row == "custom" else row for row in STATES.transitions if row != "absent"]
+
+
+def _write(number: int, state: str, *, bare: bool = False) -> Write:
+    """Return a write that shares no member with one of another number; a bare one has only a result."""
+    failed = state in STATES.sets["EXCEPTION"]
+    result: Value = ExceptionData("ValueError", "builtins", (f"run {number}",)) if failed else {"run": number}
+    if bare:
+        return Write(number, state, result)
+    return Write(
+        number,
+        state,
+        result,
+        traceback=f"Traceback of run {number}\n",
+        children=([[f"child-{number}", None], None],),
+        group_id=f"group-{number}",
+        parent_id=f"parent-{number}",
+    )
+
+
+PAIRS = [
+    {"there": there, "arrives": arrives, "bare": bare}
+    for there in [None, *SPELLED]
+    for arrives in SPELLED
+    for bare in (True, False)
+]
+
+
+@check("STATE-1", "STATE-3", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", cases=PAIRS)
+def every_pair(ctx: Context, there: str | None, arrives: str, bare: bool) -> None:
+    """Every pair of a state that is there and one that arrives ends as the table of the spec says, whole."""
+    writer, other = ctx.client("writer"), ctx.client("other")
+    task_id = ctx.new_id()
+    first, second = _write(1, there or "", bare=False), _write(2, arrives, bare=bare)
+    if there is not None:
+        writer.call("store_result", **first.as_args(task_id))
+    before = other.meta(task_id)
+    outcome = other.attempt("store_result", **second.as_args(task_id))
+    action = STATES.decide(there, arrives, late_unready=ctx.capabilities.choice("late_unready"))
+    rule = STATES.requirement(there, arrives)
+    if action == "keep":
+        ctx.require(
+            "STATE-10", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error"
+        )
+    ctx.require(rule, outcome.kind == "ok", got=ctx.describe(outcome), allowed=f"a store of {arrives} is taken")
+    after = writer.meta(task_id)
+    kept, expected = (first, f"{there} stays") if action == "keep" else (second, f"{arrives} is there")
+    ctx.require(rule, after["status"] == kept.state, got=f"state {show(after['status'])}", allowed=expected)
+    stayed = there is not None and same(after["result"], before["result"])
+    ctx.require(rule, stayed == (action == "keep"), got=after, allowed=f"the entry of run {kept.number}")
+    if action == "keep":
+        ctx.require("STATE-9", after == before, got=after, allowed=f"the entry as it was: {show(before)}")
+    else:
+        remains = left_over(second, [first], after)
+        got = ", ".join(f"{name} {show(after[name])}" for name in remains)
+        ctx.require("STATE-8", not remains, got=got, allowed="nothing of run 1")
+
+
+@check("STATE-1", given={"state": custom_states, "result": portable_values})
+def custom_state_comes_back(ctx: Context, state: str, result: Value) -> None:
+    """A custom state of 1 to 50 characters is stored and read back by its name."""
+    client, task_id = ctx.client(), ctx.new_id()
+    client.store(task_id, result, state)
+    found = client.state(task_id)
+    ctx.require("STATE-1", found == state, got=found, allowed=f"the state {show(state)}")
+
+
+@check(
+    "STATE-1", "STATE-4",
+    cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}],
+)  # fmt: skip
+def odd_state_comes_back(ctx: Context, state: str) -> None:
+    """States that look like named ones, and those at the limits of length, are custom states like any other."""
+    client, task_id = ctx.client(), ctx.new_id()
+    client.store(task_id, 1, state)
+    found = client.state(task_id)
+    ctx.require("STATE-1", found == state, got=found, allowed=f"the state {show(state)}")
+    client.store(task_id, 2, "SUCCESS")
+    final = client.state(task_id)
+    ctx.require("STATE-4", final == "SUCCESS", got=final, allowed="SUCCESS, which replaces every state but itself")
+
+
+@check("STATE-2", cases=[{"state": state} for state in ("", None, 0, 7, True, ["SUCCESS"])])
+def wrong_state_is_refused(ctx: Context, state: Value) -> None:
+    """A state that is empty or no text is refused, and the entry that was there stays."""
+    client, task_id = ctx.client(), ctx.new_id()
+    client.store(task_id, "kept", "STARTED")
+    outcome = client.attempt("store_result", task_id=task_id, result="lost", state=state)
+    ctx.require_refused("STATE-2", outcome, "ValueError", "TypeError")
+    found = client.meta(task_id)
+    ctx.require("STATE-2", found["result"] == "kept", got=found, allowed="the entry that was there before")
+
+
+@check(
+    "STATE-11",
+    cases=[{"there": there, "arrives": arrives} for there in SPELLED for arrives in ("STARTED", "FAILURE", "SUCCESS")],
+)
+def forget_resets_the_guard(ctx: Context, there: str, arrives: str) -> None:
+    """After a task was forgotten, a store of any state is accepted."""
+    client, other, task_id = ctx.client("writer"), ctx.client("other"), ctx.new_id()
+    first, second = _write(1, there), _write(2, arrives, bare=True)
+    client.call("store_result", **first.as_args(task_id))
+    client.forget(task_id)
+    other.call("store_result", **second.as_args(task_id))
+    wrong = complaint(second, client.meta(task_id))
+    ctx.require("STATE-11", wrong is None, got=wrong or "", allowed=f"the {arrives} that was stored after forget")
+
+
+_store_steps = states.flatmap(
+    lambda state: st.fixed_dictionaries(
+        {"do": st.just("store"), "state": st.just(state), "result": results_for(state)},
+        optional={"traceback": scalar_text, "request": requests},
+    )
+)
+_steps = st.one_of(
+    _store_steps,
+    _store_steps,
+    st.fixed_dictionaries({"do": st.sampled_from(["read", "read", "read", "forget", "reload"])}),
+)
+_placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
+    lambda placed: {"client": placed[0], "task": placed[1], **placed[2]}
+)
+
+
+@check(
+    "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", "STATE-11",
+    "READ-4", "META-2", "META-5", "META-7", "META-11", "VALUE-1", "EXC-1",
+    given={"program": st.lists(_placed_steps, min_size=1, max_size=12)},
+)  # fmt: skip
+def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
+    """Any sequence of stores, reads and forgets by two clients reads as the model of the spec says.
+
+    This is the suite's state machine: the program is drawn as data, so that the smallest failing one can be written.
+    """
+    model = Model(ctx.capabilities.choice("late_unready"))
+    tasks = [ctx.new_id("first"), ctx.new_id("second")]
+    for number, step in enumerate(program):
+        client, task_id = ctx.client(step["client"]), tasks[step["task"]]
+        if step["do"] == "store":
+            _store_by_model(ctx, model, client, task_id, number, step)
+        elif step["do"] == "forget":
+            client.forget(task_id)
+            model.forget(task_id)
+        elif step["do"] == "reload" and "cache" in ctx.capabilities.features:
+            client.call("reload_task_result", task_id=task_id)
+        # the last step is always followed by a read, or it would have been for nothing
+        if step["do"] == "read" or number == len(program) - 1:
+            rule, wrong = model.read(task_id, client.meta(task_id))
+            ctx.require(rule, wrong is None, got=wrong or "", allowed="what the state table says of the steps before")
+
+
+def _store_by_model(
+    ctx: Context, model: Model, client: Client, task_id: str, number: int, step: Mapping[str, Value]
+) -> None:
+    """Store, in the backend and in the model; a refusal breaks the sentence that decides this pair."""
+    args = {name: step[name] for name in ("result", "state", "traceback", "request") if name in step}
+    arriving = Write.of(number, args)
+    rule = model.rule_for(task_id, arriving)
+    model.store(task_id, arriving)
+    blamed = "STATE-10" if rule == "STATE-3" else rule
+    outcome = client.attempt("store_result", task_id=task_id, **args)
+    ctx.require(blamed, outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error")

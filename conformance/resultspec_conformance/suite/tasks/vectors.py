@@ -1,0 +1,102 @@
+"""Checks that have a reader read the vectors: stored payloads, and what each must be read as or refused with."""
+
+from collections.abc import Mapping
+
+from resultspec import REQUIREMENTS, Vector, vectors
+from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.suite.tasks.meta import json_client, require_instant
+from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.testkit.task_model import instant
+from resultspec_conformance.wire.values import Value, decode, same, show
+
+_ALL: Mapping[str, Vector] = {vector.name: vector for kind in ("valid", "invalid") for vector in vectors(kind)}
+
+
+def _names(*, valid: bool, applies: str = "") -> list[dict[str, Value]]:
+    """Return the names of vectors as examples, the most special first, so that the right sentence is blamed.
+
+    A vector about an exception may be compressed, and anything may be one about releases (META-14), not vice versa.
+    """
+    order = {requirement: position for position, requirement in enumerate(REQUIREMENTS)}
+    order |= {requirement: -1 for requirement in order if requirement.startswith("EXC")} | {"META-14": len(order)}
+    chosen = [vector for vector in _ALL.values() if vector.valid == valid and vector.applies == applies]
+    return [{"vector": vector.name} for vector in sorted(chosen, key=lambda vector: order[vector.requirement])]
+
+
+def _cited(principal: str, cases: list[dict[str, Value]]) -> list[str]:
+    """Return the requirements of some vectors, the principal one first."""
+    return [principal, *sorted({_ALL[case["vector"]].requirement for case in cases} - {principal})]
+
+
+def _read(ctx: Context, vector: Vector) -> Outcome:
+    reader = json_client(ctx)
+    ctx.probe.write(vector.task_id, vector.stored)
+    ctx.history.note("suite", "probe_write", {"task_id": vector.task_id, "payload": vector.stored})
+    return reader.attempt("get_task_meta", task_id=vector.task_id)
+
+
+def _require_read(ctx: Context, name: str) -> None:
+    """Require that a valid vector is read as it says: its own requirement, and META-15 of its date."""
+    vector = _ALL[name]
+    outcome = _read(ctx, vector)
+    allowed = f"{vector.description} It reads as {show(dict(vector.meta))}"
+    ctx.require(vector.requirement, outcome.kind == "ok", got=ctx.describe(outcome), allowed=allowed)
+    for member, encoded in vector.meta.items():
+        found, expected = outcome.value.get(member), decode(encoded)
+        if member == "date_done" and expected is not None:
+            moment = instant(expected)
+            assert moment is not None
+            require_instant(ctx, found, moment)
+            continue
+        if member == "children" and not expected:
+            found, expected = found or None, None
+        got = f"{member} {show(found)}"
+        ctx.require(
+            vector.requirement, same(found, expected), got=got, allowed=f"{vector.description} {show(expected)}"
+        )
+
+
+def _require_refused(ctx: Context, name: str) -> None:
+    """Require that an invalid vector is refused with the error that it names."""
+    vector = _ALL[name]
+    outcome = _read(ctx, vector)
+    holds = outcome.kind == "fail" and outcome.error == vector.error
+    ctx.require(vector.requirement, holds, got=ctx.describe(outcome), allowed=f"{vector.error}: {vector.description}")
+
+
+_VALID = _names(valid=True)
+_TAGGED = _names(valid=True, applies="tagged")
+_EXTENDED = _names(valid=True, applies="extended")
+_INVALID = _names(valid=False)
+_INVALID_TAGGED = _names(valid=False, applies="tagged")
+
+
+@check(*dict.fromkeys([*_cited("META-14", _VALID), "META-15"]), needs=["payload"], cases=_VALID)
+def valid_vector_is_read(ctx: Context, vector: str) -> None:
+    """What each release of Celery, or a foreign writer, may have stored is read as the vectors say."""
+    _require_read(ctx, vector)
+
+
+@check(*dict.fromkeys([*_cited("VALUE-10", _TAGGED), "META-15"]), needs=["payload"], cases=_TAGGED)
+def vector_with_type_tags_is_read(ctx: Context, vector: str) -> None:
+    """What the json serializer writes as a type tag is read as the value that it stands for."""
+    _require_read(ctx, vector)
+
+
+@check(*dict.fromkeys([*_cited("EXT-9", _EXTENDED), "META-15"]), needs=["extended"], cases=_EXTENDED)
+def vector_with_extended_members_is_read(ctx: Context, vector: str) -> None:
+    """What each release of Celery tells of a call is handed on as it was stored."""
+    _require_read(ctx, vector)
+
+
+@check(*_cited("VALUE-9", _INVALID), needs=["payload"], cases=_INVALID)
+def invalid_vector_is_refused(ctx: Context, vector: str) -> None:
+    """What is no meta is refused, whatever it nearly is."""
+    _require_refused(ctx, vector)
+
+
+@check(*_cited("VALUE-9", _INVALID_TAGGED), needs=["payload", "tagged"], cases=_INVALID_TAGGED)
+def invalid_type_tag_is_refused(ctx: Context, vector: str) -> None:
+    """A known type tag with a value that its type does not have is refused."""
+    _require_refused(ctx, vector)

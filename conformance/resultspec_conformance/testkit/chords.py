@@ -1,0 +1,186 @@
+"""Chords that checks play: their ids, their requests, the deliveries of their parts, and the calls of their bodies."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resultspec_conformance.subject.client import Client, UnexpectedOutcome
+from resultspec_conformance.subject.history import Operation, Outcome
+from resultspec_conformance.subject.outbox import Sent
+from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.wire.values import Value, same, show
+
+Shape = Sequence[Any]
+"""A header: each member is None for a task, or a list of members for a group."""
+
+FLAT: Sequence[Shape] = tuple([None] * count for count in range(6))
+"""Flat headers by their number of tasks."""
+
+PAUSE = 0.05
+"""Seconds after which a delivery that was refused with Busy is made again."""
+
+
+def signature(task_id: str | None, **options: Any) -> dict[str, Any]:
+    """Return a signature of a single task, without an id if that is None."""
+    given = options if task_id is None else {"task_id": task_id, **options}
+    return {
+        "task": "resultspec.body",
+        "args": [],
+        "kwargs": {},
+        "options": given,
+        "subtask_type": None,
+        "immutable": False,
+    }
+
+
+def errback(ctx: Context) -> dict[str, Any]:
+    """Return the signature of an errback."""
+    return {**signature(ctx.new_id("errback")), "task": "resultspec.errback"}
+
+
+def group_of(*signatures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a group of signatures as a signature."""
+    return {**signature(None), "task": "celery.group", "kwargs": {"tasks": list(signatures)}, "subtask_type": "group"}
+
+
+def chain_of(*signatures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a chain of signatures as a signature."""
+    return {**signature(None), "task": "celery.chain", "kwargs": {"tasks": list(signatures)}, "subtask_type": "chain"}
+
+
+def leaves(shape: Any) -> int:
+    """Return the number of tasks in a header."""
+    return 1 if shape is None else sum(leaves(member) for member in shape)
+
+
+def nested(shape: Shape, values: Sequence[Value]) -> list[Value]:
+    """Return values in the shape of a header."""
+    left = iter(values)
+    return _filled(shape, left)
+
+
+def _filled(shape: Shape, left: Iterator[Value]) -> list[Value]:
+    return [next(left) if member is None else _filled(member, left) for member in shape]
+
+
+@dataclass
+class Chord:
+    """One chord.
+
+    ``ids`` are those of the tasks of the header, in its order; two may be the same. ``body`` is a signature.
+    """
+
+    ctx: Context
+    shape: Shape
+    body: dict[str, Any]
+    group_id: str
+    ids: list[str]
+    body_id: str | None = None
+    counting: list[Operation] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, ctx: Context, shape: Shape, body: dict[str, Any] | None = None, ids: Sequence[str] = ()) -> "Chord":
+        """Make up a chord; its body is a single task with an id, unless one is given."""
+        made = signature(ctx.new_id("body")) if body is None else body
+        names = list(ids) or [ctx.new_id("part") for _ in range(leaves(shape))]
+        return cls(ctx, shape, made, ctx.new_id("chord"), names, made["options"].get("task_id"))
+
+    @property
+    def header(self) -> list[Any]:
+        """The result tuple of the header's group."""
+        left = iter(self.ids)
+
+        def member(shape: Any) -> list[Any]:
+            if shape is None:
+                return [[next(left), None], None]
+            return [[self.ctx.new_id("group"), None], [member(inner) for inner in shape]]
+
+        return [[self.group_id, None], [member(inner) for inner in self.shape]]
+
+    def request(self, index: int) -> dict[str, Any]:
+        """Return the request of a part."""
+        return {"id": self.ids[index], "group": self.group_id, "group_index": index, "chord": self.body}
+
+    # -- the client ----------------------------------------------------------------------------
+
+    def apply(self, client: Client, size: int | None = None) -> "Chord":
+        """Apply the chord, and set its size if one is given. A body without an id has one afterwards, if it got one."""
+        found = client.call("apply_chord", group_id=self.group_id, header=self.header, body=self.body)
+        if found is not None and self.body_id is None:
+            self.body_id = str(found)
+            self.body = {**self.body, "options": {**self.body["options"], "task_id": self.body_id}}
+        if size is not None:
+            self.resize(client, size)
+        return self
+
+    def resize(self, client: Client, size: int) -> None:
+        """Set the number of parts."""
+        client.call("set_chord_size", group_id=self.group_id, size=size)
+
+    # -- the workers ---------------------------------------------------------------------------
+
+    def store(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
+        """Store the result of a part, as a worker does before it counts; how that ends is for other chapters."""
+        request = {"id": self.ids[index], "group": self.group_id}
+        client.attempt("store_result", task_id=self.ids[index], result=result, state=state, request=request)
+
+    def count(self, client: Client, index: int, result: Value, state: Value) -> Outcome:
+        """Deliver a part to a counter, once."""
+        operation = client.perform("on_chord_part_return", request=self.request(index), state=state, result=result)
+        self.counting.append(operation)
+        return operation.outcome or Outcome("info", error="Unknown")
+
+    def deliver(self, client: Client, index: int, result: Value = None, state: str = "SUCCESS") -> None:
+        """Let a part return: store its result and count it, again after Busy. Raises UnexpectedOutcome."""
+        self.store(client, index, result, state)
+        self.count_until_taken(client, index, result, state)
+
+    def count_until_taken(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
+        """Count a part, again after Busy, for as long as a claim can be held. Raises UnexpectedOutcome."""
+        until = time.monotonic() + self.ctx.capabilities.chord_lease + 2 * self.ctx.grace
+        while (outcome := self.count(client, index, result, state)).error == "Busy" and time.monotonic() < until:
+            time.sleep(PAUSE)
+        if outcome.kind != "ok":
+            raise UnexpectedOutcome(self.counting[-1], outcome)
+
+    def settle(self, client: Client) -> None:
+        """Have a store look that polls."""
+        client.call("settle", deadline=1.0)
+
+    # -- what became of it ---------------------------------------------------------------------
+
+    @property
+    def calls(self) -> list[Sent]:
+        """The calls of the body so far."""
+        # a call of a compound body has all of its ids: any of them finds it
+        some_id = next(iter(_all_ids(self.body)), None)
+        return [] if some_id is None else self.ctx.outbox.calls(some_id)
+
+    def require_not_called(self, requirement: str, why: str) -> None:
+        """Require that the body was not called by now."""
+        calls = self.calls
+        got = f"the body was called with {show([list(sent.args) for sent in calls])}"
+        self.ctx.require(requirement, not calls, got=got, allowed=f"no call: {why}")
+
+    def require_called_once(self, requirement: str) -> list[Value]:
+        """Require that the body was called exactly once; return the arguments."""
+        calls = self.calls
+        got = f"the body was called {len(calls)} times" if calls else "the body was not called"
+        self.ctx.require(requirement, len(calls) == 1, got=got, allowed="exactly one call of the body")
+        return list(calls[0].args)
+
+    def require_called_with(self, requirement: str, values: Sequence[Value], count: str = "") -> None:
+        """Require exactly one call, for ``count``'s sake if given, with the values in the shape of the header."""
+        args = self.require_called_once(count or requirement)
+        expected = [nested(self.shape, values)]
+        self.ctx.require(
+            requirement,
+            len(args) == 1 and same(args, expected),
+            got=f"the body was called with {show(args)}",
+            allowed=f"one positional argument: {show(expected[0])}",
+        )
+
+
+def _all_ids(body: Mapping[str, Any]) -> frozenset[str]:
+    return Sent(body, ()).task_ids

@@ -1,0 +1,254 @@
+"""How a check lets lives end without sleeping through them, and what it may say of an entry afterwards.
+
+There are three ways in which time passes for an entry:
+
+``clock``
+    the subject has a clock that can be moved;
+``ageing``
+    the probe of the store makes entries older;
+``waiting``
+    neither: the lives are short, and the check waits. It writes all its entries first, so that they wait together.
+
+Whichever it is, an entry has an age *at least* and *at most*: calls take time, and a store may count from any moment of
+one. That an entry has to be there is judged by the age at most, that it has to be gone by the age at least; so a slow
+machine can make a check blind, which it then says, and never unjust.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resultspec import STATES
+from resultspec_conformance.subject import LifeProbe, Subject, clock_of
+from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.history import Operation
+from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.waits import failure
+from resultspec_conformance.wire.values import Value, show
+
+Way = Literal["clock", "ageing", "waiting"]
+
+LONG_LIFE = 600.0
+"""Seconds of the life that checks give where nobody has to wait for its end."""
+
+SHORT_LIFE = 1.0
+"""Seconds of that life where somebody has."""
+
+PATIENCE = 5.0
+"""Seconds that the resolution and the lag of a store may be together for checks to wait for the end of a life."""
+
+
+def time_can_pass(subject: Subject) -> bool:
+    """Whether there is a way to see a life of this subject end."""
+    slowness = subject.capabilities.expiry_lag + subject.capabilities.time_resolution
+    return clock_of(subject) is not None or isinstance(subject.probe, LifeProbe) or slowness <= PATIENCE
+
+
+def ends_by_itself(ctx: Context) -> bool:
+    """Whether lives end by themselves in this subject, as it declares."""
+    return ctx.capabilities.choice("expiry") == "autoexpire"
+
+
+def clean(client: Client) -> None:
+    """Clean up. Raises Unobserved where that fails, which is for the check of EXP-14 to say."""
+    outcome = client.attempt("cleanup")
+    if outcome.kind != "ok":
+        raise Unobserved(f"cleanup failed: {Context.describe(outcome)}")
+
+
+@dataclass
+class Entry:
+    """An entry that a check has stored, with its life in seconds, and when that began."""
+
+    task_id: str
+    client: Client
+    life: float
+    state: str
+    stored: Operation
+    passed: float
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a read found of an entry, and how old the entry was then, in seconds. ``result`` is shown as text."""
+
+    state: Value
+    result: str
+    at_least: float
+    at_most: float
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the task read as one that was never stored."""
+        return bool(self.state == "PENDING")
+
+
+@dataclass
+class Passage:
+    """The time of one example. ``life`` is the one that its entries have, ``passed`` the seconds that were made up."""
+
+    ctx: Context
+    way: Way = field(init=False)
+    passed: float = 0.0
+    stores: int = 0
+    entries: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.way = self._way()
+
+    @property
+    def life(self) -> float:
+        """Seconds of a life that can be seen to end."""
+        if self.way == "waiting":
+            return max(SHORT_LIFE, 4 * self.ctx.capabilities.time_resolution)
+        return LONG_LIFE
+
+    @property
+    def slowness(self) -> float:
+        """Seconds by which an entry may outlast its life."""
+        capabilities = self.ctx.capabilities
+        return capabilities.time_resolution + (capabilities.expiry_lag if ends_by_itself(self.ctx) else 0.0)
+
+    def _way(self) -> Way:
+        if clock_of(self.ctx.session.subject) is not None:
+            return "clock"
+        probe = self.ctx.session.subject.probe
+        if isinstance(probe, LifeProbe):
+            writer, task_id = self.ctx.client("writer", expires=LONG_LIFE), self.ctx.new_id("age")
+            writer.store(task_id)
+            if probe.age(task_id, 1.0):
+                return "ageing"
+        return "waiting"
+
+    # -- entries -------------------------------------------------------------------------------
+
+    def store(self, client: Client, life: float, state: str = "SUCCESS", hint: str = "task") -> Entry:
+        """Store a new entry by a client that gives it a life of so many seconds."""
+        entry = Entry(self.ctx.new_id(hint), client, life, state, _never(), 0.0)
+        self.entries.append(entry)
+        self.renew(entry, state)
+        return entry
+
+    def renew(self, entry: Entry, state: str) -> None:
+        """Store an entry once more; it is in that state from now on, and its life begins anew."""
+        self.stores += 1
+        result = failure(self.stores) if state in STATES.sets["EXCEPTION"] else {"store": self.stores}
+        entry.stored = entry.client.perform("store_result", task_id=entry.task_id, result=result, state=state)
+        if entry.stored.outcome is None or entry.stored.outcome.kind != "ok":
+            raise Unobserved(f"{state} was not stored")
+        entry.state, entry.passed = state, self.passed
+
+    def begin_anew(self, entry: Entry, life: float, operation: Operation) -> None:
+        """Take note that an operation, which is no store, gave an entry another life just now."""
+        entry.stored, entry.life, entry.passed = operation, life, self.passed
+
+    def look(self, reader: Client, entry: Entry) -> Sight:
+        """Read an entry."""
+        read = reader.perform("get_task_meta", task_id=entry.task_id)
+        if read.outcome is None or read.outcome.kind != "ok":
+            raise Unobserved("the entry cannot be read")
+        gone_by = self.passed - entry.passed
+        really = 0.0 if self.way == "clock" else read.start - _end(entry.stored)
+        meta = read.outcome.value
+        return Sight(
+            meta["status"], show(meta.get("result")), gone_by + really, gone_by + _end(read) - entry.stored.start
+        )
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, for all entries of this passage."""
+        if seconds <= 0:
+            return
+        self.ctx.history.note("suite", "let time pass", {"seconds": round(seconds, 3), "by": self.way})
+        if self.way == "waiting":
+            time.sleep(seconds)
+            return
+        clock, probe = clock_of(self.ctx.session.subject), self.ctx.session.subject.probe
+        if clock is not None:
+            clock.advance(seconds)
+        elif isinstance(probe, LifeProbe):
+            for entry in self.entries:
+                probe.age(entry.task_id, seconds)
+        self.passed += seconds
+
+    def _age(self, entry: Entry) -> float:
+        """The seconds since an entry was stored, as they are now."""
+        really = time.monotonic() - self.ctx.history.origin - _end(entry.stored)
+        return self.passed - entry.passed + (0.0 if self.way == "clock" else really)
+
+    def let_be(self, entry: Entry, share: float) -> None:
+        """Let time pass until so much of the life of an entry is over."""
+        self.let_pass(share * entry.life - self._age(entry))
+
+    def let_end(self, *entries: Entry) -> None:
+        """Let time pass until the lives of all these entries are over, the lag of the store included.
+
+        Where lives end by ``cleanup``, that is called by the client of each.
+        """
+        for entry in entries:
+            self.let_pass(entry.life + self.slowness + self.ctx.grace - self._age(entry))
+        if not ends_by_itself(self.ctx):
+            for client in {id(entry.client): entry.client for entry in entries}.values():
+                clean(client)
+
+    # -- verdicts ------------------------------------------------------------------------------
+
+    def require_there(self, requirement: str, reader: Client, entry: Entry, why: str = "its life is not over") -> None:
+        """Require that an entry is there, as long as its life cannot be over. Raises Unobserved where it can be."""
+        sight = self.look(reader, entry)
+        if sight.at_most >= entry.life - self.ctx.capabilities.time_resolution:
+            raise Unobserved("this machine was too slow to look before the life was over")
+        got = f"{sight.state} of a task that is {entry.state}, {_age_text(sight)}"
+        self.ctx.require(requirement, sight.state == entry.state, got=got, allowed=f"{entry.state}: {why}")
+
+    def require_over(self, requirement: str, reader: Client, entry: Entry, why: str = "its life is over") -> None:
+        """Require that an entry is gone, whose life was let end before."""
+        sight = self.look(reader, entry)
+        if sight.at_least <= entry.life + self.slowness:
+            raise Unobserved("the life was not over yet")
+        got = f"{sight.state} after {sight.at_least:g} s of a life of {entry.life:g} s{self._kept(entry)}"
+        self.ctx.require(requirement, sight.unknown, got=got, allowed=f"an unknown task: {why}")
+
+    def _kept(self, entry: Entry) -> str:
+        """Tell how long the store is going to keep an entry, where that can be seen."""
+        probe = self.ctx.session.subject.probe
+        left = probe.remaining(entry.task_id) if isinstance(probe, LifeProbe) else None
+        if left is None:
+            return ""
+        return "; the store keeps it for ever" if math.isinf(left) else f"; the store keeps it for {left:g} s more"
+
+
+def passage_of(ctx: Context) -> Passage:
+    """Return the time of an example, in a store where a plain life was seen to end.
+
+    Where it does not, that is for the check of EXP-1 and EXP-2 to say; others raise Unobserved and accuse nobody.
+    """
+    passage = Passage(ctx)
+    session = ctx.session
+    if session.lives_end is None:
+        writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
+        # what is looked at when it is new, in its middle, or after its end is never looked at before
+        new, middle, last = (passage.store(writer, passage.life, hint="control") for _ in range(3))
+        seen = [passage.look(reader, new).state]
+        passage.let_be(new, 0.75)
+        seen.append(passage.look(reader, middle).state)
+        passage.let_end(last)
+        seen.append(passage.look(reader, last).state)
+        session.lives_end = seen == ["SUCCESS", "SUCCESS", "PENDING"]
+    if not session.lives_end:
+        raise Unobserved("a plain entry has not the life that it was given")
+    return passage
+
+
+def _never() -> Operation:
+    return Operation("", "", {}, 0.0)
+
+
+def _end(operation: Operation) -> float:
+    return operation.start if operation.end is None else operation.end
+
+
+def _age_text(sight: Sight) -> str:
+    return f"{sight.at_most:.3f} s after it was stored"

@@ -1,0 +1,126 @@
+"""Checks: functions that try to break sentences of the spec, and the registry that knows them all.
+
+A check is a function ``(ctx, **example)``. Where its example comes from is data: ``given`` maps the parameters to
+Hypothesis strategies, ``cases`` lists examples that are all tried, and a check with neither runs once. An example is
+made of values only, so it can be written down and tried again by ``resultspec replay``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hypothesis.strategies import SearchStrategy
+
+from resultspec import REQUIREMENTS
+from resultspec_conformance.subject import (
+    BookkeepingProbe,
+    CuttingProbe,
+    Probe,
+    RowProbe,
+    TrafficProbe,
+    WireProbe,
+)
+from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.wire.values import Value
+
+Function = TypeVar("Function", bound=Callable[..., None])
+Example = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    ``name``: module and function, ``states.success_is_final``. ``cites``: the requirements that it tests, the first
+    being the principal one, which is blamed where an operation fails that had to succeed. ``needs``: capabilities and
+    views without which it cannot run. ``effort``: share of the configured number of examples. ``deadline``: seconds for
+    the whole check. ``blame_hang``: the requirement that a call which does not return breaks, or empty.
+    """
+
+    name: str
+    cites: tuple[str, ...]
+    function: Callable[..., None]
+    given: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    cases: tuple[Example, ...] = ()
+    needs: frozenset[str] = frozenset()
+    effort: float = 1.0
+    deadline: float = 60.0
+    blame_hang: str = ""
+
+    @property
+    def principal(self) -> str:
+        """The requirement that the check is mainly for."""
+        return self.cites[0]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+_REGISTRY: dict[str, Check] = {}
+
+
+class CheckDefinitionError(Exception):
+    """A check that was written wrongly: it cites an unknown id, say."""
+
+
+def check(
+    *cites: str,
+    given: Mapping[str, SearchStrategy[Any]] | None = None,
+    cases: Sequence[Example] = (),
+    needs: Sequence[str] = (),
+    effort: float = 1.0,
+    deadline: float = 60.0,
+    blame_hang: str = "",
+) -> Callable[[Function], Function]:
+    """Register a function as a check of the requirements that it cites. Raises CheckDefinitionError."""
+    unknown = [cited for cited in (*cites, *filter(None, [blame_hang])) if cited not in REQUIREMENTS]
+    if unknown or not cites:
+        raise CheckDefinitionError(f"a check cites {', '.join(unknown) or 'nothing'}, which is no requirement")
+    if given and cases:
+        raise CheckDefinitionError("a check has either `given` or `cases`")
+    inherited = {need for cited in cites for need in (REQUIREMENTS[cited].applies, REQUIREMENTS[cited].observe) if need}
+
+    def register(function: Function) -> Function:
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        if name in _REGISTRY or not function.__doc__:
+            raise CheckDefinitionError(f"check {name} is defined twice, or says not what should hold")
+        _REGISTRY[name] = Check(
+            name=name,
+            cites=cites,
+            function=function,
+            given=dict(given or {}),
+            cases=tuple(cases),
+            needs=frozenset(needs) | inherited,
+            effort=effort,
+            deadline=deadline,
+            blame_hang=blame_hang,
+        )
+        return function
+
+    return register
+
+
+def registered() -> Mapping[str, Check]:
+    """Return the checks of all modules of the suite that are imported by now, by their names."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool, time: bool) -> frozenset[str]:
+    """Return the names of what a subject provides and the suite can see: what ``needs`` may ask for.
+
+    ``time``: the suite can let lives end, or live to see it.
+    """
+    views = {
+        "probe": probe is not None,
+        "payload": probe is not None and not isinstance(probe, RowProbe),
+        "wire": isinstance(probe, WireProbe),
+        "rows": isinstance(probe, RowProbe),
+        "cut": isinstance(probe, CuttingProbe),
+        "bookkeeping": isinstance(probe, BookkeepingProbe),
+        "traffic": isinstance(probe, TrafficProbe),
+        "in-process": in_process,
+        "time": time,
+    }
+    return capabilities.provided | {name for name, there in views.items() if there}

@@ -1,0 +1,1 @@
+"""From what checks saw to verdicts. Pure, and free of Hypothesis."""

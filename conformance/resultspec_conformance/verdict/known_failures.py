@@ -1,0 +1,140 @@
+"""The list of known failures: what a subject is known to get wrong, and must still get wrong in the same way.
+
+A TOML file::
+
+    [[known]]
+    requirement = "STATE-3"
+    check = "states.every_pair"     # optional: only failures of this check
+    reason = "overwrites SUCCESS; to be fixed in 2.1"
+    replay = "eNqr…"                # optional: the concrete counterexample, as a report gives it
+
+An entry with a counterexample is tried first of all and so never depends on luck. Entries are executed, not
+skipped: one that matches no failure is a complaint, with the user's own line and the cure.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resultspec import REQUIREMENTS
+from resultspec_conformance.runner.execute import CheckResult
+from resultspec_conformance.subject import UsageError
+from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.verdict.replay_token import Counterexample, ReplayError, decode_token
+from resultspec_conformance.verdict.selection import did_you_mean
+
+MEMBERS = frozenset({"requirement", "check", "reason", "replay"})
+
+AS_RECORDED = "failed as recorded"
+NOT_JUDGED = "not judged in this run"
+
+
+@dataclass(frozen=True)
+class KnownFailure:
+    """One entry. ``check`` may be empty; ``line`` and ``where`` quote the file it comes from."""
+
+    requirement: str
+    reason: str
+    check: str = ""
+    counterexample: Counterexample | None = None
+    where: str = ""
+
+    def matches(self, result: CheckResult) -> bool:
+        """Whether a result is the failure that the entry tells of."""
+        failure = result.failure
+        return failure is not None and failure.requirement == self.requirement and self.check in ("", result.name)
+
+
+def _quote(path: str, lines: list[str], start: int, end: int) -> str:
+    """Return the place of an entry: the line with its requirement, as it stands in the file."""
+    for number in range(start, end):
+        if re.match(r"\s*requirement\s*=", lines[number]):
+            return f"{path}, line {number + 1}: {lines[number].strip()}"
+    return f"{path}, line {start + 1}: {lines[start].strip()}"
+
+
+def _places(path: str, text: str, count: int) -> list[str]:
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[\s*known\s*\]\]", line)]
+    if len(heads) != count:
+        return [path] * count
+    ends = [*heads, len(lines)][1:]
+    return [_quote(path, lines, start, end) for start, end in zip(heads, ends, strict=True)]
+
+
+def _entry(entry: Any, where: str, checks: Mapping[str, Check]) -> KnownFailure:
+    if not isinstance(entry, dict) or not {"requirement", "reason"} <= set(entry):
+        raise UsageError(f"{where}\nAn entry needs a requirement and a reason.")
+    unknown = set(entry) - MEMBERS
+    if unknown:
+        raise UsageError(f"{where}\nAn entry has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(MEMBERS))}.")
+    if not all(isinstance(value, str) and value for value in entry.values()):
+        raise UsageError(f"{where}\nEvery value of an entry is a text that is not empty.")
+    requirement, check = entry["requirement"], entry.get("check", "")
+    if requirement not in REQUIREMENTS:
+        raise UsageError(f"{where}\nNo requirement has this id.{did_you_mean(requirement, REQUIREMENTS)}")
+    if check and check not in checks:
+        raise UsageError(f"{where}\nThere is no check {check!r}.{did_you_mean(check, checks)}")
+    counterexample = None
+    if "replay" in entry:
+        try:
+            counterexample = decode_token(entry["replay"])
+        except ReplayError as error:
+            raise UsageError(f"{where}\n{error}") from error
+        if counterexample.check not in checks:
+            raise UsageError(
+                f"{where}\nIts counterexample is for the check {counterexample.check!r}, which is no more."
+            )
+    return KnownFailure(requirement, entry["reason"], check, counterexample, where)
+
+
+def parse(text: str, name: str, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
+    """Return the entries of a file's text. Raises UsageError with the line at fault."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name} is not TOML: {error}") from error
+    entries = document.pop("known", [])
+    if document or not isinstance(entries, list):
+        odd = ", ".join(document) or "known"
+        raise UsageError(f"{name}: unexpected {odd}. A list of known failures has entries [[known]] and nothing else.")
+    places = _places(name, text, len(entries))
+    return tuple(_entry(entry, where, checks) for entry, where in zip(entries, places, strict=True))
+
+
+def read(path: Path, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
+    """Return the entries of a file. Raises UsageError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read the known failures in {path}: {why}") from error
+    return parse(text, str(path), checks)
+
+
+def known_pairs(entries: Iterable[KnownFailure], results: Mapping[str, CheckResult]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of requirement and check whose failure an entry tells of."""
+    return frozenset(
+        (entry.requirement, name) for entry in entries for name, result in results.items() if entry.matches(result)
+    )
+
+
+def outcome(
+    entry: KnownFailure, results: Mapping[str, CheckResult], replayed: CheckResult | None, judged: frozenset[str]
+) -> str:
+    """Say what became of an entry: AS_RECORDED, NOT_JUDGED, or what is wrong with it and
+    the cure.
+
+    ``replayed`` is the result of its counterexample; ``judged`` are the ids that the run judges.
+    """
+    if entry.requirement not in judged:
+        return NOT_JUDGED
+    if replayed is not None and not entry.matches(replayed):
+        broke = f"it now violates {replayed.failure.requirement}" if replayed.failure else "it did not fail"
+        return f"its counterexample was tried and {broke}: remove the entry, or record the failure anew"
+    if replayed is None and not any(entry.matches(result) for result in results.values()):
+        return "no failure of this run matches it: remove the entry if the defect is gone"
+    return AS_RECORDED

@@ -1,0 +1,131 @@
+"""Seeing a failure again: the token that holds a counterexample, and the files that do."""
+
+import base64
+import binascii
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resultspec_conformance.report.document import load
+from resultspec_conformance.text.redaction import has_password, redact_text
+
+TOKEN_VERSION = 1
+LONGEST_TOKEN = 1500
+"""Characters of the longest token with an example; a longer one has the seed only, and searches again."""
+_LARGEST_TEXT = 64 * 1024 * 1024
+
+
+class ReplayError(ValueError):
+    """A token or file that holds no counterexample. The text is one or two lines."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """What has to be known to see a failure again.
+
+    ``target`` is as it was given, and empty where it holds a password. ``example`` is in the tagged
+    encoding; None: search again with the same ``seed`` and number of ``examples``. ``call_timeout`` is in
+    seconds.
+    """
+
+    target: str
+    check: str
+    requirement: str
+    example: Mapping[str, Any] | None
+    seed: int = 0
+    examples: int = 100
+    call_timeout: float = 10.0
+
+
+def _encode(counterexample: Counterexample, target: str, *, exact: bool) -> str:
+    content = {
+        "v": TOKEN_VERSION,
+        "target": target,
+        "check": counterexample.check,
+        "id": counterexample.requirement,
+        "example": counterexample.example if exact else None,
+        "seed": counterexample.seed,
+        "examples": counterexample.examples,
+        "timeout": counterexample.call_timeout,
+    }
+    packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def encode_token(counterexample: Counterexample, secrets: frozenset[str] = frozenset()) -> tuple[str, bool]:
+    """Return the token of a counterexample, and whether it holds the example itself.
+
+    The target is left out if it holds a password, and the example if it does or if the token would be too
+    long.
+    """
+    target = counterexample.target
+    if has_password(target) or redact_text(target, secrets) != target:
+        target = ""
+    text = json.dumps(counterexample.example)
+    if counterexample.example is not None and redact_text(text, secrets) == text:
+        token = _encode(counterexample, target, exact=True)
+        if len(token) <= LONGEST_TOKEN:
+            return token, True
+    return _encode(counterexample, target, exact=False), False
+
+
+def decode_token(token: str) -> Counterexample:
+    """Return the counterexample of a token. Raises ReplayError."""
+    try:
+        packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        unpacker = zlib.decompressobj()
+        content = json.loads(unpacker.decompress(packed, _LARGEST_TEXT))
+        if content["v"] != TOKEN_VERSION:
+            raise ReplayError(f"the token has the version {content['v']}; this resultspec reads {TOKEN_VERSION}.")
+        return Counterexample(
+            target=content["target"],
+            check=content["check"],
+            requirement=content["id"],
+            example=content["example"],
+            seed=content["seed"],
+            examples=content["examples"],
+            call_timeout=content["timeout"],
+        )
+    except (binascii.Error, zlib.error, UnicodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ReplayError(
+            f"{token[:40]!r} is neither a file nor a replay token.\n"
+            "Copy the whole `resultspec replay` line of a failure."
+        ) from error
+
+
+def _of_failure(failure: Mapping[str, Any]) -> Counterexample:
+    """Return the counterexample of a failure: that of its token, with the failure's own example."""
+    said = decode_token(failure["replay"]["token"])
+    return Counterexample(
+        target=said.target,
+        check=said.check,
+        requirement=failure["requirement"],
+        example=failure["example"],
+        seed=said.seed,
+        examples=said.examples,
+        call_timeout=said.call_timeout,
+    )
+
+
+def of_document(document: Any, name: str) -> list[Counterexample]:
+    """Return the counterexamples of a report, or of one failure out of a report. Raises ReplayError."""
+    failures = document.get("failures", [document]) if isinstance(document, dict) else []
+    try:
+        found = [_of_failure(failure) for failure in failures]
+    except (KeyError, TypeError) as error:
+        raise ReplayError(f"{name} is neither a report nor a failure out of one: it has no {error}.") from error
+    if not found:
+        raise ReplayError(f"{name} holds no failure that could be seen again.")
+    return found
+
+
+def find(file_or_token: str) -> list[Counterexample]:
+    """Return the counterexamples in a file, or the one of a token. Raises ReplayError or ReportError."""
+    # Path.is_file raises for a name as long as a token
+    if os.path.isfile(file_or_token) or file_or_token.endswith(".json"):
+        return of_document(load(Path(file_or_token)), file_or_token)
+    return [decode_token(file_or_token)]

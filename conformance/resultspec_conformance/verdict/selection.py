@@ -1,0 +1,121 @@
+"""Which requirements and checks a run is about: what is claimed, cut down to what was selected."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from resultspec import REQUIREMENTS, Requirement
+from resultspec.requirements import CLASSES
+from resultspec_conformance.subject import UsageError
+from resultspec_conformance.testkit.registry import Check
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was asked for. ``classes``: empty for all that are claimed. ``patterns``: ids or names of
+    checks, or globs.
+    """
+
+    classes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do. ``ids`` are judged; ``checks`` are run in this order; ``skipped`` says why others
+    are not.
+    """
+
+    classes: tuple[str, ...]
+    ids: frozenset[str]
+    checks: tuple[Check, ...]
+    skipped: Mapping[str, str]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint at what a misspelt word may have been, as the end of a message, or an empty text."""
+    by_folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), list(by_folded), n=3, cutoff=0.5)
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join(by_folded[name] for name in close)}?"
+
+
+def require_known(id_: str) -> Requirement:
+    """Return a requirement by its id, written in any case. Raises UsageError."""
+    found = REQUIREMENTS.get(id_.upper())
+    if found is None:
+        raise UsageError(
+            f"no requirement has the id {id_!r}.{did_you_mean(id_, REQUIREMENTS)}\nAll ids: resultspec requirements"
+        )
+    return found
+
+
+def _matches(pattern: str, check: Check) -> bool:
+    return fnmatchcase(check.name, pattern)
+
+
+def _ids_of(pattern: str) -> list[str]:
+    return [one for one in REQUIREMENTS if fnmatchcase(one, pattern.upper())]
+
+
+def validate(selection: Selection, checks: Mapping[str, Check]) -> None:
+    """Raise UsageError for a class that does not exist, or a pattern that matches no id and no check."""
+    for name in selection.classes:
+        if name not in CLASSES:
+            raise UsageError(f"there is no class {name!r}.{did_you_mean(name, CLASSES)}\nClasses: {', '.join(CLASSES)}")
+    for pattern in selection.patterns:
+        if not _ids_of(pattern) and not any(_matches(pattern, check) for check in checks.values()):
+            hint = did_you_mean(pattern, [*REQUIREMENTS, *checks])
+            raise UsageError(
+                f"--select {pattern} matches no requirement and no check.{hint}\nSee: resultspec requirements"
+            )
+
+
+def _classes(selection: Selection, claimed: Sequence[str]) -> tuple[str, ...]:
+    for name in selection.classes:
+        if name not in claimed:
+            raise UsageError(f"the target does not claim the class {name!r}; it claims {', '.join(claimed)}.")
+    return tuple(name for name in CLASSES if name in (selection.classes or claimed))
+
+
+def _selected(selection: Selection, checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ids that patterns select, and the checks: those named, and those that cite a selected id."""
+    candidates = list(checks)
+    if not selection.patterns:
+        return frozenset(REQUIREMENTS), frozenset(check.name for check in candidates)
+    ids = {one for pattern in selection.patterns for one in _ids_of(pattern)}
+    named = [check for check in candidates if any(_matches(pattern, check) for pattern in selection.patterns)]
+    chosen = {check.name for check in named} | {check.name for check in candidates if ids & set(check.cites)}
+    return frozenset(ids | {check.principal for check in named}), frozenset(chosen)
+
+
+def in_order(checks: Iterable[Check]) -> list[Check]:
+    """Return checks in the order of their principal requirements in the register."""
+    order = {one: position for position, one in enumerate(REQUIREMENTS)}
+    return sorted(checks, key=lambda check: (order[check.principal], check.name))
+
+
+def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[str], available: frozenset[str]) -> Plan:
+    """Return what a run does. Raises UsageError where nothing is left to do."""
+    validate(selection, checks)
+    classes = _classes(selection, claimed)
+    in_classes = [
+        check
+        for check in checks.values()
+        if any(REQUIREMENTS[cite].conformance_class in classes for cite in check.cites)
+    ]
+    ids, names = _selected(selection, in_classes)
+    judged = frozenset(one for one in ids if REQUIREMENTS[one].conformance_class in classes)
+    chosen = in_order(check for check in in_classes if check.name in names)
+    if not chosen or not judged:
+        raise UsageError(
+            f"nothing is selected: no check for {', '.join(selection.patterns) or 'these classes'} "
+            f"in the classes {', '.join(classes)}.\n"
+            f"The target claims {', '.join(claimed)}. See: resultspec requirements"
+        )
+    skipped = {
+        check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
+    }
+    return Plan(classes, judged, tuple(check for check in chosen if check.name not in skipped), skipped)

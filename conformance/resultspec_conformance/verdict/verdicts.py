@@ -1,0 +1,288 @@
+"""From what the checks saw to verdicts: per requirement, per conformance class, and for the run. Pure
+functions.
+
+A requirement is judged by joining the register, the checks that cite it, and what became of these. It is
+*passed* only if a check that cites it passed and did exercise it: a check that was skipped, stopped, or
+passed without looking leaves it *not tested*, and a class with such a requirement is not conformant.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resultspec import Requirement
+from resultspec_conformance.runner.execute import CheckResult
+from resultspec_conformance.testkit.registry import Check
+
+Verdict = Literal["passed", "violated", "not applicable", "not observable", "not tested", "untestable"]
+ClassVerdictName = Literal["conformant", "violated", "not tested"]
+RunVerdict = Literal["conformant", "violated", "failed", "inconclusive"]
+
+VIEWS = frozenset({"probe", "payload", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "time"})
+"""What the suite may have beside a subject's own operations in order to see more of it."""
+
+EXIT_CODES: Mapping[RunVerdict, int] = {"conformant": 0, "violated": 1, "failed": 3, "inconclusive": 4}
+"""The exit code of each verdict of a run; 2 is a run that was asked for in a wrong way and so has no
+verdict.
+"""
+
+FAILED_STATUSES = frozenset({"hung", "died", "error"})
+"""What becomes of a check when the harness or the environment failed it, and no sentence of the spec is to
+blame.
+"""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run saw.
+
+    ``results``: by the names of the checks. ``skipped``: why a check that was selected did not run.
+    ``available``: what the subject provides and the suite can see. ``ids``: the requirements that were
+    selected, of claimed classes only. ``known``: the pairs of requirement and check whose failure is
+    recorded as known. ``harness``: what went wrong that is nobody's violation. ``stale``: complaints about
+    the list of known failures.
+    """
+
+    results: Mapping[str, CheckResult]
+    ids: frozenset[str]
+    available: frozenset[str] = frozenset()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    known: frozenset[tuple[str, str]] = frozenset()
+    harness: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequirementVerdict:
+    """The verdict on one requirement. ``checks`` are those that cite it; ``known``: violated as recorded,
+    no worse.
+    """
+
+    requirement: Requirement
+    verdict: Verdict
+    reason: str
+    checks: tuple[str, ...]
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class ClassVerdict:
+    """The verdict on a conformance class, as far as its requirements were selected.
+
+    ``counts`` has the number of its requirements by verdict, ``known`` how many of the violated ones are
+    known, and ``total`` the number of its requirements in the register.
+    """
+
+    name: str
+    verdict: ClassVerdictName
+    counts: Mapping[str, int]
+    known: int
+    total: int
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a few words."""
+        parts: list[str] = [self.verdict]
+        unseen = self.counts.get("not observable", 0)
+        if self.verdict == "conformant" and unseen:
+            parts = [f"conformant as observed, {unseen} not observable"]
+        if self.known:
+            violated = self.counts["violated"]
+            parts = [f"not conformant: {violated} violated, {self.known} of them known"]
+        judged = sum(self.counts.values())
+        if judged < self.total:
+            parts.append(f"({judged} of {self.total} requirements selected)")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All verdicts of a run. ``reasons`` say why it is not conformant."""
+
+    requirements: tuple[RequirementVerdict, ...]
+    classes: tuple[ClassVerdict, ...]
+    verdict: RunVerdict
+    reasons: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the run."""
+        return EXIT_CODES[self.verdict]
+
+
+# -- requirements ------------------------------------------------------------------------------
+
+
+def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
+    """Say why a check that cites a requirement is no evidence for it."""
+    result = evidence.results.get(check.name)
+    if result is None:
+        return f"{check.name} {evidence.skipped.get(check.name, 'was not selected')}"
+    message = result.message.strip().partition("\n")[0]
+    if result.status == "violated":
+        other = result.failure.requirement if result.failure else "another requirement"
+        return f"{check.name} was stopped by a violation of {other}"
+    if result.status == "passed":
+        return f"{check.name} passed without exercising {requirement}"
+    verb = {"hung": "hung", "died": "died", "error": "ended in an error", "unobserved": "observed nothing"}
+    return f"{check.name} {verb[result.status]}: {message}" if message else f"{check.name} {verb[result.status]}"
+
+
+def _lacks_only_views(checks: Iterable[Check], available: frozenset[str]) -> bool:
+    missing = [check.needs - available for check in checks]
+    return bool(missing) and all(lacking and lacking <= VIEWS for lacking in missing)
+
+
+def _without_evidence(requirement: Requirement, citing: list[Check], evidence: Evidence) -> tuple[Verdict, str]:
+    """Return the verdict on a requirement that is neither violated nor passed."""
+    if requirement.untestable:
+        return "untestable", requirement.untestable
+    if requirement.applies and requirement.applies not in evidence.available:
+        return "not applicable", f"the subject does not declare {requirement.applies}"
+    if requirement.observe and requirement.observe not in evidence.available:
+        return "not observable", f"seen only with {requirement.observe}"
+    if _lacks_only_views(citing, evidence.available):
+        views = sorted(frozenset[str]().union(*(check.needs - evidence.available for check in citing)))
+        return "not observable", f"seen only with {', '.join(views)}"
+    if not citing:
+        return "not tested", "no check cites it"
+    reasons = {check.name: _why_not(requirement.id, check, evidence) for check in citing}
+    whys = {reason.removeprefix(f"{name} was not run: ") for name, reason in reasons.items()}
+    if len(whys) == 1 and whys.isdisjoint(reasons.values()):
+        return "not tested", f"nothing of it was run: {whys.pop()}"
+    return "not tested", "; ".join(reasons.values())
+
+
+def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evidence: Evidence) -> RequirementVerdict:
+    """Return the verdict on one requirement."""
+    citing = [check for check in checks.values() if requirement.id in check.cites]
+    names = tuple(check.name for check in citing)
+    breakers = [
+        name
+        for name, result in evidence.results.items()
+        if result.failure is not None and result.failure.requirement == requirement.id
+    ]
+    if breakers:
+        known = all((requirement.id, name) in evidence.known for name in breakers)
+        reason = f"{'known: ' if known else ''}shown by {', '.join(breakers)}"
+        return RequirementVerdict(requirement, "violated", reason, names, known)
+    for name in names:
+        result = evidence.results.get(name)
+        if result is not None and result.status == "passed" and requirement.id in result.exercised:
+            return RequirementVerdict(requirement, "passed", "", names)
+    verdict, reason = _without_evidence(requirement, citing, evidence)
+    return RequirementVerdict(requirement, verdict, reason, names)
+
+
+# -- classes and the run -----------------------------------------------------------------------
+
+
+def judge_class(name: str, verdicts: Iterable[RequirementVerdict], total: int) -> ClassVerdict:
+    """Return the verdict on a class from those on its requirements. A SHOULD is shown, and not scored when
+    violated.
+    """
+    mine = [verdict for verdict in verdicts if verdict.requirement.conformance_class == name]
+    counts: dict[str, int] = {}
+    for verdict in mine:
+        counts[verdict.verdict] = counts.get(verdict.verdict, 0) + 1
+    scored = [verdict for verdict in mine if verdict.verdict == "violated" and verdict.requirement.level == "MUST"]
+    known = sum(1 for verdict in scored if verdict.known)
+    outcome: ClassVerdictName = "conformant"
+    if scored:
+        outcome = "violated"
+    elif not counts.get("passed") or any(is_gap(verdict) for verdict in mine):
+        outcome = "not tested"
+    return ClassVerdict(name, outcome, counts, known, total)
+
+
+def is_gap(verdict: RequirementVerdict) -> bool:
+    """Whether a requirement is a gap in the run: not tested, though it is more than a MAY."""
+    return verdict.verdict == "not tested" and verdict.requirement.level != "MAY"
+
+
+def _harness_trouble(evidence: Evidence) -> list[str]:
+    trouble = list(evidence.harness)
+    for result in evidence.results.values():
+        if result.status in FAILED_STATUSES:
+            message = result.message.strip().partition("\n")[0]
+            trouble.append(f"{result.name} {result.status}: {message}")
+    return trouble
+
+
+def _run_verdict(
+    requirements: Iterable[RequirementVerdict], classes: Iterable[ClassVerdict], evidence: Evidence
+) -> tuple[RunVerdict, list[str]]:
+    """Return the verdict of a run: a violation wins over trouble of the harness, that over gaps."""
+    found = list(requirements)
+    violated = [v for v in found if v.verdict == "violated" and v.requirement.level == "MUST" and not v.known]
+    trouble = _harness_trouble(evidence)
+    gaps = [f"{v.requirement.id} was not tested: {v.reason}" for v in found if is_gap(v)]
+    gaps += [f"nothing of the class {c.name} was tested" for c in classes if not set(c.counts) & {"passed", "violated"}]
+    gaps += evidence.stale
+    reasons = [f"{v.requirement.id} is violated" for v in violated] + trouble + gaps
+    if violated:
+        return "violated", reasons
+    if trouble:
+        return "failed", reasons
+    if gaps or not found:
+        return "inconclusive", reasons or ["no requirement was judged"]
+    return "conformant", []
+
+
+def judge(
+    requirements: Mapping[str, Requirement],
+    checks: Mapping[str, Check],
+    classes: Iterable[str],
+    evidence: Evidence,
+) -> Judgement:
+    """Return all verdicts of a run. ``classes``: those that are claimed and selected; only their ids are
+    judged.
+    """
+    judged_classes = tuple(classes)
+    broken = {result.failure.requirement for result in evidence.results.values() if result.failure is not None}
+    found = tuple(
+        judge_requirement(requirement, checks, evidence)
+        for requirement in requirements.values()
+        if requirement.conformance_class in judged_classes and requirement.id in evidence.ids | broken
+    )
+    totals = {
+        name: sum(1 for requirement in requirements.values() if requirement.conformance_class == name)
+        for name in judged_classes
+    }
+    per_class = tuple(
+        judge_class(name, found, totals[name])
+        for name in judged_classes
+        if any(verdict.requirement.conformance_class == name for verdict in found)
+    )
+    verdict, reasons = _run_verdict(found, per_class, evidence)
+    return Judgement(found, per_class, verdict, tuple(reasons))
+
+
+# -- what a run exercised ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Ids that the checks of a run and the register do not agree on; what no check cites is told by ``traceability``.
+
+    ``unexercised``: cited by a check that ran, but exercised by none that cites it. ``undeclared``: exercised, but
+    not in the register. ``unclaimed``: exercised by a check that does not cite it, as pairs of check and id.
+    """
+
+    unexercised: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
+    unclaimed: tuple[tuple[str, str], ...] = ()
+
+
+def trace(
+    requirements: Mapping[str, Requirement], cites: Mapping[str, Iterable[str]], exercised: Mapping[str, Iterable[str]]
+) -> Leftovers:
+    """Join the ids that are declared, those that each check cites, and those that each check exercised in a run."""
+    emitted = {(name, one) for name, ids in exercised.items() for one in ids}
+    cited = {(name, one) for name in exercised for one in cites.get(name, ())}
+    proper = {one for _, one in emitted & cited}
+    return Leftovers(
+        unexercised=tuple(one for one in requirements if one in {cite for _, cite in cited} - proper),
+        undeclared=tuple(sorted({one for _, one in emitted} - set(requirements))),
+        unclaimed=tuple(sorted(emitted - cited)),
+    )

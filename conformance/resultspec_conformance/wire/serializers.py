@@ -1,0 +1,188 @@
+"""What each serializer makes of a value: the table of chapter 5 as code.
+
+It is written from what kombu's serializers do when they are run, and shares nothing with them: a subject is compared
+with this table, so a serializer that is misused cannot agree with itself.
+"""
+
+import datetime as dt
+import decimal
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from resultspec_conformance.wire.values import ExceptionData, Opaque, Value
+
+TAG_MEMBERS = frozenset({"__type__", "__value__"})
+DIGITS_MAX = 4300
+
+_SPLIT_CHARACTER = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+Carrier = Callable[[str, Any], Value]
+
+
+class OutsideDomain(Exception):
+    """The table promises no equal value. The text says why."""
+
+
+class NotCarried(OutsideDomain):
+    """The serializer does not carry the value: a writer refuses it."""
+
+
+class Unspecified(OutsideDomain):
+    """The specification says nothing of what comes back: a map that looks like a type tag, say."""
+
+
+_ALL = frozenset({"json", "pickle", "yaml", "msgpack"})
+
+
+def _as_it_is(_serializer: str, value: Any) -> Value:
+    return value
+
+
+def _carried_by(*serializers: str) -> Carrier:
+    """Return a carrier that gives the value back as it is with some serializers, and has the others refuse it."""
+
+    def carry(serializer: str, value: Any) -> Value:
+        if serializer not in serializers:
+            raise NotCarried(f"{serializer} carries no {type(value).__name__}")
+        return value
+
+    return carry
+
+
+def _integer(serializer: str, value: int) -> Value:
+    if serializer == "msgpack" and not -(2**63) <= value < 2**64:
+        raise NotCarried("msgpack carries integers of 64 bits")
+    if serializer in ("json", "yaml") and abs(value) >= 10**DIGITS_MAX:
+        raise NotCarried(f"CPython writes no integer of more than {DIGITS_MAX} digits")
+    return value
+
+
+def _text(serializer: str, value: str) -> Value:
+    if value.isascii() or serializer in ("pickle", "yaml"):
+        return value
+    if serializer == "msgpack" and any("\ud800" <= character <= "\udfff" for character in value):
+        raise NotCarried("msgpack carries no lone surrogates")
+    if serializer == "json" and _SPLIT_CHARACTER.search(value):
+        raise NotCarried("json makes one character of two surrogates in a row")
+    return value
+
+
+def _byte_array(serializer: str, value: bytearray) -> Value:
+    if serializer == "msgpack":
+        return bytes(value)
+    return _carried_by("pickle")(serializer, value)
+
+
+def _tuple(serializer: str, value: tuple[Any, ...]) -> Value:
+    return value if serializer == "pickle" else list(value)
+
+
+def _set(serializer: str, value: set[Any]) -> Value:
+    if serializer == "yaml" and any(isinstance(member, (tuple, frozenset)) for member in value):
+        raise NotCarried("a set of yaml holds no tuple and no frozen set")
+    return _carried_by("pickle", "yaml")(serializer, value)
+
+
+def _datetime(serializer: str, value: dt.datetime) -> Value:
+    offset = value.utcoffset()
+    if serializer == "yaml" and offset is not None and offset % dt.timedelta(minutes=1):
+        raise NotCarried("yaml carries offsets of whole minutes")
+    return _carried_by("json", "pickle", "yaml")(serializer, value)
+
+
+_CARRIERS: tuple[tuple[type, Carrier], ...] = (
+    (bool, _as_it_is),
+    (int, _integer),
+    (float, _as_it_is),
+    (str, _text),
+    (bytes, _as_it_is),
+    (bytearray, _byte_array),
+    (list, _as_it_is),
+    (tuple, _tuple),
+    (set, _set),
+    (frozenset, _carried_by("pickle")),
+    (dt.datetime, _datetime),
+    (dt.date, _carried_by("json", "pickle", "yaml")),
+    (dt.time, _carried_by("json", "pickle")),
+    (dt.timedelta, _carried_by("pickle")),
+    (uuid.UUID, _carried_by("json", "pickle")),
+    (decimal.Decimal, _carried_by("json", "pickle")),
+    (ExceptionData, _carried_by("pickle")),
+    (Opaque, _carried_by()),
+)
+"""What becomes of each kind of value but null and maps, its members aside; bool before int, datetime before date."""
+
+
+def _json_key(key: Any) -> str:
+    if isinstance(key, str):
+        return _norm_text("json", key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, float) and key != key:
+        return "NaN"
+    if isinstance(key, float) and key in (float("inf"), float("-inf")):
+        return "Infinity" if key > 0 else "-Infinity"
+    if isinstance(key, int):
+        return str(_integer("json", key))
+    if isinstance(key, float):
+        return repr(key)
+    raise NotCarried(f"json has no key of type {type(key).__name__}")
+
+
+def _norm_text(serializer: str, value: str) -> str:
+    found: str = _text(serializer, value)
+    return found
+
+
+def _key(serializer: str, key: Any) -> Value:
+    if serializer == "json":
+        return _json_key(key)
+    if serializer == "msgpack" and not isinstance(key, (str, bytes)):
+        raise NotCarried("a key of msgpack is text or bytes")
+    if serializer == "yaml" and isinstance(key, (tuple, frozenset)):
+        raise NotCarried("a key of yaml is no tuple and no frozen set")
+    return _norm(serializer, key)
+
+
+def _map(serializer: str, value: Mapping[Any, Any]) -> dict[Any, Any]:
+    if serializer == "json" and value.keys() == TAG_MEMBERS:
+        raise Unspecified("a map of the members of a type tag")
+    found = {_key(serializer, key): _norm(serializer, member) for key, member in value.items()}
+    if len(found) != len(value):
+        raise NotCarried("two keys of a map become one")
+    return found
+
+
+def _norm(serializer: str, value: Value) -> Value:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return _map(serializer, value)
+    for kind, carrier in _CARRIERS:
+        if isinstance(value, kind):
+            carried = carrier(serializer, value)
+            if isinstance(carried, (list, tuple, set, frozenset)):
+                return type(carried)(_norm(serializer, member) for member in carried)
+            return carried
+    raise Unspecified(f"the table has no row for {type(value).__name__}")
+
+
+def norm(serializer: str, value: Value) -> Value:
+    """Return what a serializer makes of a value, by the table of chapter 5.
+
+    Raises NotCarried where a writer has to refuse it, and Unspecified where the specification promises nothing; both
+    are OutsideDomain. A named tuple is taken as a tuple.
+    """
+    if serializer not in _ALL:
+        raise Unspecified(f"the table has no column for {serializer}")
+    return _norm(serializer, value)
+
+
+def norm_exception(serializer: str, value: ExceptionData) -> ExceptionData:
+    """Return what a reader finds of an exception that was stored in a state of EXCEPTION, its cause aside (EXC-1).
+
+    Raises OutsideDomain for arguments that the serializer does not carry.
+    """
+    return ExceptionData(value.type, value.module, tuple(norm(serializer, argument) for argument in value.args))

@@ -1,0 +1,1 @@
+"""Chords: the theory of counting, the counter that applies it, and headers and bodies as data."""

@@ -1,0 +1,1 @@
+"""What is stored under an id: metas, groups, exceptions and values, as maps and as bytes."""

@@ -1,0 +1,94 @@
+"""The command where its surroundings are hostile: readers that go away, full disks, closed streams, no directory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resultspec_conformance.cli import terminal
+from resultspec_conformance.subject import UsageError
+
+COMMAND = [sys.executable, "-m", "resultspec_conformance"]
+BROKEN = ["check", "broken:success-overwritten", "--select", "STATE-3", "--examples", "2", "--seed", "1"]
+
+
+def _shell(script: str, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a script of the shell, to which the words of a command are the parameters."""
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, *arguments],
+        capture_output=True, text=True, timeout=120, cwd=cwd, env={**os.environ, "COLUMNS": "100"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["targets"], ["explain", "STATE-3", "STATE-4"], ["requirements"]], ids=" ".join)
+def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str]) -> None:
+    """As `cat` ends in front of `head`: no word on standard error, and the exit code of a closed pipe."""
+    done = _shell('"$@" | exec <&-; echo ${PIPESTATUS[0]}', *arguments)
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path) -> None:
+    """The run goes on to its end, tells its exit code, and writes the report, even if nobody reads its log."""
+    report = tmp_path / "r.json"
+    done = _shell('"$@" 2>&1 | exec <&-; echo ${PIPESTATUS[0]}', *BROKEN, "--report", str(report))
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert '"exit_code": 1' in report.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told() -> None:
+    """Standard output that takes nothing is the environment's fault, and so is a report that cannot be written."""
+    done = _shell('"$@" >/dev/full', "requirements")
+    assert done.returncode == 3
+    assert done.stderr == "resultspec: cannot write to standard output: No space left on device\n"
+    done = _shell('"$@" 2>&1', *BROKEN, "--report", "/dev/full")
+    assert done.returncode == 3
+    assert "not conformant in what was selected" in done.stdout
+    assert "cannot write /dev/full: No space left on device" in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_obstacle(closed: str, tmp_path: Path) -> None:
+    """The exit code is that of the verdict, and nothing is written into another file by mistake."""
+    done = _shell(f'"$@" {closed}', *BROKEN, "--report", str(tmp_path / "r.json"))
+    assert done.returncode == 1
+    assert (tmp_path / "r.json").read_text().startswith("{")
+    assert "Traceback" not in done.stderr
+    assert _shell(f'"$@" {closed}', "check", "nonsense").returncode == 2
+
+
+def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Wrong use with its cure, not a traceback with the exit code of a violation."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = _shell('rmdir "$PWD"; "$@"', "targets", cwd=gone)
+    assert done.returncode == 2
+    assert done.stderr == "resultspec: the current directory does not exist any more; change to another one.\n"
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in a directory nor over a file for which there is no permission."""
+    monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith("locked"))
+    (tmp_path / "file-locked").touch()
+    (tmp_path / "locked").mkdir()
+    for file in ("file-locked", "locked/r.json"):
+        with pytest.raises(UsageError, match="permission denied"):
+            terminal.require_writable(None, tmp_path / file)
+    terminal.require_writable(None, tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("environment", "painted"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)], ids=str
+)
+def test_only_a_terminal_that_wants_color_is_painted(
+    environment: dict[str, str], painted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_COLOR and a terminal without abilities are respected."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert terminal.color() is painted

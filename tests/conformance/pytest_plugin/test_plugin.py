@@ -1,0 +1,193 @@
+"""The pytest plugin, and the few-line test module of an author, as pytest itself runs them."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resultspec_conformance import conformance_tests
+from resultspec_conformance.pytest_plugin.api import target_of
+from resultspec_conformance.subject import UsageError
+from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
+
+pytest_plugins = "pytester"
+
+BACKEND = """
+from resultspec_conformance.broken.correct.whole import Correct
+from resultspec_conformance.broken.server import Server
+
+SERVER = Server()
+
+class Backend(Correct):
+    {body}
+
+def factory(app, **options):
+    return Backend(SERVER, **options)
+"""
+
+MODULE = """
+from resultspec_conformance import conformance_tests
+{backend}
+
+test_conformance = conformance_tests({arguments})
+"""
+
+
+@pytest.fixture
+def author(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Return a function that runs an author's test module with a backend and arguments of conformance_tests."""
+
+    def run(arguments: str, body: str = "pass", *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_mine=MODULE.format(backend=BACKEND.format(body=body), arguments=arguments))
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rsfx", *options)
+
+    return run
+
+
+def test_a_target_on_the_command_line_is_an_item_for_each_check(pytester: pytest.Pytester) -> None:
+    """Named as the check is, chosen by -k, and with a verdict at the end."""
+    arguments = ["--resultspec", "broken:no-op", "--resultspec-examples", "3", "--resultspec-seed", "5"]
+    listed = pytester.runpytest_subprocess("--collect-only", "-q", *arguments, "--resultspec-class", "atomic")
+    listed.stdout.fnmatch_lines(["resultspec::concurrency.success_survives_a_race", "resultspec::verdict"])
+    assert "waiting." not in listed.stdout.str()
+    done = pytester.runpytest_subprocess(*arguments, "-v", "-k", "wrong_state_is_refused or every_pair")
+    done.assert_outcomes(passed=2, deselected=done.parseoutcomes()["deselected"])
+    done.stdout.fnmatch_lines(["*resultspec::states.every_pair PASSED*"])
+
+
+def test_a_failing_item_shows_our_rendering_and_no_traceback(pytester: pytest.Pytester) -> None:
+    """The sentence, the timeline and the replay line, as on the console; the verdict fails too."""
+    done = pytester.runpytest_subprocess(
+        "--resultspec", "broken:success-overwritten", "--resultspec-examples", "3", "-k", "every_pair"
+    )
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["STATE-3  MUST, class core, loss*", "*store_result(*", "resultspec replay e*"])
+    done.stdout.fnmatch_lines(["*1 failed*"])
+    done.stdout.re_match_lines([r"collected \d+ items / \d+ deselected / 1 selected"])
+    assert "Traceback (most recent call last)" not in done.stdout.str()
+    assert "pytest_items.py" not in done.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--resultspec", "memory"], "Did you mean memory://?"),
+        (["--resultspec", "redis://:s3cret@localhost:1/0"], "cannot be reached"),
+        (["--resultspec", "memory://", "--resultspec-class", "cores"], "Did you mean core"),
+        (["--resultspec", "memory://", "--resultspec-examples", "0"], "at least 1"),
+    ],
+)
+def test_wrong_use_is_a_usage_error_of_pytest(pytester: pytest.Pytester, arguments: list[str], said: str) -> None:
+    """No traceback, exit code 4, no password."""
+    done = pytester.runpytest_subprocess(*arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    text = done.stderr.str() + done.stdout.str()
+    assert said in text
+    assert "Traceback" not in text
+    assert "s3cret" not in text
+
+
+def test_without_the_option_the_plugin_does_nothing(pytester: pytest.Pytester) -> None:
+    """Whoever has the package installed sees no difference."""
+    pytester.makepyfile(test_theirs="def test_theirs(): pass")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_a_few_lines_are_an_authors_test_module(author: Callable[..., pytest.RunResult]) -> None:
+    """A factory in the module itself, claimed classes, declared choices; what cannot be seen is skipped."""
+    done = author("factory, classes=['core'], choices={'late_unready': 'latest'}, select=['STATE-*'], examples=3")
+    outcomes = done.parseoutcomes()
+    assert done.ret == 0, done.stdout.str()
+    assert outcomes["passed"] >= 6
+    assert (
+        "test_mine.py::test_conformance[verdict]"
+        in author("factory, select=['STATE-*']", "pass", "--collect-only", "-q").stdout.str()
+    )
+
+
+def test_choices_of_the_author_are_what_is_judged(author: Callable[..., pytest.RunResult]) -> None:
+    """A backend that does latest and declares ready-sticky is wrong."""
+    done = author("factory, choices={'late_unready': 'ready-sticky'}, select=['STATE-7'], examples=3")
+    done.stdout.fnmatch_lines(["STATE-7  MUST*", "*FAILED*verdict*"])
+
+
+def test_a_violation_fails_its_check_and_the_verdict(author: Callable[..., pytest.RunResult]) -> None:
+    """The check tells how, the verdict tells that the class is not conformant."""
+    body = "get_status = lambda self, task_id: 'PENDING'\n    get_state = get_status"
+    done = author("factory, select=['STATE-1'], examples=3", body)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["*STATE-1  MUST*", "*violated: core: violated*"])
+
+
+def test_known_failures_are_expected_failures(
+    author: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    """As recorded they are xfailed and the verdict passes; a stale entry fails the verdict with its line."""
+    body = "get_status = lambda self, task_id: 'PENDING'\n    get_state = get_status"
+    arguments = "factory, select=['STATE-1'], examples=3, known_failures='known.toml'"
+    pytester.path.joinpath("known.toml").write_text('[[known]]\nrequirement = "STATE-1"\nreason = "wip"\n')
+    done = author(arguments, body)
+    assert done.ret == 0, done.stdout.str()
+    assert done.parseoutcomes()["xfailed"] >= 1
+    stale = author(arguments)
+    assert stale.ret == pytest.ExitCode.TESTS_FAILED
+    stale.stdout.fnmatch_lines(['*known.toml, line 2: requirement = "STATE-1"*', "*remove the entry*"])
+
+
+def test_a_backend_that_dies_fails_the_verdict(author: Callable[..., pytest.RunResult]) -> None:
+    """No vacuous green: the check fails, and so does the verdict."""
+    body = "def store_result(self, *args, **kwargs):\n        import os; os._exit(3)"
+    done = author("factory, select=['states.odd_state_comes_back'], examples=3", body)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["*died: the process of the backend ended with exit code 3*", "*failed: *"])
+
+
+def test_a_target_that_cannot_be_opened_is_an_error_of_collection(author: Callable[..., pytest.RunResult]) -> None:
+    """Said in our words."""
+    done = author("'redis://:s3cret@localhost:1/0'")
+    assert done.ret != 0
+    done.stdout.fnmatch_lines(["*cannot be reached*"])
+    assert "s3cret" not in done.stdout.str().replace("conformance_tests('redis://:s3cret@localhost:1/0')", "")
+
+
+def _inner() -> Callable[..., object]:
+    def factory(app: object, **options: object) -> object:
+        return object()
+
+    return factory
+
+
+@pytest.mark.parametrize("factory", [lambda app: object(), _inner(), object().__str__])
+def test_a_factory_without_a_name_is_answered_with_the_cure(factory: Callable[..., object]) -> None:
+    """The suite calls it in another process and has to find it."""
+    with pytest.raises(UsageError, match="at the top level of a module"):
+        conformance_tests(factory)
+
+
+def module_factory(app: object, **options: object) -> object:
+    """Stand at the top level of this module."""
+    return object()
+
+
+def test_a_factory_is_found_by_module_or_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its module where a fresh process finds that, else by the file."""
+    from resultspec_adapters.memory.backend import MemoryBackend
+
+    assert target_of(MemoryBackend) == "python:resultspec_adapters.memory.backend:MemoryBackend"
+    # `python -m pytest` puts the current directory on the path, and so this very module within reach of its name
+    root = Path(__file__).parents[3]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry or ".").resolve() != root])
+    assert target_of(module_factory) == f"python:{Path(__file__)}:module_factory"
+
+
+def test_a_counterexample_of_a_known_failure_is_tried(
+    author: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    """An entry with a counterexample that passes is stale, though the run has no failure at all."""
+    token, _ = encode_token(Counterexample("python:x:y", "states.odd_state_comes_back", "STATE-1", {"state": "S"}))
+    pytester.path.joinpath("known.toml").write_text(
+        f'[[known]]\nrequirement = "STATE-1"\nreason = "wip"\nreplay = "{token}"\n'
+    )
+    done = author("factory, select=['states.odd_state_comes_back'], known_failures='known.toml'")
+    done.stdout.fnmatch_lines(["*its counterexample was tried and it did not fail: remove the entry*"])

@@ -1,0 +1,341 @@
+"""Renderings: pure functions of the report, fit to be read, and safe whatever a backend has said."""
+
+import copy
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resultspec_conformance.report.build import failure_entry
+from resultspec_conformance.report.document import FailureEntry, Report
+from resultspec_conformance.report.literal import literal
+from resultspec_conformance.report.render import console, html, junit, markdown
+from resultspec_conformance.report.script import script
+from resultspec_conformance.report.text import lanes, printable, shown
+from resultspec_conformance.runner.execute import Failure
+from resultspec_conformance.runner.supervisor import CheckSettings
+from resultspec_conformance.runner.targets import load_adapter
+from resultspec_conformance.wire.values import ExceptionData, encode
+
+ODD = "a\x1b[31m<b>&\x00\u202e\ud800\uffff]]>`|``` *x* {{ y }} \N{SNOWMAN}"
+
+
+def step(
+    client: str, op: str, start: float, end: float | None, args: dict[str, Any], value: Any = None
+) -> dict[str, Any]:
+    """Return an operation of a history that ended well, or has not ended."""
+    ended = None if end is None else {"kind": "ok", "value": encode(value)}
+    return {"client": client, "op": op, "args": encode(args), "start": start, "end": end, "outcome": ended}
+
+
+def failed(
+    history: list[dict[str, Any]], got: str = "got", target: str = "memory://", construct: str = ""
+) -> FailureEntry:
+    """Return the entry of a failure with a history."""
+    clients: dict[str, Any] = {operation["client"]: {} for operation in history}
+    failure = Failure("STATE-3", got, "allowed", {}, history, {"t": got}, clients)
+    return failure_entry("states.every_pair", failure, target, CheckSettings(), frozenset(), construct=construct)
+
+
+STORE = {
+    "task_id": "t-1",
+    "result": {"n": [1, None, ExceptionData("ValueError", "builtins", ("late",))]},
+    "state": "SUCCESS",
+}
+HISTORY = [
+    step("writer", "store_result", 0.0, 0.002, STORE),
+    step("reader", "wait_for", 0.001, 0.4, {"task_id": "t-1", "timeout": 5}, {"returned": 1}),
+    step("writer", "get_state", 0.003, None, {"task_id": "t-1"}),
+]
+
+
+@pytest.fixture
+def odd(broken_report: Report) -> Report:
+    """A report in which a backend has said everything that could break a rendering."""
+    report = copy.deepcopy(broken_report)
+    failure = failed([step("a", "get_state", 0.0, 0.1, {"task_id": ODD.replace("\ud800", "")}, "x")], ODD)
+    failure["check"] = report["failures"][0]["check"]
+    report["failures"].insert(0, failure)
+    report["target"] = report["origin"] = ODD
+    report["reasons"] = [ODD]
+    report["requirements"][0]["reason"] = ODD
+    report["requirements"][0]["verdict"] = "not tested"
+    return report
+
+
+# -- console -----------------------------------------------------------------------------------
+
+
+def test_the_console_shows_sentence_history_bytes_and_the_line_to_see_it_again(broken_report: Report) -> None:
+    """A violation is told in the order: sentence, what was done, what was stored, got, allowed, replay."""
+    text = console.render(broken_report)
+    parts = [
+        "Once SUCCESS is stored",
+        "store_result(",
+        "    stored ",
+        "    got ",
+        "    allowed ",
+        "resultspec replay e",
+        "not conformant",
+    ]
+    places = [text.index(part, text.index("STATE-3  MUST")) for part in parts]
+    assert places == sorted(places)
+    assert "also     shown by" in text
+    assert "% of the checks' time inside the backend" in text
+
+
+@pytest.mark.parametrize("width", [60, 100, 140])
+def test_lines_fit_the_terminal_but_those_to_be_copied(broken_report: Report, width: int) -> None:
+    """Nothing is wider than the terminal, and the replay line is whole."""
+    lines = console.render(broken_report, width).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("resultspec replay")) <= width
+    assert broken_report["failures"][0]["replay"]["line"] in lines
+
+
+def test_without_color_there_is_no_escape_and_with_color_the_same_text(broken_report: Report) -> None:
+    """Colour adds nothing that is not also in words."""
+    plain, colored = console.render(broken_report), console.render(broken_report, color=True)
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+
+
+def test_the_console_escapes_what_a_backend_said(odd: Report) -> None:
+    """No control character of a backend reaches the terminal."""
+    text = console.render(odd)
+    assert not set(text) & {"\x1b", "\x00", "\u202e", "\ud800"}
+    assert "a\\x1b[31m<b>&\\x00\\u202e\\ud800" in text
+
+
+def test_lanes_show_who_does_what_at_the_same_time() -> None:
+    """A star begins an operation, a bar is in the middle of one."""
+    assert lanes(HISTORY) == ["*.", "|*", "*|"]
+
+
+def test_a_long_history_is_cut_and_repetitions_are_counted() -> None:
+    """The timeline stays readable; the report has it all."""
+    reads = [step("a", "get_state", n / 10, n / 10 + 0.01, {"task_id": "t"}, "STARTED") for n in range(5)]
+    assert "-> 'STARTED' (5 times)" in console.failure_text(failed(reads))
+    stores = [step("a", "forget", n / 10, n / 10 + 0.01, {"task_id": f"t-{n}"}) for n in range(100)]
+    text = console.failure_text(failed(stores))
+    assert "76 more steps" in text
+    assert text.count("forget(") == console.LONGEST_TIMELINE
+
+
+def test_values_are_shown_as_python_would_but_never_raise() -> None:
+    """Exceptions inside of containers too, and an object whose representation raises."""
+    assert (
+        shown(encode({"e": [ExceptionData("ValueError", "builtins", ("late", 1))]})) == "{'e': [ValueError('late', 1)]}"
+    )
+    assert shown({"$type": "opaque", "value": None}) == "<an object without representation>"
+    assert shown({"$type": "nonsense"}) == "{'$type': 'nonsense'}"
+
+
+@given(st.text(st.characters()))
+def test_printable_text_has_no_character_that_acts(text: str) -> None:
+    """Whatever the text, it can be encoded and moves no cursor."""
+    found = printable(text)
+    found.encode("utf-8")
+    assert found.isprintable() or all(character.isprintable() or character.isspace() for character in found)
+
+
+# -- JUnit, Markdown, HTML ---------------------------------------------------------------------
+
+
+def test_junit_has_a_test_case_for_each_requirement(broken_report: Report) -> None:
+    """Violated ones fail, and the counts are right."""
+    root = fromstring(junit.render(broken_report))
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    assert set(cases) == {entry["id"] for entry in broken_report["requirements"]}
+    failure = cases["STATE-3"].find("failure")
+    assert failure is not None
+    assert "resultspec replay" in (failure.text or "")
+    counts = [(suite.get("failures"), len(suite.findall("testcase/failure"))) for suite in root.iter("testsuite")]
+    assert all(int(said or -1) == counted for said, counted in counts)
+
+
+@pytest.mark.parametrize("verdict", ["failed", "inconclusive"])
+def test_junit_is_never_green_for_a_run_without_a_verdict(broken_report: Report, verdict: str) -> None:
+    """A CI job that looks at the XML alone must see it."""
+    report: Report = {**broken_report, "verdict": verdict, "requirements": [], "failures": [], "reasons": ["gone"]}
+    errors = list(fromstring(junit.render(report)).iter("error"))
+    assert [error.text for error in errors] == ["gone"]
+
+
+def test_junit_is_xml_whatever_a_backend_said(odd: Report) -> None:
+    """Characters that XML cannot hold are escaped."""
+    text = junit.render(odd)
+    text.encode("utf-8")
+    assert any("not tested: a\\x1b" in (error.get("message") or "") for error in fromstring(text).iter("error"))
+
+
+def test_markdown_lets_no_text_become_markup(odd: Report) -> None:
+    """Tables keep their columns, and a fence is longer than any run of backticks within."""
+    text = markdown.render(odd)
+    row = next(line for line in text.splitlines() if line.startswith(f"| {odd['requirements'][0]['id']} |"))
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
+    assert "<b>" not in text.partition("## Violations")[0]
+    assert "````text" in text
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+
+def test_html_escapes_what_a_backend_said_and_loads_nothing(odd: Report) -> None:
+    """No tag of a backend, no script, no address of another page."""
+    text = html.render(odd)
+    parser = _Tags()
+    parser.feed(text)
+    assert not {"b", "script", "img", "link", "iframe"} & set(parser.tags)
+    assert "http" not in text.replace(odd["failures"][0]["script"], "")
+    assert "{{ y }}" in text
+
+
+# -- scripts -----------------------------------------------------------------------------------
+
+MODULE = """
+class Backend:
+    entries = {}
+
+    def __init__(self, app, **options):
+        assert app.conf.result_serializer == "json"
+        self.options = options
+
+    def store_result(self, task_id, result, state, traceback=None, request=None):
+        self.entries[task_id] = (result, state, request and request.children[0].as_tuple())
+
+    def get_status(self, task_id):
+        return self.entries[task_id][1]
+
+    def get_task_meta(self, task_id, cache=True):
+        return self.entries[task_id]
+"""
+
+
+def run_script(source: str, folder: Path, *args: str) -> str:
+    """Run a script in a folder and return what it printed."""
+    path = folder / "again.py"
+    path.write_text(source, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path), *args], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("target", ["python:mine:Backend", "python:mine.py:Backend"])
+def test_a_script_imports_only_the_backend(tmp_path: Path, target: str) -> None:
+    """For a factory the script does the history's steps in their order, and shows both ends of each."""
+    (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
+    request = {"children": [[["c-1", None], None]]}
+    history = [
+        step("writer", "store_result", 0.0, 0.1, {**STORE, "request": request}),
+        step("reader", "get_task_meta", 0.2, 0.3, {"task_id": "t-1"}, "what it was"),
+        step("reader", "get_state", 0.4, 0.5, {"task_id": "t-1"}, "SUCCESS"),
+        step("reader", "get_state", 0.6, 0.7, {"task_id": "unknown"}, "PENDING"),
+    ]
+    source = failed(history, target=target)["script"]
+    assert "resultspec_" not in source
+    said = run_script(source, tmp_path)
+    assert "now:   ({'n': [1, None, ValueError('late')]}, 'SUCCESS', [['c-1', None], None])" in said
+    assert "then:  'what it was'" in said
+    assert "now:   KeyError: 'unknown'" in said
+
+
+def test_a_script_overlaps_what_overlapped(tmp_path: Path) -> None:
+    """Steps that were under way at the same time are so again: here each waits for the other."""
+    body = MODULE + (
+        "    import threading\n    meeting = threading.Barrier(2, timeout=20)\n\n"
+        "    def forget(self, task_id):\n        return self.meeting.wait() in (0, 1)\n"
+    )
+    (tmp_path / "mine.py").write_text(body, encoding="utf-8")
+    history = [step("a", "forget", 0.0, 0.3, {"task_id": "t"}), step("b", "forget", 0.1, 0.3, {"task_id": "t"})]
+    assert run_script(failed(history, target="python:mine:Backend")["script"], tmp_path).count("now:   True") == 2
+
+
+def test_a_script_of_a_store_uses_the_adapters_backend(tmp_path: Path) -> None:
+    """The adapter says how a backend is made; a password is not written down but asked for."""
+    construct = "def make(url, **options):\n    return Fake(url, options)\nclass Fake:\n"
+    construct += "    def __init__(self, *args): self.args = args\n    def get_state(self, task_id): return self.args\n"
+    history = [step("a", "get_state", 0.0, 0.1, {"task_id": "t"}, "x")]
+    open_ = failed(history, target="memory://", construct=construct)["script"]
+    assert "now:   ('memory://', {})" in run_script(open_, tmp_path)
+    secret = failed(history, target="redis://:s3cret@host", construct=construct)["script"]
+    assert "s3cret" not in secret
+    assert "now:   ('redis://other', {})" in run_script(secret, tmp_path, "redis://other")
+
+
+def test_the_memory_adapters_script_does_what_the_history_tells(tmp_path: Path) -> None:
+    """Its clients share a store, and options reach the backend."""
+    construct = load_adapter("memory").construct
+    history = [
+        step("a", "store_result", 0.0, 0.1, {"task_id": "t", "result": [1, (2,)], "state": "SUCCESS"}),
+        step("b", "get_result", 0.2, 0.3, {"task_id": "t"}, [1]),
+    ]
+    failure = failed(history)
+    failure["clients"] = {"a": {"serializer": "pickle"}, "b": {"serializer": "pickle"}}
+    source = script(failure, "memory://", construct)
+    assert "resultspec_conformance" not in source
+    assert "now:   [1, (2,)]" in run_script(source, tmp_path)
+
+
+DRIVER = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    print(json.dumps({"jsonrpc": "2.0", "method": "log", "params": {"message": "noted"}}), flush=True)
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": asked["params"].get("task_id")}), flush=True)
+"""
+
+
+def test_a_script_of_a_program_feeds_it_lines_of_json(tmp_path: Path) -> None:
+    """The program is started for each client, initialized, and asked."""
+    (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
+    history = [step("a", "forget", 0.0, 0.1, {"task_id": "t-1"}), step("b", "forget", 0.2, 0.3, {"task_id": "t-2"})]
+    said = run_script(failed(history, target=f"exec:{sys.executable} driver.py")["script"], tmp_path)
+    assert "now:   't-1'" in said
+    assert "now:   't-2'" in said
+
+
+def test_a_script_that_needs_the_suite_says_so(broken_report: Report, tmp_path: Path) -> None:
+    """A target without a backend of its own goes through the suite; the failure shows."""
+    failure = min(broken_report["failures"], key=lambda one: len(one["history"]))
+    assert "without the suite" in failure["script"]
+    assert "now:" in run_script(failure["script"], tmp_path)
+
+
+def test_what_the_suite_did_to_the_store_is_told_and_not_done(tmp_path: Path) -> None:
+    """A step of the probe has no method; the script says what it was."""
+    (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
+    source = script(failed([step("suite", "probe_write", 0.0, 0.1, {"payload": b"x"})]), "python:mine:Backend")
+    assert "the suite itself did to the store: probe_write" in source
+    assert run_script(source, tmp_path) == ""
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.uuids()
+        | st.datetimes() | st.dates() | st.times() | st.timedeltas() | st.decimals(allow_nan=False),
+        lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner) | st.sets(st.integers()),
+    )
+)  # fmt: skip
+def test_literals_are_source_of_equal_values(value: object) -> None:
+    """A value in a script is the value of the history."""
+    import datetime
+    from decimal import Decimal
+    from uuid import UUID
+
+    from resultspec_conformance.wire.values import same
+
+    scope = {"datetime": datetime, "Decimal": Decimal, "UUID": UUID}
+    assert same(eval(literal(value), scope), value, numbers_by_type=True)

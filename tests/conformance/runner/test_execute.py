@@ -1,0 +1,91 @@
+"""How a check is run on its examples: in batches between which nothing is kept, the same for the same seed."""
+
+from typing import Any
+
+import pytest
+from hypothesis.strategies import integers
+
+from resultspec_conformance.runner import execute
+from resultspec_conformance.runner.supervisor import CheckSettings, Worker
+from resultspec_conformance.runner.targets import open_target
+from resultspec_conformance.subject import Subject
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.context import Context, Session
+from resultspec_conformance.testkit.registry import Check
+
+
+def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Subject], execute.CheckResult]:
+    """Run a check that notes its examples. Returns them, the subjects that were opened, and the result."""
+    tried: list[int] = []
+    subjects: list[Subject] = []
+
+    def function(ctx: Context, number: int) -> None:
+        """Holds."""
+        tried.append(number)
+        ctx.require("STATE-3", failing is None or number < failing, got=str(number), allowed="less")
+
+    def reopen() -> Subject:
+        subjects.append(open_target("memory://", "batches"))
+        return subjects[-1]
+
+    check = Check("made.up", ("STATE-3",), function, given={"number": integers(0, 10**9)})
+    session = Session(reopen(), "batches", None, reopen)
+    result = execute.execute(check, session, seed_number=5, examples=examples)
+    session.close()
+    return tried, subjects, result
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "BATCH", 10)
+
+
+def test_examples_are_tried_in_batches_on_fresh_subjects() -> None:
+    """As many as were asked for, others in each batch, and the first as if there was one batch only."""
+    tried, subjects, result = _run(35)
+    assert (len(tried), len(subjects), result.examples) == (35, 4, 35)
+    assert len(set(tried[:10]) & set(tried[10:20])) <= 3
+    assert _run(10)[0] == tried[:10]
+    assert _run(35)[0] == tried
+
+
+def test_a_failure_in_a_later_batch_is_the_end() -> None:
+    """It is made small, told, and no further batch is begun."""
+    most = max(_run(10)[0])
+    _, subjects, result = _run(100_000, failing=most + 1)
+    assert result.status == "violated"
+    assert result.failure is not None
+    assert result.failure.example == {"number": most + 1}
+    assert 2 <= len(subjects) < 100
+
+
+def test_many_examples_are_given_more_time() -> None:
+    """The deadline of a check is for the default number of examples; a thorough run is no hang."""
+    check = all_checks()["identifiers.portable_ids_are_taken"]
+
+    def seconds(examples: int) -> float:
+        return Worker("memory://", "run", CheckSettings(examples=examples, call_timeout=1.0))._seconds_for(check)
+
+    assert seconds(1) == seconds(100) == check.deadline + 2
+    assert seconds(10_000) == 100 * check.deadline + 2
+
+
+def test_a_renewed_session_has_nothing_of_before() -> None:
+    """What was written is removed, and clients are opened anew."""
+    session = Session(open_target("memory://", "renewed"), "renewed", None, lambda: open_target("memory://", "renewed"))
+    context = Context(session, "STATE-3")
+    context.client().store("t", 1)
+    session.renew()
+    after: Any = Context(session, "STATE-3").client()
+    assert after.state("t") == "PENDING"
+    session.close()
+
+
+def test_a_few_cases_are_spread_over_all_and_others_for_each_seed() -> None:
+    """A self-test that tries a few listed cases at a time has tried all of them after some seeds."""
+    cases = [{"case": number} for number in range(10)]
+    assert execute.thinned(cases, 0) == execute.thinned(cases, 10) == cases
+    assert [one["case"] for one in execute.thinned(cases, 4)] == [0, 2, 5, 7]
+    met = {str(one["case"]) for seed in range(3) for one in execute.thinned(cases, 4, seed)}
+    assert met == {str(number) for number in range(10)}
+    assert len(execute.thinned(cases, 4, 2**31)) == 4

@@ -1,0 +1,236 @@
+"""Runs: bounded, honest about what failed them, repeatable, and leaving nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from resultspec import REQUIREMENTS
+from resultspec_conformance.broken import CATALOGUE
+from resultspec_conformance.report.document import Report, dump
+from resultspec_conformance.runner import self_check
+from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.runner.self_check import SENTINELS, SelfChecker
+from resultspec_conformance.runner.servers import served
+from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.verdict.known_failures import AS_RECORDED, KnownFailure, parse
+from resultspec_conformance.verdict.selection import Selection
+from resultspec_conformance.verdict.verdicts import trace
+
+Until = Callable[[Callable[[], object]], bool]
+
+FEW = Selection(patterns=("STATE-2", "STATE-3", "META-2"))
+
+
+def judged(target: str, **options: object) -> Report:
+    """Judge a target on few requirements with few examples, without the self-check unless it is asked for."""
+    chosen: dict[str, object] = {"selection": FEW, "examples": 5, "self_check": False, "jobs": 1, **options}
+    return run(target, Options(**chosen))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(len(SENTINELS)))
+def test_every_sentinel_is_seen_through(seed: int) -> None:
+    """Whichever broken backend the seed chooses, the suite kills it."""
+    found = SelfChecker(seed).judge()
+    assert found.killed, found
+    assert found.backend == SENTINELS[seed]
+
+
+def test_sentinels_need_no_luck() -> None:
+    """Each is seen by a check with listed cases, so no seed can make a run void."""
+    for name in SENTINELS:
+        violates = CATALOGUE[name].violates
+        assert any(check.cases and violates in check.cites for check in all_checks().values()), name
+
+
+def test_a_run_is_void_if_the_suite_does_not_bite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no check sees the broken backend, nothing is run and the exit code is 3."""
+    monkeypatch.setattr(self_check, "all_checks", dict)
+    report = judged("broken:no-op", self_check=True)
+    assert (report["exit_code"], report["verdict"]) == (3, "failed")
+    assert report["self_check"] is not None
+    assert not report["self_check"]["killed"]
+    assert "the run is void" in report["reasons"][0]
+    assert {check["status"] for check in report["checks"]} == {"skipped"}
+
+
+def _essence(report: Report) -> object:
+    """What a report says, without what depends on time: how small an example became, and how often was called."""
+    return (
+        [(entry["id"], entry["verdict"], entry["reason"]) for entry in report["requirements"]],
+        [(entry["name"], entry["status"], entry["exercised"]) for entry in report["checks"]],
+        [(entry["check"], entry["requirement"]) for entry in report["failures"]],
+        (report["classes"], report["verdict"], report["reasons"]),
+    )
+
+
+def test_two_runs_with_one_seed_give_the_same_verdicts() -> None:
+    """Also with three workers, which share the checks differently each time."""
+    runs = [judged("broken:success-overwritten", seed=11, jobs=jobs, selection=Selection(("core",))) for jobs in (1, 3)]
+    assert _essence(runs[0]) == _essence(runs[1])
+
+
+def test_what_checks_exercise_is_what_they_cite() -> None:
+    """A real run of everything emits no id that its check does not cite."""
+    report = run("broken:no-op", Options(examples=5, self_check=False))
+    cites = {check["name"]: check["cites"] for check in report["checks"]}
+    found = trace(REQUIREMENTS, cites, {check["name"]: check["exercised"] for check in report["checks"]})
+    assert not found.undeclared
+    assert not found.unclaimed
+
+
+def test_a_backend_that_hangs_is_named_and_the_run_is_bounded(
+    backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After three hangs the rest is given up; the operation and the check are named."""
+    monkeypatch.chdir(tmp_path)
+    target = backend("def store_result(self, *args, **kwargs):\n    time.sleep(3600)")
+    began = time.monotonic()
+    report = judged(target, call_timeout=0.5, selection=Selection())
+    assert time.monotonic() - began < 60
+    hung = [check for check in report["checks"] if check["status"] == "hung"]
+    assert len(hung) == 3
+    assert "store_result by client" in hung[0]["message"]
+    assert (report["exit_code"], report["verdict"]) == (3, "failed")
+    reasons = {entry["reason"] for entry in report["requirements"] if entry["verdict"] == "not tested"}
+    assert any("the backend hung or died 3 times" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_backend_that_dies_half_way_is_a_finding(
+    jobs: int, backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its worker is started anew, the others go on, the check is named, and the run has no verdict."""
+    monkeypatch.chdir(tmp_path)
+    target = backend(
+        "count = 0\n"
+        "def store_result(self, *args, **kwargs):\n"
+        "    Backend.count += 1\n"
+        "    if Backend.count == 20 and not os.path.exists('died'):\n"
+        "        open('died', 'w').close()\n"
+        "        os._exit(3)\n"
+        "    return super().store_result(*args, **kwargs)"
+    )
+    chosen = Selection(patterns=("states.every_pair", "states.any_sequence_of_operations"))
+    report = judged(target, jobs=jobs, selection=chosen, examples=20)
+    assert sorted(check["status"] for check in report["checks"]) == ["died", "passed"]
+    assert report["exit_code"] == 3
+    assert "exit code 3" in report["reasons"][0]
+
+
+def test_a_backend_whose_store_is_lost_is_not_blamed(
+    backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What cannot be reached from the beginning is the environment's fault, exit code 3."""
+    monkeypatch.chdir(tmp_path)
+    target = backend("def get_task_meta(self, *args, **kwargs):\n    raise ConnectionError('refused')")
+    with pytest.raises(SubjectError, match="cannot be reached: ConnectionError: refused"):
+        judged(target)
+
+
+def test_nothing_selected_is_wrong_use() -> None:
+    """No vacuous green: a selection that is empty on this target is refused."""
+    for selection in (Selection(("disabled",)), Selection(("waiting",), ("STATE-3",))):
+        with pytest.raises(UsageError):
+            judged("broken:no-op", selection=selection)
+
+
+def test_all_skipped_is_inconclusive(
+    backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Checks that all need what the subject lacks leave nothing to be green about."""
+    monkeypatch.chdir(tmp_path)
+    report = judged(backend("pass"), selection=Selection(patterns=("VALUE-3", "META-4")))
+    assert {check["status"] for check in report["checks"]} == {"skipped"}
+    assert {entry["verdict"] for entry in report["requirements"]} == {"not applicable", "not observable"}
+    assert (report["exit_code"], report["verdict"]) == (4, "inconclusive")
+
+
+def test_known_failures_that_fail_as_recorded_exit_0(broken_report: Report) -> None:
+    """By requirement, and by concrete counterexample; the class stays not conformant."""
+    text = "".join(
+        f'[[known]]\nrequirement = "STATE-3"\ncheck = "{one["check"]}"\nreason = "old"\n'
+        f'replay = "{one["replay"]["token"]}"\n'
+        for one in broken_report["failures"]
+    )
+    known = parse(text, "known.toml", all_checks())
+    report = judged(
+        "broken:success-overwritten", known=known, selection=Selection(patterns=("STATE-3",)), seed=7, examples=10
+    )
+    assert [entry["outcome"] for entry in report["known_failures"]] == [AS_RECORDED] * len(known)
+    assert (report["exit_code"], report["verdict"]) == (0, "conformant")
+    assert report["classes"][0]["verdict"] == "violated"
+    assert "known" in report["classes"][0]["summary"]
+    assert all(failure["known"] for failure in report["failures"])
+
+
+def test_known_failures_that_pass_are_inconclusive() -> None:
+    """The user's own line and the cure are in the reasons."""
+    known = (KnownFailure("STATE-3", "old", where='known.toml, line 2: requirement = "STATE-3"'),)
+    report = judged("broken:no-op", known=known)
+    assert (report["exit_code"], report["verdict"]) == (4, "inconclusive")
+    assert report["reasons"][0].startswith('known.toml, line 2: requirement = "STATE-3"\n')
+    assert "remove the entry" in report["reasons"][0]
+
+
+def _processes() -> set[int]:
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.parametrize("target", ["redis", "exec:{python} -c 'import sys; print(sys.argv)' {redis}"])
+def test_servers_are_started_for_a_target_and_stopped(target: str, until: Until) -> None:
+    """A bare name is a server, and so is its placeholder in a program's command."""
+    with served(target.replace("{python}", sys.executable)) as place:
+        assert "redis://" in place.target
+        assert "{redis}" not in place.target
+        assert place.origin
+        servers = [process for process in psutil.process_iter(["name"]) if process.info["name"] == "redis-server"]
+        port = place.target.rpartition(":")[2].partition("/")[0]
+        mine = [process for process in servers if any(c.laddr.port == int(port) for c in process.net_connections())]
+        assert mine
+    assert until(lambda: not any(process.is_running() and process.status() != "zombie" for process in mine))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("target", ["memory://", "redis"])
+def test_an_interrupted_run_leaves_nothing_behind(
+    target: str, number: signal.Signals, tmp_path: Path, until: Until
+) -> None:
+    """Workers and servers end, the exit code is 130, and there is no traceback."""
+    environment = {**os.environ, "RESULTSPEC_REDIS_URL": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resultspec_conformance", "check", target, "--examples", "100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    family: list[psutil.Process] = []
+
+    def seconds(child: psutil.Process) -> float:
+        try:
+            return float(child.cpu_times().user)
+        except psutil.NoSuchProcess:
+            # the worker of the self-check has ended
+            return 0.0
+
+    def at_work() -> bool:
+        family[:] = psutil.Process(process.pid).children(recursive=True)
+        return sum(seconds(child) > 1.0 for child in family) >= 2
+
+    assert until(at_work)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, (out, err)
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    assert until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family))
+
+
+def test_the_report_of_a_run_can_be_written(broken_report: Report) -> None:
+    """The last line of defence: the text is ASCII JSON whatever is in it."""
+    dump(broken_report).encode("ascii")

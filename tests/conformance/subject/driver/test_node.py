@@ -1,0 +1,115 @@
+"""The driver in Node: a port written from the specification alone, conformant in all that it claims."""
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from resultspec.schemas import complaint
+from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.subject import ClientOptions, Connection, Target
+from resultspec_conformance.subject.driver.route import open_program
+
+SOURCE = Path(__file__).parents[4] / "drivers" / "node"
+INSTALL_SECONDS = 180
+LINES = 150
+"""What the driver may have: it is to show how little a port takes."""
+
+
+@pytest.fixture(name="driver", scope="session")
+def install_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of the driver in a copy of its own, with its packages installed there."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not on PATH, so the driver in Node cannot be run")
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("driver.mjs", "package.json", "package-lock.json"):
+        shutil.copy(SOURCE / name, folder)
+    command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    assert done.returncode == 0, f"npm ci failed:\n{done.stderr[-2000:]}"
+    return folder / "driver.mjs"
+
+
+@contextmanager
+def connected(driver: Path, url: str, **options: object) -> Iterator[Connection]:
+    """Open a client of the driver, and the subject around it."""
+    subject = open_program(Target("exec:" + shlex.join(["node", str(driver), url]), "t1"))
+    try:
+        yield subject.connect(ClientOptions(**options))  # type: ignore[arg-type]
+    finally:
+        subject.close()
+
+
+def test_driver_is_short() -> None:
+    """The driver has no more lines than it may, and none that is two in truth."""
+    lines = (SOURCE / "driver.mjs").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= 120
+
+
+def test_driver_is_conformant_in_what_it_claims(driver: Path, redis_url: str) -> None:
+    """Every check that applies to its claims passes, and none of its classes is not tested."""
+    target = "exec:" + shlex.join(["node", str(driver), redis_url])
+    report = run(target, Options(examples=5, seed=1))
+    assert complaint(report["capabilities"], "capabilities") is None
+    assert report["failures"] == []
+    assert (report["verdict"], report["exit_code"]) == ("conformant", 0)
+    assert sum(entry["status"] == "passed" for entry in report["checks"]) > 30
+
+
+def test_numbers_are_not_rounded(driver: Path, redis_url: str) -> None:
+    """Numbers that JavaScript would round or rewrite come back as the numbers that they are."""
+    numbers = [2**53 - 1, 2**53 + 1, -(10**30), 5.137738886118946e16, 1e308, 5e-324, -0.0, 1.5]
+    with connected(driver, redis_url) as client:
+        assert client.call("store_result", {"task_id": "n", "result": numbers, "state": "SUCCESS"}).kind == "ok"
+        assert client.call("get_result", {"task_id": "n"}).value == numbers
+
+
+def test_names_that_mean_something_in_javascript(driver: Path, redis_url: str) -> None:
+    """Members called __proto__ or $type are members."""
+    value: dict[str, object] = {
+        "__proto__": {"a": 1},
+        "constructor": None,
+        "$type": "int",
+        "toString": [],
+        "\ud800": "\udc00",
+    }
+    with connected(driver, redis_url) as client:
+        client.call("store_result", {"task_id": "m", "result": value, "state": "SUCCESS"})
+        assert client.call("get_task_meta", {"task_id": "m"}).value["result"] == value
+
+
+def test_what_json_lacks_is_refused(driver: Path, redis_url: str) -> None:
+    """Bytes and NaN are refused before the store is touched."""
+    with connected(driver, redis_url) as client:
+        for value in (b"a", float("nan"), {1: 2}, [{"a": (1,)}]):
+            refused = client.call("store_result", {"task_id": "r", "result": value, "state": "SUCCESS"})
+            assert (refused.kind, refused.error) == ("fail", "EncodeError")
+        assert client.call("get_state", {"task_id": "r"}).value == "PENDING"
+
+
+def test_other_serializers_are_refused(driver: Path, redis_url: str) -> None:
+    """A client with another serializer is refused when it is opened."""
+    with pytest.raises(Exception, match="ImproperlyConfigured"), connected(driver, redis_url, serializer="pickle"):
+        pass
+
+
+def test_unreachable_store_is_told(driver: Path) -> None:
+    """A Redis that is not there is told soon, without its password, and is no fault of the driver."""
+    with (
+        pytest.raises(Exception, match="refused to open a client: OperationalError") as raised,
+        connected(driver, "redis://me:secret@127.0.0.1:1/0"),
+    ):
+        pass
+    assert "secret" not in str(raised.value)
+
+
+def test_password_is_not_in_the_uri(driver: Path, redis_url: str) -> None:
+    """`as_uri` shows no password."""
+    with connected(driver, redis_url.replace("redis://", "redis://default:@")) as client:
+        assert client.call("as_uri", {}).value == redis_url.replace("redis://", "redis://default:**@")

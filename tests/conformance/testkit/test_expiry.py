@@ -1,0 +1,119 @@
+"""How checks let lives end: by a clock, by ageing, by waiting; and what they say where they cannot see."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from resultspec_conformance.broken import VARIATIONS, open_specimen
+from resultspec_conformance.runner.execute import execute
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.context import Context, Session, Unobserved, Violation
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Passage, passage_of, time_can_pass
+
+Open = Callable[[str], Context]
+
+
+@pytest.fixture(name="context_of")
+def open_contexts() -> Iterator[Open]:
+    """Return a function that opens a correct backend of the catalogue by name."""
+    opened: list[tuple[Context, Session]] = []
+
+    def open_context(name: str) -> Context:
+        session = Session(open_specimen(VARIATIONS[name]), "test")
+        opened.append((Context(session, "EXP-1"), session))
+        return opened[-1][0]
+
+    yield open_context
+    for ctx, session in opened:
+        ctx.close()
+        session.close()
+
+
+WAYS = {"no-op": "clock", "ends-by-ageing": "ageing", "ends-waited-for": "waiting", "ends-by-cleanup": "clock"}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_time_passes_in_each_way(context_of: Open, name: str) -> None:
+    """What has to be there is, what has to be gone is, and both the other way round are violations."""
+    ctx = context_of(name)
+    passage, reader = Passage(ctx), ctx.client("reader")
+    assert passage.way == WAYS[name]
+    writer = ctx.client("writer", expires=passage.life)
+    began, entry = time.monotonic(), passage.store(writer, passage.life)
+    passage.let_be(entry, 0.5)
+    passage.require_there("EXP-1", reader, entry)
+    with pytest.raises(Unobserved, match="not over yet"):
+        passage.require_over("EXP-2", reader, entry)
+    passage.let_end(entry)
+    passage.require_over("EXP-2", reader, entry)
+    with pytest.raises(Unobserved, match="too slow"):
+        passage.require_there("EXP-1", reader, entry)
+    assert (time.monotonic() - began < 1.0) == (passage.way != "waiting")
+    told = [operation.args["by"] for operation in ctx.history if operation.op == "let time pass"]
+    assert set(told) == {WAYS[name]}
+
+
+def test_an_entry_that_is_gone_early_or_stays_is_a_violation(context_of: Open) -> None:
+    """The ages are those that were seen, in the words of the report."""
+    ctx = context_of("no-op")
+    passage, reader = Passage(ctx), ctx.client("reader")
+    early = passage.store(ctx.client("writer", expires=10), 600)
+    late = passage.store(ctx.client("late", expires=6000), 600)
+    passage.let_pass(20)
+    with pytest.raises(Violation, match="PENDING of a task that is SUCCESS, 20"):
+        passage.require_there("EXP-1", reader, early)
+    passage.let_end(late)
+    with pytest.raises(Violation, match=r"SUCCESS after 600\.\d+ s of a life of 600 s"):
+        passage.require_over("EXP-2", reader, late)
+
+
+def test_the_clock_goes_back_after_an_example(context_of: Open) -> None:
+    """The next check finds the time of day."""
+    ctx = context_of("no-op")
+    Passage(ctx).let_pass(LONG_LIFE)
+    server = ctx.backend(ctx.client("writer")).link.server
+    assert server.made_up == LONG_LIFE
+    ctx.close()
+    assert server.made_up == 0
+
+
+def test_where_plain_lives_do_not_end_nobody_is_accused_of_more(context_of: Open) -> None:
+    """A session looks once, and remembers."""
+    ctx = context_of("no-op")
+    assert passage_of(ctx).passed > 0
+    assert ctx.session.lives_end
+    ctx.session.lives_end = False
+    with pytest.raises(Unobserved, match="a plain entry"):
+        passage_of(ctx)
+
+
+@pytest.mark.parametrize(("lag", "can"), [(0.0, True), (4.0, True), (3600.0, False)])
+def test_a_slow_store_is_not_waited_for(context_of: Open, lag: float, can: bool) -> None:
+    """Without a clock and without ageing an end is seen only if the store is slower by seconds and no more."""
+    subject: Any = context_of("ends-waited-for").session.subject
+    subject.capabilities = replace(subject.capabilities, expiry_lag=lag)
+    assert time_can_pass(subject) == can
+    assert time_can_pass(context_of("ends-by-ageing").session.subject)
+
+
+def test_an_opened_client_is_an_outcome(context_of: Open) -> None:
+    """A refusal to open is an error of the closed list, not the end of the run."""
+    ctx = context_of("no-op")
+    assert ctx.open_client("right", expires=5).kind == "ok"
+    refused = ctx.open_client("wrong", expires=-1)
+    assert (refused.kind, refused.error) == ("fail", "ImproperlyConfigured")
+    assert ctx.history.clients == {"right": {"expires": 5}, "wrong": {"expires": -1}}
+
+
+@pytest.mark.parametrize(
+    "name", ["expiry.ready_task_lives_to_its_end_and_no_longer", "cleanup.cleanup_knows_an_instant"]
+)
+def test_a_check_leaves_the_machine_as_it_was(context_of: Open, name: str) -> None:
+    """Neither the clock nor the time zone of the process stays moved."""
+    session = context_of("no-op").session
+    before = time.tzname
+    assert execute(all_checks()[name], session, seed_number=0, examples=5).status == "passed"
+    assert time.tzname == before
