@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from resultspec_conformance.report.document import Report
-from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.run import run
 from resultspec_conformance.verdict.selection import Selection
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

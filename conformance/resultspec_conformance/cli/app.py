@@ -1,5 +1,6 @@
 """The command ``resultspec``."""
 
+import json
 import random
 from importlib.metadata import version
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Annotated
 import typer
 
 from resultspec import SPEC_VERSION
-from resultspec_conformance.cli import lookup as cli_info
+from resultspec_conformance.broken import CATALOGUE, VARIATIONS
+from resultspec_conformance.cli import lookup
 from resultspec_conformance.cli.terminal import (
     OutputClosedError,
     answered,
@@ -19,11 +21,24 @@ from resultspec_conformance.cli.terminal import (
     width,
     write,
 )
-from resultspec_conformance.report.document import Report
+from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MOST_JOBS
+from resultspec_conformance.report.document import Report, dump
+from resultspec_conformance.report.recorded import find
 from resultspec_conformance.report.render import console
-from resultspec_conformance.runner.replay import Seen
-from resultspec_conformance.runner.run import JOBS, MOST_JOBS
-from resultspec_conformance.subject import UsageError
+from resultspec_conformance.report.render import html as html_page
+from resultspec_conformance.report.render import junit as junit_xml
+from resultspec_conformance.report.render import markdown as markdown_summary
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.progress import observer
+from resultspec_conformance.runner.replay import Seen, see_again
+from resultspec_conformance.runner.run import run
+from resultspec_conformance.selftest import trials
+from resultspec_conformance.selftest.render import holds_up, summary_lines, trial_lines
+from resultspec_conformance.subject.errors import UsageError
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.text.suggestions import did_you_mean
+from resultspec_conformance.verdict.known_failures import read
+from resultspec_conformance.verdict.selection import Selection
 
 app = typer.Typer(
     name="resultspec",
@@ -32,8 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-LARGEST_SEED = 2**31
 
 
 def _say_version(asked: bool) -> None:
@@ -61,7 +74,7 @@ def check(
     select: Annotated[
         list[str] | None, typer.Option("--select", "-k", help="An id, a check, or a glob of them.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 100,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = EXAMPLES,
     seed: Annotated[
         int | None, typer.Option(help="Repeat a run. By default a new one, which the report tells.")
     ] = None,
@@ -72,7 +85,7 @@ def check(
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
     call_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hung.")
-    ] = 10.0,
+    ] = CALL_SECONDS,
     jobs: Annotated[
         int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks. Verdicts do not depend on it.")
     ] = JOBS,
@@ -82,12 +95,6 @@ def check(
 
     Exit codes: 0 conformant, 1 violation, 2 usage, 3 the harness or the environment failed, 4 inconclusive.
     """
-    from resultspec_conformance.runner.progress import observer
-    from resultspec_conformance.runner.run import Options, run
-    from resultspec_conformance.suite import all_checks
-    from resultspec_conformance.verdict.known_failures import read
-    from resultspec_conformance.verdict.selection import Selection
-
     require_writable(report, junit, html, markdown)
     options = Options(
         selection=Selection(tuple(classes or ()), tuple(select or ())),
@@ -110,12 +117,8 @@ def check(
 def _write_all(
     found: Report, report: Path | None, junit: Path | None, html: Path | None, markdown: Path | None
 ) -> None:
-    from resultspec_conformance.report.document import dump
-    from resultspec_conformance.report.render import html as page
-    from resultspec_conformance.report.render import junit as xml
-    from resultspec_conformance.report.render import markdown as summary
 
-    renderers = {report: dump, junit: xml.render, html: page.render, markdown: summary.render}
+    renderers = {report: dump, junit: junit_xml.render, html: html_page.render, markdown: markdown_summary.render}
     for path, render in renderers.items():
         if path is not None:
             write(path, render(found))
@@ -132,9 +135,6 @@ def replay(
     Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the environment failed, 4 nothing
     seen.
     """
-    from resultspec_conformance.runner.replay import see_again
-    from resultspec_conformance.verdict.replay_token import find
-
     codes = [_show(see_again(counterexample, target), counterexample.requirement) for counterexample in find(what)]
     raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))
 
@@ -160,7 +160,7 @@ def selftest(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Try this backend of the catalogue only.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = 40,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = trials.EXAMPLES,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Backends that are tried at the same time. Default: four for a processor.")
@@ -175,24 +175,17 @@ def selftest(
 
     Exit codes: 0 the suite holds, 1 it does not, 2 usage.
     """
-    import json
-
-    from resultspec_conformance.broken import CATALOGUE, VARIATIONS
-    from resultspec_conformance.selftest.render import holds_up, summary_lines, trial_lines
-    from resultspec_conformance.selftest.trials import JOBS as SELFTEST_JOBS
-    from resultspec_conformance.selftest.trials import selftest as judge_suite
-    from resultspec_conformance.verdict.selection import did_you_mean
 
     require_writable(report)
     for name in only or ():
         if name not in CATALOGUE and name not in VARIATIONS:
             hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
             raise UsageError(f"the catalogue has no backend {name!r}.{hint}")
-    outcome = judge_suite(
+    outcome = trials.selftest(
         tuple(only or ()),
         examples=examples,
         seed=seed,
-        jobs=jobs or SELFTEST_JOBS,
+        jobs=jobs or trials.JOBS,
         brief=brief,
         progress=lambda trial: say("\n".join(trial_lines(trial, width()))),
     )
@@ -201,7 +194,7 @@ def selftest(
     raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
 
 
-for command in (cli_info.explain, cli_info.requirements, cli_info.validate, cli_info.targets):
+for command in (lookup.explain, lookup.requirements, lookup.validate, lookup.targets):
     app.command()(command)
 
 

@@ -11,15 +11,19 @@ import typer
 
 from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.requirements import CLASSES
+from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.cli.terminal import answered, say, width
 from resultspec_conformance.report.text import printable, wrapped
-from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.runner.servers import load_source, server_entry_points
+from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
+from resultspec_conformance.subject.errors import SubjectError, UsageError
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.verdict.selection import Selection, require_known
+from resultspec_conformance.verdict.selection import validate as validate_selection
+from resultspec_conformance.wire.stored_meta import examine
 
 
 def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
-    from resultspec_conformance.broken import CATALOGUE
-    from resultspec_conformance.suite import all_checks
-
     yield (
         f"{requirement.id}  {requirement.level}, class {requirement.conformance_class}, {requirement.severity}, "
         f"role {requirement.role}, chapter {requirement.chapter}, since {requirement.since}"
@@ -48,8 +52,6 @@ def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
 @answered
 def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
     """Say what a requirement is, why, which checks test it, and which broken backends show how it is broken."""
-    from resultspec_conformance.verdict.selection import require_known
-
     for requirement in [require_known(one) for one in ids]:
         say("\n".join(printable(line) for line in _explanation(requirement, width())))
 
@@ -60,9 +62,7 @@ def requirements(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the requirements of the specification."""
-    from resultspec_conformance.verdict.selection import Selection, validate
-
-    validate(Selection(tuple(classes or ())), {})
+    validate_selection(Selection(tuple(classes or ())), {})
     found = [one for one in REQUIREMENTS.values() if one.conformance_class in (classes or CLASSES)]
     if as_json:
         say(json.dumps({"spec_version": SPEC_VERSION, "requirements": [asdict(one) for one in found]}, indent=1))
@@ -89,8 +89,6 @@ def validate(
 
     The payload is that of the json serializer, compressed or not. Exit codes: 0 valid, 1 not valid.
     """
-    from resultspec_conformance.wire.stored_meta import examine
-
     findings = examine(_read(file))
     if not findings:
         say("valid: a task meta as a writer of the specification makes it")
@@ -103,8 +101,6 @@ def validate(
 
 
 def _adapter_lines() -> Iterator[str]:
-    from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
-
     names = [*sorted(adapter_entry_points()), *BUILT_IN]
     longest = max(map(len, names))
     for name in names:
@@ -119,8 +115,6 @@ def _adapter_lines() -> Iterator[str]:
 
 
 def _server_lines() -> Iterator[str]:
-    from resultspec_conformance.runner.servers import load_source, server_entry_points
-
     for name in sorted(server_entry_points()):
         try:
             rungs = load_source(name).availability()

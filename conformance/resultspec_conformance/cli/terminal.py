@@ -18,7 +18,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import typer
 
 from resultspec_conformance.report.document import ReportError
-from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.text.redaction import redact_text
 from resultspec_conformance.verdict.replay_token import ReplayError
 

@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES
+from resultspec_conformance.pytest_plugin.names import VERDICT
+
 if TYPE_CHECKING:
-    from resultspec_conformance.pytest_plugin.session import Bench
-
-VERDICT = "verdict"
-"""The name of the last test, which asserts that nothing was left untested."""
-
-PARAMETER = "resultspec_check"
+    from resultspec_conformance.pytest_plugin.session import CheckSession
 
 
 def _found_at(module: str) -> str | None:
@@ -39,7 +37,7 @@ def target_of(factory: Callable[..., Any]) -> str:
     """Return the ``python:`` target of a factory. Raises UsageError for one that another process cannot find by
     name.
     """
-    from resultspec_conformance.subject import UsageError
+    from resultspec_conformance.subject.errors import UsageError
 
     qualname, module = getattr(factory, "__qualname__", ""), getattr(factory, "__module__", None)
     loaded = sys.modules.get(module or "")
@@ -56,7 +54,7 @@ def target_of(factory: Callable[..., Any]) -> str:
 
 
 class AuthorSuite:
-    """The tests of one target: what was asked for, and the bench, which opens the target when pytest collects."""
+    """The tests of one target: what was asked for, and the session, which opens the target when pytest collects."""
 
     def __init__(
         self,
@@ -73,10 +71,10 @@ class AuthorSuite:
         self._known_failures = known_failures
 
     @cached_property
-    def bench(self) -> "Bench":
+    def session(self) -> "CheckSession":
         """The target, opened. Raises SubjectError."""
-        from resultspec_conformance.pytest_plugin.session import Bench
-        from resultspec_conformance.runner.run import Options
+        from resultspec_conformance.pytest_plugin.session import CheckSession
+        from resultspec_conformance.runner.options import Options
         from resultspec_conformance.suite import all_checks
         from resultspec_conformance.verdict.known_failures import read
         from resultspec_conformance.verdict.selection import Selection
@@ -89,16 +87,16 @@ class AuthorSuite:
             sys_path=tuple(sys.path),
             **self._settings,
         )
-        return Bench(self.target, options)
+        return CheckSession(self.target, options)
 
     def names(self) -> list[str]:
         """The names of the tests: those of the checks, and the verdict. Raises SubjectError."""
-        return [*self.bench.names, VERDICT]
+        return [*self.session.names, VERDICT]
 
     def close(self) -> None:
         """Stop what was started."""
-        if "bench" in self.__dict__:
-            self.bench.close()
+        if "session" in self.__dict__:
+            self.session.close()
 
 
 def conformance_tests(
@@ -107,9 +105,9 @@ def conformance_tests(
     classes: Sequence[str] = (),
     choices: Mapping[str, str] | None = None,
     select: Sequence[str] = (),
-    examples: int = 100,
+    examples: int = EXAMPLES,
     seed: int = 0,
-    call_timeout: float = 10.0,
+    call_timeout: float = CALL_SECONDS,
     known_failures: str | Path | None = None,
 ) -> Callable[..., None]:
     """Return a test function for pytest, with a test for each check and one for the verdict.
@@ -133,7 +131,7 @@ def conformance_tests(
         __tracebackhide__ = True
         from resultspec_conformance.pytest_plugin.items import run_item
 
-        run_item(suite.bench, resultspec_check)
+        run_item(suite.session, resultspec_check)
 
     test_conformance.resultspec_suite = suite  # type: ignore[attr-defined]
     return test_conformance

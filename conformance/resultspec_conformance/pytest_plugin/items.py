@@ -3,9 +3,9 @@
 import pytest
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.pytest_plugin.api import VERDICT
-from resultspec_conformance.pytest_plugin.session import Bench
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.pytest_plugin.names import VERDICT
+from resultspec_conformance.pytest_plugin.session import CheckSession
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.verdict.verdicts import Judgement
 
 
@@ -14,59 +14,59 @@ def _verdict_text(judgement: Judgement) -> str:
     return "\n".join([*lines, *judgement.reasons])
 
 
-def _run_verdict(bench: Bench) -> None:
+def _run_verdict(checks: CheckSession) -> None:
     __tracebackhide__ = True
-    judgement = bench.judgement()
+    judgement = checks.judgement()
     if judgement.verdict != "conformant":
         pytest.fail(_verdict_text(judgement), pytrace=False)
 
 
-def run_item(bench: Bench, name: str) -> None:
+def run_item(checks: CheckSession, name: str) -> None:
     """Run a check as the body of a test. Raises what pytest takes for a failure, a skip or an expected failure."""
     __tracebackhide__ = True
     if name == VERDICT:
-        _run_verdict(bench)
+        _run_verdict(checks)
         return
-    if name in bench.plan.skipped:
-        pytest.skip(bench.plan.skipped[name])
+    if name in checks.plan.skipped:
+        pytest.skip(checks.plan.skipped[name])
     try:
-        result = bench.result(name)
+        result = checks.result(name)
     except SubjectError as error:
         pytest.fail(str(error), pytrace=False)
     if result.status == "unobserved":
         pytest.skip(f"observed nothing: {result.message}")
     if result.status == "passed":
         return
-    known = bench.known(result)
+    known = checks.known(result)
     if known is not None:
         pytest.xfail(f"known: {known.reason}")
     if result.failure is not None and REQUIREMENTS[result.failure.requirement].level != "MUST":
-        pytest.xfail(f"not scored: {bench.failure_text(result)}")
-    pytest.fail(bench.failure_text(result), pytrace=False)
+        pytest.xfail(f"not scored: {checks.failure_text(result)}")
+    pytest.fail(checks.failure_text(result), pytrace=False)
 
 
 class CheckItem(pytest.Item):
     """A check of the target that ``--resultspec`` names."""
 
-    bench: Bench
+    checks: CheckSession
 
     def runtest(self) -> None:
         """Run the check."""
-        run_item(self.bench, self.name)
+        run_item(self.checks, self.name)
 
     def reportinfo(self) -> tuple[str, None, str]:
         """Name the check in a failure's headline."""
-        return "resultspec", None, f"resultspec {self.bench.target} {self.name}"
+        return "resultspec", None, f"resultspec {self.checks.target} {self.name}"
 
 
 class TargetCollector(pytest.Collector):
     """The checks of one target."""
 
-    bench: Bench
+    checks: CheckSession
 
     def collect(self) -> list[CheckItem]:
         """Return an item for each check, and one for the verdict."""
-        items = [CheckItem.from_parent(self, name=name) for name in [*self.bench.names, VERDICT]]
+        items = [CheckItem.from_parent(self, name=name) for name in [*self.checks.names, VERDICT]]
         for item in items:
-            item.bench = self.bench
+            item.checks = self.checks
         return items

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resultspec_conformance.pytest_plugin.api import PARAMETER
+from resultspec_conformance.limits import EXAMPLES
+from resultspec_conformance.pytest_plugin.names import PARAMETER
 
 if TYPE_CHECKING:
-    from resultspec_conformance.pytest_plugin.session import Bench
+    from resultspec_conformance.pytest_plugin.session import CheckSession
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,15 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--resultspec", metavar="TARGET", help="judge this target: memory://, redis, python:pkg.module:factory"
     )
     group.addoption("--resultspec-class", metavar="CLASS", action="append", default=[], help="judge this class only")
-    group.addoption("--resultspec-examples", metavar="N", type=int, default=100, help="examples of a property")
+    group.addoption("--resultspec-examples", metavar="N", type=int, default=EXAMPLES, help="examples of a property")
     group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
 
 
-def _open(config: pytest.Config) -> "Bench":
+def _open(config: pytest.Config) -> "CheckSession":
     import sys
 
-    from resultspec_conformance.pytest_plugin.session import Bench
-    from resultspec_conformance.runner.run import Options
+    from resultspec_conformance.pytest_plugin.session import CheckSession
+    from resultspec_conformance.runner.options import Options
     from resultspec_conformance.verdict.selection import Selection
 
     examples = config.getoption("--resultspec-examples")
@@ -40,7 +41,7 @@ def _open(config: pytest.Config) -> "Bench":
         seed=config.getoption("--resultspec-seed"),
         sys_path=tuple(sys.path),
     )
-    return Bench(config.getoption("--resultspec"), options)
+    return CheckSession(config.getoption("--resultspec"), options)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,16 +50,16 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if config.getoption("--resultspec") is None:
         return
     from resultspec_conformance.pytest_plugin.items import TargetCollector
-    from resultspec_conformance.subject import SubjectError
+    from resultspec_conformance.subject.errors import SubjectError
     from resultspec_conformance.text.redaction import redact_text
 
     try:
-        bench = _open(config)
+        checks = _open(config)
     except SubjectError as error:
         raise pytest.UsageError(redact_text(f"--resultspec: {error}")) from error
-    config.add_cleanup(bench.close)
+    config.add_cleanup(checks.close)
     collector = TargetCollector.from_parent(session, name="resultspec", nodeid="resultspec")
-    collector.bench = bench
+    collector.checks = checks
     # through the hooks, so that pytest counts them as it counts others
     report = session.ihook.pytest_make_collect_report(collector=collector)
     session.ihook.pytest_collectreport(report=report)
@@ -70,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     suite = getattr(metafunc.function, "resultspec_suite", None)
     if suite is None:
         return
-    from resultspec_conformance.subject import SubjectError
+    from resultspec_conformance.subject.errors import SubjectError
     from resultspec_conformance.text.redaction import redact_text
 
     try:

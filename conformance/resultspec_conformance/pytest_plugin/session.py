@@ -1,28 +1,26 @@
 """A target that stays open while pytest asks for one check after another."""
 
-import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 
 from resultspec import REQUIREMENTS
+from resultspec_conformance.limits import MOST_LOSSES
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.render.console import failure_text
-from resultspec_conformance.runner.execute import CheckResult
-from resultspec_conformance.runner.run import MOST_LOSSES, Options, ended
+from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.self_check import SelfChecker
-from resultspec_conformance.runner.servers import served
-from resultspec_conformance.runner.supervisor import OpenTarget, Worker
-from resultspec_conformance.runner.targets import load_adapter
-from resultspec_conformance.subject import SubjectError, Target
+from resultspec_conformance.runner.session import opened
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.text.redaction import passwords, redact, redact_text
-from resultspec_conformance.verdict.known_failures import AS_RECORDED, NOT_JUDGED, KnownFailure, known_pairs, outcome
+from resultspec_conformance.text.redaction import redact, redact_text
+from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
+from resultspec_conformance.verdict.results import CheckResult
 from resultspec_conformance.verdict.selection import Plan, plan, validate
 from resultspec_conformance.verdict.verdicts import Evidence, Judgement, judge
 
 
-class Bench:
+class CheckSession:
     """A target, opened at once, and the results of the checks that were asked for by now."""
 
     def __init__(self, target: str, options: Options) -> None:
@@ -33,15 +31,10 @@ class Bench:
         self.results: dict[str, CheckResult] = {}
         self._harness: list[str] = []
         with ExitStack() as stack:
-            place = stack.enter_context(served(target))
-            run_id = secrets.token_hex(4)
-            worker = Worker(place.target, run_id, options.settings, options.claims, options.sys_path)
-            self._worker = stack.enter_context(ended(worker, place))
-            self._opened: OpenTarget = worker.start()
-            capabilities = self._opened.capabilities
-            self.plan: Plan = plan(options.selection, all_checks(), capabilities["classes"], self._opened.available)
-            self._secrets = self._opened.secrets | passwords(target, place.target)
-            self._construct = load_adapter(Target(place.target, run_id).scheme).construct
+            self._session = stack.enter_context(opened(target, options))
+            self._worker = self._session.workers[0]
+            found = self._session.opened
+            self.plan: Plan = plan(options.selection, all_checks(), found.capabilities["classes"], found.available)
             self._stack = stack.pop_all()
 
     @property
@@ -74,11 +67,12 @@ class Bench:
         """Return what is to be told of a check that failed."""
         failure = result.failure
         if failure is None:
-            return redact_text(f"{result.name} {result.status}: {result.message}", self._secrets)
+            return redact_text(f"{result.name} {result.status}: {result.message}", self._session.secrets)
+        session = self._session
         entry = failure_entry(
-            result.name, failure, self.target, self.options.settings, self._secrets, construct=self._construct
+            result.name, failure, self.target, self.options.settings, session.secrets, construct=session.construct
         )
-        return failure_text(redact(entry, self._secrets))
+        return failure_text(redact(entry, session.secrets))
 
     def judgement(self) -> Judgement:
         """Run whatever was not run yet, and a broken backend, and return all verdicts."""
@@ -89,23 +83,16 @@ class Bench:
         for check in self.plan.checks:
             if not self._harness:
                 self._run_for_the_verdict(check)
-        replayed = {
-            position: self._worker.run_check(checks[entry.counterexample.check], entry.counterexample.example)
-            for position, entry in enumerate(self.options.known)
-            if entry.counterexample is not None and entry.requirement in self.plan.ids and not self._harness
-        }
-        said = [
-            (entry, outcome(entry, self.results, replayed.get(position), self.plan.ids))
-            for position, entry in enumerate(self.options.known)
-        ]
+        replayed = {} if self._harness else self._session.try_counterexamples(self.plan.ids)
+        known = outcomes(self.options.known, self.results, replayed, self.plan.ids)
         evidence = Evidence(
             results=self.results,
             ids=self.plan.ids,
-            available=self._opened.available,
+            available=self._session.opened.available,
             skipped=self._skipped(),
             known=known_pairs(self.options.known, self.results),
             harness=tuple(self._harness),
-            stale=tuple(f"{entry.where}\n{text}" for entry, text in said if text not in (AS_RECORDED, NOT_JUDGED)),
+            stale=stale(known),
         )
         return judge(REQUIREMENTS, checks, self.plan.classes, evidence)
 

@@ -25,15 +25,15 @@ from resultspec_conformance.report.document import (
     worst_first,
 )
 from resultspec_conformance.report.script import script
-from resultspec_conformance.runner.execute import CheckResult, Failure
-from resultspec_conformance.runner.self_check import Sentinel
-from resultspec_conformance.runner.supervisor import CheckSettings, OpenTarget
-from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import has_password
 from resultspec_conformance.verdict.known_failures import KnownFailure
+from resultspec_conformance.verdict.opened_target import OpenTarget
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
+from resultspec_conformance.verdict.results import CheckResult, Failure
 from resultspec_conformance.verdict.selection import Plan, Selection
+from resultspec_conformance.verdict.sentinel import Sentinel
+from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
 
 PORTABLE_IDS = "1 to 155 characters of A-Z a-z 0-9 - _ . : ~, and others that must be kept faithfully or refused"
@@ -43,7 +43,8 @@ PORTABLE_IDS = "1 to 155 characters of A-Z a-z 0-9 - _ . : ~, and others that mu
 class Findings:
     """All that a run knows at its end.
 
-    ``target`` is as it was given; ``secrets`` must not get into the report; ``construct`` is the adapter's.
+    ``target`` is as it was given; ``checks`` are those of the suite, by their names; ``secrets`` must not get into the
+    report; ``construct`` is the adapter's.
     """
 
     target: str
@@ -58,6 +59,7 @@ class Findings:
     evidence: Evidence
     planned: Plan
     known: tuple[tuple[KnownFailure, str], ...]
+    checks: Mapping[str, Check]
     secrets: frozenset[str]
     construct: str = ""
 
@@ -121,9 +123,10 @@ def _requirement_entry(found: RequirementVerdict) -> RequirementEntry:
 
 
 def _check_entries(findings: Findings) -> list[CheckEntry]:
-    checks = all_checks()
     results, skipped = findings.evidence.results, findings.evidence.skipped
-    return [_check_entry(checks[name], results.get(name), skipped.get(name, "")) for name in [*results, *skipped]]
+    return [
+        _check_entry(findings.checks[name], results.get(name), skipped.get(name, "")) for name in [*results, *skipped]
+    ]
 
 
 def _check_entry(check: Check, result: CheckResult | None, why_skipped: str) -> CheckEntry:

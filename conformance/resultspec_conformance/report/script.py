@@ -222,7 +222,7 @@ def _dialect(target: str, construct: str) -> tuple[str, str, bool]:
         return f"{_address(target)}\n\n{dedent(construct).strip()}\n\n{_PYTHON}", "make(URL{options})", True
     opened = f"""
         # this target has no backend that could be used without the suite
-        from resultspec_conformance.subject import ClientOptions
+        from resultspec_conformance.subject.protocols import ClientOptions
         from resultspec_conformance.runner.targets import open_target
         from resultspec_conformance.wire.values import decode
 

@@ -6,81 +6,23 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky, HypothesisException
 from hypothesis.strategies import fixed_dictionaries
 
-from resultspec_conformance.subject import GroupProbe, SubjectError
+from resultspec_conformance.limits import EXAMPLES_AT_ONCE, SHRINK_SECONDS
 from resultspec_conformance.subject.client import UnexpectedOutcome
+from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import History
-from resultspec_conformance.testkit.context import Context, Session, Unobserved, Violation
+from resultspec_conformance.subject.probe_protocols import GroupProbe
+from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check, Example
+from resultspec_conformance.verdict.results import CheckResult, Failure, Status
 from resultspec_conformance.wire.values import decode, encode, show
-
-Status = Literal["passed", "violated", "hung", "died", "unobserved", "error"]
-
-BATCH = 1000
-"""Examples that are tried in one go. Hypothesis remembers them all, and the store keeps what they have written."""
-
-SHRINK_SECONDS = 4.0
-"""How long a failing example is made smaller. What is found by then is small enough to read."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The smallest example that failed: the sentence that it breaks, and everything needed to understand
-    and repeat it.
-
-    ``example`` and ``history`` are JSON in the tagged encoding; ``stored`` maps a task id to the bytes that
-    the probe found, shown as text. ``clients`` maps the clients of the history to their options that differ
-    from the defaults.
-    """
-
-    requirement: str
-    got: str
-    allowed: str
-    example: Mapping[str, Any]
-    history: list[dict[str, Any]]
-    stored: Mapping[str, str]
-    clients: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What became of one check. ``message`` says why where the status is neither passed nor violated."""
-
-    name: str
-    status: Status
-    seconds: float = 0.0
-    backend_seconds: float = 0.0
-    calls: int = 0
-    examples: int = 0
-    exercised: tuple[str, ...] = ()
-    message: str = ""
-    failure: Failure | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON, by the schema ``report``."""
-        found = asdict(self)
-        found["exercised"] = list(self.exercised)
-        for name in ("seconds", "backend_seconds"):
-            found[name] = round(found[name], 4)
-        return found
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "CheckResult":
-        """Return the result that :meth:`to_json` described."""
-        failure = data["failure"]
-        return cls(
-            **{
-                **data,
-                "exercised": tuple(data["exercised"]),
-                "failure": None if failure is None else Failure(**failure),
-            }
-        )
 
 
 def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
@@ -181,10 +123,10 @@ def seed_of(seed_number: int, batch: int) -> int:
 def _explore(run: _Run, seed_number: int, examples: int) -> None:
     """Let Hypothesis search for a failing example, in batches, between which nothing is kept."""
     wanted = max(1, round(examples * run.check.effort))
-    for batch, tried in enumerate(range(0, wanted, BATCH)):
+    for batch, tried in enumerate(range(0, wanted, EXAMPLES_AT_ONCE)):
         if batch:
             run.session.renew()
-        _explore_batch(run, seed_of(seed_number, batch), min(BATCH, wanted - tried))
+        _explore_batch(run, seed_of(seed_number, batch), min(EXAMPLES_AT_ONCE, wanted - tried))
 
 
 def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:

@@ -2,23 +2,21 @@
 from.
 """
 
-import secrets
 from dataclasses import dataclass
 
+from resultspec_conformance.limits import REPLAY_ATTEMPTS
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.document import FailureEntry
-from resultspec_conformance.runner.execute import CheckResult
-from resultspec_conformance.runner.run import Options, opened
-from resultspec_conformance.runner.servers import served
-from resultspec_conformance.runner.targets import load_adapter
-from resultspec_conformance.subject import Target, UsageError
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.session import opened
+from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.suite import all_checks
-from resultspec_conformance.text.redaction import passwords, redact
+from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.text.redaction import redact
+from resultspec_conformance.text.suggestions import did_you_mean
 from resultspec_conformance.verdict.replay_token import Counterexample
-from resultspec_conformance.verdict.selection import did_you_mean
-
-ATTEMPTS = 10
-"""How often an example is tried until it fails: a race may be won."""
+from resultspec_conformance.verdict.results import CheckResult
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,25 @@ def see_again(counterexample: Counterexample, target: str = "") -> Seen:
     options = Options(
         examples=counterexample.examples, seed=counterexample.seed, call_timeout=counterexample.call_timeout
     )
-    with served(where) as place, opened(place, secrets.token_hex(4), options) as worker:
-        found = worker.opened
-        missing = check.needs - (found.available if found else frozenset())
+    with opened(where, options) as session:
+        missing = check.needs - session.opened.available
         if missing:
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")
-        attempts = 0
-        while True:
-            attempts += 1
-            result = worker.run_check(check, counterexample.example)
-            if result.status != "passed" or attempts == ATTEMPTS or counterexample.example is None:
-                break
-        hidden = passwords(where, place.target) | (found.secrets if found else frozenset())
+        result, attempts = _tried(session.workers[0], check, counterexample)
         failure = None
         if result.failure is not None:
-            construct = load_adapter(Target(place.target, "").scheme).construct
-            failure = redact(
-                failure_entry(check.name, result.failure, where, options.settings, hidden, construct=construct), hidden
+            entry = failure_entry(
+                check.name, result.failure, where, options.settings, session.secrets, construct=session.construct
             )
+            failure = redact(entry, session.secrets)
         return Seen(result, failure, attempts)
+
+
+def _tried(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:
+    """Run a check on an example until it fails, a bounded number of times, or search once where there is no example."""
+    attempts = 0
+    while True:
+        attempts += 1
+        result = worker.run_check(check, counterexample.example)
+        if result.status != "passed" or attempts == REPLAY_ATTEMPTS or counterexample.example is None:
+            return result, attempts

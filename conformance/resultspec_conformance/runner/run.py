@@ -2,68 +2,31 @@
 to a report.
 """
 
-import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from string import ascii_lowercase
-from typing import Any
 
 from resultspec import REQUIREMENTS
+from resultspec_conformance.limits import MOST_LOSSES
 from resultspec_conformance.report.build import Findings, assemble
 from resultspec_conformance.report.document import Report
-from resultspec_conformance.runner.execute import CheckResult
+from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Observer, Silent
-from resultspec_conformance.runner.self_check import SelfChecker, Sentinel
-from resultspec_conformance.runner.servers import Served, served
-from resultspec_conformance.runner.supervisor import CheckSettings, OpenTarget, Worker
-from resultspec_conformance.runner.targets import load_adapter
-from resultspec_conformance.subject import SubjectError, Target
+from resultspec_conformance.runner.self_check import SelfChecker
+from resultspec_conformance.runner.session import TargetSession, prepared
+from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.text.redaction import passwords
-from resultspec_conformance.verdict.known_failures import AS_RECORDED, NOT_JUDGED, KnownFailure, known_pairs, outcome
-from resultspec_conformance.verdict.selection import Plan, Selection, plan, validate
+from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
+from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.selection import Plan, plan, validate
+from resultspec_conformance.verdict.sentinel import Sentinel
 from resultspec_conformance.verdict.verdicts import Evidence, judge
-
-MOST_LOSSES = 3
-"""After so many hangs and deaths of the backend the rest of the checks is given up."""
-
-
-JOBS = 2
-"""Worker processes of a run: half of the time is spent in waits, so this pays on a single processor too."""
-
-MOST_JOBS = len(ascii_lowercase)
-"""Each worker has a letter behind the id of the run."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a target is judged. ``claims``: capabilities said in the place of the target's own, see ``claims``.
-
-    ``sys_path``: where modules of the target are looked for too. ``self_check``: judge a broken backend
-    first. ``jobs``: in how many processes the checks run, 1 to MOST_JOBS; it changes no verdict.
-    """
-
-    selection: Selection = field(default_factory=Selection)
-    examples: int = 100
-    seed: int = 0
-    call_timeout: float = 10.0
-    known: tuple[KnownFailure, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    sys_path: Sequence[str] = ()
-    self_check: bool = True
-    jobs: int = JOBS
-
-    @property
-    def settings(self) -> CheckSettings:
-        """What a worker needs of it."""
-        return CheckSettings(self.examples, self.seed, self.call_timeout)
 
 
 @dataclass
@@ -129,58 +92,13 @@ class _Execution:
             self.given_up = self.given_up or reason
 
 
-def _remove_traces(worker: Worker) -> None:
-    """Remove what a worker has written that could not do it itself: the target is opened once more, and closed."""
-    with suppress(SubjectError):
-        worker.kill()
-        worker.start()
-        worker.stop()
-
-
-@contextmanager
-def ended(worker: Worker, target: Served) -> Iterator[Worker]:
-    """Stop a worker at the end of the block, also if that is interrupted."""
-    try:
-        yield worker
-        worker.stop()
-    finally:
-        if target.throw_away:
-            worker.kill()
-        else:
-            worker.end()
-            if worker.traces:
-                _remove_traces(worker)
-
-
-@contextmanager
-def opened(target: Served, run_id: str, options: Options) -> Iterator[Worker]:
-    """Open a target in a worker and stop the worker at the end of the block. Raises SubjectError."""
-    with ended(Worker(target.target, run_id, options.settings, options.claims, options.sys_path), target) as worker:
-        worker.start()
-        yield worker
-
-
-@dataclass
-class _Crew:
-    """The workers of a run, all of them open, and the verdict on the suite itself."""
-
-    workers: list[Worker]
-    sentinel: Sentinel | None
-
-    @property
-    def found(self) -> OpenTarget:
-        """What the target said of itself."""
-        found = self.workers[0].opened
-        assert found is not None
-        return found
-
-
-def _assemble_crew(first: Worker, helpers: Sequence[Worker], options: Options) -> _Crew:
+def _open(session: TargetSession) -> Sentinel | None:
     """Open the target in all workers and judge a broken backend, all at the same time. Raises SubjectError.
 
     A helper that cannot open the target as well is left out.
     """
-    self_check = SelfChecker(options.seed) if options.self_check else None
+    first, *helpers = session.workers
+    self_check = SelfChecker(session.options.seed) if session.options.self_check else None
     with ThreadPoolExecutor(len(helpers) + 2) as pool:
         try:
             opening = pool.submit(first.start)
@@ -193,40 +111,32 @@ def _assemble_crew(first: Worker, helpers: Sequence[Worker], options: Options) -
             for worker in [first, *helpers, *([self_check.worker] if self_check else [])]:
                 worker.kill()
             raise
-    able = [helper for helper, future in zip(helpers, helping, strict=True) if future.exception() is None]
-    return _Crew([first, *able], sentinel)
+    session.workers = [
+        first,
+        *(helper for helper, future in zip(helpers, helping, strict=True) if future.exception() is None),
+    ]
+    return sentinel
 
 
-def _try_counterexamples(worker: Worker, options: Options, planned: Plan) -> dict[int, CheckResult]:
-    """Try the concrete counterexamples of known failures that the run judges, by their places in the list."""
-    checks = all_checks()
-    return {
-        position: worker.run_check(checks[entry.counterexample.check], entry.counterexample.example)
-        for position, entry in enumerate(options.known)
-        if entry.counterexample is not None and entry.requirement in planned.ids
-    }
-
-
-def _judge_target(crew: _Crew, options: Options, observer: Observer) -> tuple[Plan, Evidence, list[str]]:
+def _judge_target(
+    session: TargetSession, sentinel: Sentinel | None, observer: Observer
+) -> tuple[Plan, Evidence, tuple[tuple[KnownFailure, str], ...]]:
     """Run the checks. Returns the plan, what was seen, and what became of each known failure."""
-    target = crew.found
+    target, options = session.opened, session.options
     planned = plan(options.selection, all_checks(), target.capabilities["classes"], target.available)
     observer.planned(len(planned.checks))
     execution = _Execution(observer, skipped=dict(planned.skipped))
-    replayed: dict[int, CheckResult] = {}
-    if crew.sentinel is not None and not crew.sentinel.killed:
-        execution.harness.append(crew.sentinel.complaint)
+    replayed: Mapping[int, CheckResult] = {}
+    if sentinel is not None and not sentinel.killed:
+        execution.harness.append(sentinel.complaint)
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
-        replayed = _try_counterexamples(crew.workers[0], options, planned)
-        execution.run(crew.workers, planned.checks)
-        complaints = [complaint for worker in crew.workers if (complaint := worker.stop())]
+        replayed = session.try_counterexamples(planned.ids)
+        execution.run(session.workers, planned.checks)
+        complaints = [complaint for worker in session.workers if (complaint := worker.stop())]
         if complaints and not execution.harness:
             execution.harness.append(complaints[0])
-    outcomes = [
-        outcome(entry, execution.results, replayed.get(position), planned.ids)
-        for position, entry in enumerate(options.known)
-    ]
+    known = outcomes(options.known, execution.results, replayed, planned.ids)
     evidence = Evidence(
         results={
             check.name: execution.results[check.name] for check in planned.checks if check.name in execution.results
@@ -236,13 +146,9 @@ def _judge_target(crew: _Crew, options: Options, observer: Observer) -> tuple[Pl
         skipped=execution.skipped,
         known=known_pairs(options.known, execution.results),
         harness=tuple(execution.harness),
-        stale=tuple(
-            f"{entry.where}\n{said}"
-            for entry, said in zip(options.known, outcomes, strict=True)
-            if said not in (AS_RECORDED, NOT_JUDGED)
-        ),
+        stale=stale(known),
     )
-    return planned, evidence, outcomes
+    return planned, evidence, known
 
 
 def run(target: str, options: Options | None = None, observer: Observer | None = None) -> Report:
@@ -254,44 +160,28 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
     options, observer = options or Options(), observer or Silent()
     validate(options.selection, all_checks())
     started, began = datetime.now(UTC), time.monotonic()
-    run_id = secrets.token_hex(4)
     try:
         observer.stage("opening the target, and judging a broken backend first")
-        with served(target) as place, ExitStack() as stack:
-            first, *helpers = [
-                stack.enter_context(
-                    ended(
-                        Worker(
-                            place.target,
-                            run_id + letter,
-                            options.settings,
-                            options.claims,
-                            options.sys_path,
-                            helps=letter != ascii_lowercase[0],
-                        ),
-                        place,
-                    )
-                )
-                for letter in ascii_lowercase[: options.jobs]
-            ]
-            crew = _assemble_crew(first, helpers, options)
-            planned, evidence, outcomes = _judge_target(crew, options, observer)
+        with prepared(target, options, options.jobs) as session:
+            sentinel = _open(session)
+            planned, evidence, known = _judge_target(session, sentinel, observer)
             return assemble(
                 Findings(
                     target=target,
-                    origin=place.origin,
-                    opened=crew.found,
+                    origin=session.place.origin,
+                    opened=session.opened,
                     selection=options.selection,
                     settings=options.settings,
                     started=started,
                     duration=time.monotonic() - began,
-                    sentinel=crew.sentinel,
+                    sentinel=sentinel,
                     judgement=judge(REQUIREMENTS, all_checks(), planned.classes, evidence),
                     evidence=evidence,
                     planned=planned,
-                    known=tuple(zip(options.known, outcomes, strict=True)),
-                    secrets=crew.found.secrets | passwords(target, place.target),
-                    construct=load_adapter(Target(place.target, run_id).scheme).construct,
+                    known=known,
+                    checks=all_checks(),
+                    secrets=session.secrets,
+                    construct=session.construct,
                 )
             )
     finally:

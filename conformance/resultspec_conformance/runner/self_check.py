@@ -3,12 +3,14 @@ broken.
 """
 
 import time
-from dataclasses import dataclass
 
-from resultspec_conformance.runner.supervisor import CheckSettings, Worker
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.limits import SELF_CHECK_EXAMPLES
+from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.verdict.selection import in_order
+from resultspec_conformance.verdict.sentinel import Sentinel
+from resultspec_conformance.verdict.settings import CheckSettings
 
 SENTINELS = (
     "success-overwritten",
@@ -21,32 +23,6 @@ SENTINELS = (
 )
 """Broken backends that checks with listed cases see, so without waiting and without luck."""
 
-EXAMPLES = 20
-
-
-@dataclass(frozen=True)
-class Sentinel:
-    """A broken backend of the catalogue: the requirement that it breaks, and the check that saw it, if any
-    did.
-    """
-
-    backend: str
-    requirement: str
-    check: str = ""
-    seconds: float = 0.0
-    trouble: str = ""
-
-    @property
-    def killed(self) -> bool:
-        """Whether a check blamed it for its requirement."""
-        return bool(self.check)
-
-    @property
-    def complaint(self) -> str:
-        """Why the run is void."""
-        why = self.trouble or "no check saw it"
-        return f"self-check: the broken backend {self.backend} violates {self.requirement}, and {why}; the run is void"
-
 
 class SelfChecker:
     """The self-check of one run, before it is made: the backend, chosen by the seed, and a worker for it."""
@@ -56,7 +32,7 @@ class SelfChecker:
 
         name = SENTINELS[seed % len(SENTINELS)]
         self.sentinel = Sentinel(name, CATALOGUE[name].violates)
-        self.worker = Worker(f"broken:{name}", f"self{seed % 10**6}", CheckSettings(EXAMPLES, seed))
+        self.worker = Worker(f"broken:{name}", f"self{seed % 10**6}", CheckSettings(SELF_CHECK_EXAMPLES, seed))
 
     def judge(self) -> Sentinel:
         """Run the checks that cite its requirement against it until one blames it; return it with what was found."""

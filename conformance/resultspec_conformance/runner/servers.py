@@ -12,8 +12,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points
-from resultspec_conformance.subject import UsageError
-from resultspec_conformance.verdict.selection import did_you_mean
+from resultspec_conformance.subject.errors import UsageError
+from resultspec_conformance.text.suggestions import did_you_mean
 
 SERVERS_GROUP = "resultspec.servers"
 

@@ -14,44 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from resultspec_conformance.runner.execute import CheckResult
-from resultspec_conformance.subject import SubjectError, UsageError
+from resultspec_conformance.limits import CLOSING_SECONDS, ENDING_SECONDS, OPEN_SECONDS, check_seconds
+from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
-
-EXAMPLES = 100
-"""Examples of a property by default."""
-
-OPEN_SECONDS = 30.0
-"""How long a target may take to open, beside the time of one call."""
-
-ENDING_SECONDS = 6.0
-"""How long a worker that was dismissed is waited for. It gives up by itself a little earlier."""
-
-
-@dataclass(frozen=True)
-class OpenTarget:
-    """What a worker said of the target that it opened.
-
-    ``round_trip`` is the median in seconds. ``secrets`` are passwords that must not be shown or written.
-    """
-
-    capabilities: Mapping[str, Any]
-    available: frozenset[str]
-    round_trip: float
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-
-@dataclass(frozen=True)
-class CheckSettings:
-    """How checks are run: the number of examples, the seed, and the seconds that one call may take.
-
-    ``most_cases`` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
-    """
-
-    examples: int = EXAMPLES
-    seed: int = 0
-    call_timeout: float = 10.0
-    most_cases: int = 0
+from resultspec_conformance.verdict.opened_target import OpenTarget
+from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.settings import CheckSettings
 
 
 class WorkerDied(Exception):
@@ -160,7 +128,8 @@ class Worker:
             "example": example,
         }
         try:
-            answer = self._ask(command, self._seconds_for(check))
+            limit = check_seconds(check.deadline, self.settings.examples, self.settings.call_timeout)
+            answer = self._ask(command, limit)
         except WorkerDied as death:
             self.kill()
             self.losses += 1
@@ -174,10 +143,6 @@ class Worker:
             self.losses += 1
         return CheckResult.from_json(answer["result"])
 
-    def _seconds_for(self, check: Check) -> float:
-        """Return how long a check may take: the deadline is meant for the default number of examples."""
-        return check.deadline * max(1.0, self.settings.examples / EXAMPLES) + 2 * self.settings.call_timeout
-
     def stop(self) -> str:
         """Let the worker clean up and end it. Returns what went wrong with the subject meanwhile, or an
         empty text.
@@ -185,7 +150,7 @@ class Worker:
         complaint = ""
         if self._process is not None and self._process.poll() is None and self.opened is not None:
             with suppress(WorkerDied):
-                complaint = self._ask({"do": "close"}, 10.0).get("error", "")
+                complaint = self._ask({"do": "close"}, CLOSING_SECONDS).get("error", "")
                 self.traces = False
         self.kill()
         return complaint

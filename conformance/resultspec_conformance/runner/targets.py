@@ -9,12 +9,13 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from resultspec_conformance.subject import Adapter, Role, Subject, Target, UsageError
 from resultspec_conformance.subject.capabilities import Capabilities, CapabilitiesError
+from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.subject.probes import probe_for
+from resultspec_conformance.subject.protocols import Adapter, Role, Subject, Target
 from resultspec_conformance.subject.python_object import PythonSubject
 from resultspec_conformance.subject.shared_store import cleaner, own_prefix
-from resultspec_conformance.verdict.selection import did_you_mean
+from resultspec_conformance.text.suggestions import did_you_mean
 
 ADAPTERS_GROUP = "resultspec.adapters"
 

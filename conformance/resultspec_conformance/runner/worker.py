@@ -18,22 +18,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from resultspec_conformance.runner.execute import CheckResult, Status, execute, failure_of
+from resultspec_conformance.limits import CLEANING_SECONDS
+from resultspec_conformance.runner.execute import execute, failure_of
 from resultspec_conformance.runner.targets import open_target
-from resultspec_conformance.subject import Role, Subject, SubjectError
 from resultspec_conformance.subject.client import InFlight, RunEnded
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.history import History, Operation, Outcome
 from resultspec_conformance.subject.overridden import claiming
+from resultspec_conformance.subject.protocols import Role, Subject
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.testkit.expiry import time_can_pass
 from resultspec_conformance.testkit.registry import available
 from resultspec_conformance.text.redaction import passwords
+from resultspec_conformance.verdict.results import CheckResult, Status
 
 HUNG_EXIT = 70
-
-ENDING_SECONDS = 5.0
-"""How long a worker whose run is over may take to remove what it has written."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class _Worker:
         """
         while True:
             time.sleep(0.05)
-            if self._over_since is not None and time.monotonic() - self._over_since > ENDING_SECONDS:
+            if self._over_since is not None and time.monotonic() - self._over_since > CLEANING_SECONDS:
                 os._exit(HUNG_EXIT)
             overdue = self.in_flight.overdue()
             if overdue is not None:

@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 from resultspec import REQUIREMENTS, SPEC_VERSION
 from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
-from resultspec_conformance.runner.execute import CheckResult
-from resultspec_conformance.runner.supervisor import CheckSettings, Worker
+from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.selftest.traceability import gaps
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.settings import CheckSettings
 
 Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
 

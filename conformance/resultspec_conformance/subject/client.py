@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from resultspec_conformance.subject import ClientOptions, Connection
+from resultspec_conformance.limits import CALL_SECONDS
 from resultspec_conformance.subject.history import History, Operation, Outcome
+from resultspec_conformance.subject.protocols import ClientOptions, Connection
 from resultspec_conformance.wire.values import Value
 
 
@@ -21,7 +22,7 @@ class InFlight:
     time in which at least one call was running, so calls at the same time count once.
     """
 
-    def __init__(self, call_timeout: float = 10.0) -> None:
+    def __init__(self, call_timeout: float = CALL_SECONDS) -> None:
         self.call_timeout = call_timeout
         self.seconds = 0.0
         self.calls = 0

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resultspec_conformance.subject import ClientOptions, Clock, Connection, Probe, Subject, UsageError, clock_of
 from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.subject.outbox import Outbox
+from resultspec_conformance.subject.probe_protocols import Probe
+from resultspec_conformance.subject.protocols import ClientOptions, Clock, Connection, Subject, clock_of
 
 
 @dataclass(frozen=True)

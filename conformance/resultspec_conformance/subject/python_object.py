@@ -15,12 +15,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from resultspec import ERRORS, STATES
-from resultspec_conformance.subject import ClientOptions, Clock, Probe, SubjectError, UsageError
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.drain import NoPair, consume
+from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import LACKS, Outcome
 from resultspec_conformance.subject.outbox import Letter, Outbox, Sender
+from resultspec_conformance.subject.probe_protocols import Probe
+from resultspec_conformance.subject.protocols import ClientOptions, Clock
 from resultspec_conformance.wire.values import ExceptionData, Value, describe_exception, show
 
 _ERROR_NAMES: Mapping[str, str] = {

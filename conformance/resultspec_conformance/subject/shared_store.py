@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from resultspec_conformance.subject import Probe, SubjectError, Target, UsageError
+from resultspec_conformance.subject.errors import SubjectError, UsageError
+from resultspec_conformance.subject.probe_protocols import Probe
+from resultspec_conformance.subject.protocols import Target
 
 
 @runtime_checkable

@@ -13,43 +13,19 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.subject import (
-    ClientOptions,
-    Connection,
-    CuttingProbe,
-    GroupProbe,
-    Probe,
-    RowProbe,
-    Subject,
-    SubjectError,
-    WireProbe,
-    clock_of,
-)
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.client import Client, InFlight
+from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import History, Outcome
 from resultspec_conformance.subject.outbox import Outbox, Sender
+from resultspec_conformance.subject.probe_protocols import CuttingProbe, GroupProbe, Probe, RowProbe, WireProbe
+from resultspec_conformance.subject.protocols import ClientOptions, Connection, Subject, clock_of
 from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
 
 GRACE_FLOOR = 0.1
-
-
-class Violation(Exception):
-    """A sentence of the specification that a subject broke. ``got`` and ``allowed`` are texts for a
-    person.
-    """
-
-    def __init__(self, requirement: str, got: str, allowed: str) -> None:
-        super().__init__(f"{requirement}: got {got}; allowed: {allowed}")
-        self.requirement = requirement
-        self.got = got
-        self.allowed = allowed
-
-
-class Unobserved(Exception):
-    """Something that a check had to bring about did not happen, so nothing was tested. The text says what."""
 
 
 class Session:

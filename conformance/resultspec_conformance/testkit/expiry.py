@@ -20,10 +20,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from resultspec import STATES
-from resultspec_conformance.subject import LifeProbe, Subject, clock_of
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.subject.probe_protocols import LifeProbe
+from resultspec_conformance.subject.protocols import Subject, clock_of
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.waits import failure
 from resultspec_conformance.wire.values import Value, show
 

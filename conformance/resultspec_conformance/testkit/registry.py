@@ -7,12 +7,12 @@ made of values only, so it can be written down and tried again by ``resultspec r
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from hypothesis.strategies import SearchStrategy
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.subject import (
+from resultspec_conformance.limits import CHECK_SECONDS
+from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.probe_protocols import (
     BookkeepingProbe,
     CuttingProbe,
     Probe,
@@ -20,8 +20,11 @@ from resultspec_conformance.subject import (
     TrafficProbe,
     WireProbe,
 )
-from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.wire.values import Value
+
+if TYPE_CHECKING:
+    # what judges the results of checks does not have to load Hypothesis
+    from hypothesis.strategies import SearchStrategy
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Example = Mapping[str, Value]
@@ -40,11 +43,11 @@ class Check:
     name: str
     cites: tuple[str, ...]
     function: Callable[..., None]
-    given: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    given: "Mapping[str, SearchStrategy[Any]]" = field(default_factory=dict)
     cases: tuple[Example, ...] = ()
     needs: frozenset[str] = frozenset()
     effort: float = 1.0
-    deadline: float = 60.0
+    deadline: float = CHECK_SECONDS
     blame_hang: str = ""
 
     @property
@@ -67,11 +70,11 @@ class CheckDefinitionError(Exception):
 
 def check(
     *cites: str,
-    given: Mapping[str, SearchStrategy[Any]] | None = None,
+    given: "Mapping[str, SearchStrategy[Any]] | None" = None,
     cases: Sequence[Example] = (),
     needs: Sequence[str] = (),
     effort: float = 1.0,
-    deadline: float = 60.0,
+    deadline: float = CHECK_SECONDS,
     blame_hang: str = "",
 ) -> Callable[[Function], Function]:
     """Register a function as a check of the requirements that it cites. Raises CheckDefinitionError."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from threading import Event
 
 from resultspec import STATES
-from resultspec_conformance.subject import WireProbe
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation, Outcome
-from resultspec_conformance.testkit.context import Context, Stopwatch, Unobserved
+from resultspec_conformance.subject.probe_protocols import WireProbe
+from resultspec_conformance.testkit.context import Context, Stopwatch
 from resultspec_conformance.wire.values import ExceptionData, Value, encode, same, show
 
 ATTEMPTS = 4

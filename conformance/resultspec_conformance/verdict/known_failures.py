@@ -14,17 +14,17 @@ skipped: one that matches no failure is a complaint, with the user's own line an
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.runner.execute import CheckResult
-from resultspec_conformance.subject import UsageError
+from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.text.suggestions import did_you_mean
 from resultspec_conformance.verdict.replay_token import Counterexample, ReplayError, decode_token
-from resultspec_conformance.verdict.selection import did_you_mean
+from resultspec_conformance.verdict.results import CheckResult
 
 MEMBERS = frozenset({"requirement", "check", "reason", "replay"})
 
@@ -138,3 +138,20 @@ def outcome(
     if replayed is None and not any(entry.matches(result) for result in results.values()):
         return "no failure of this run matches it: remove the entry if the defect is gone"
     return AS_RECORDED
+
+
+def outcomes(
+    entries: Sequence[KnownFailure],
+    results: Mapping[str, CheckResult],
+    replayed: Mapping[int, CheckResult],
+    judged: frozenset[str],
+) -> tuple[tuple[KnownFailure, str], ...]:
+    """Return each entry with what became of it; ``replayed`` is by the places of the entries."""
+    return tuple(
+        (entry, outcome(entry, results, replayed.get(position), judged)) for position, entry in enumerate(entries)
+    )
+
+
+def stale(known: Iterable[tuple[KnownFailure, str]]) -> tuple[str, ...]:
+    """Return a complaint for each entry that did not fail as recorded, with the user's own line and the cure."""
+    return tuple(f"{entry.where}\n{said}" for entry, said in known if said not in (AS_RECORDED, NOT_JUDGED))

@@ -1,16 +1,14 @@
-"""Seeing a failure again: the token that holds a counterexample, and the files that do."""
+"""The replay token: a counterexample as one word, which a failure shows and `resultspec replay` takes."""
 
 import base64
 import binascii
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from resultspec_conformance.report.document import load
+from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES
 from resultspec_conformance.text.redaction import has_password, redact_text
 
 TOKEN_VERSION = 1
@@ -37,8 +35,8 @@ class Counterexample:
     requirement: str
     example: Mapping[str, Any] | None
     seed: int = 0
-    examples: int = 100
-    call_timeout: float = 10.0
+    examples: int = EXAMPLES
+    call_timeout: float = CALL_SECONDS
 
 
 def _encode(counterexample: Counterexample, target: str, *, exact: bool) -> str:
@@ -95,37 +93,3 @@ def decode_token(token: str) -> Counterexample:
             f"{token[:40]!r} is neither a file nor a replay token.\n"
             "Copy the whole `resultspec replay` line of a failure."
         ) from error
-
-
-def _of_failure(failure: Mapping[str, Any]) -> Counterexample:
-    """Return the counterexample of a failure: that of its token, with the failure's own example."""
-    said = decode_token(failure["replay"]["token"])
-    return Counterexample(
-        target=said.target,
-        check=said.check,
-        requirement=failure["requirement"],
-        example=failure["example"],
-        seed=said.seed,
-        examples=said.examples,
-        call_timeout=said.call_timeout,
-    )
-
-
-def of_document(document: Any, name: str) -> list[Counterexample]:
-    """Return the counterexamples of a report, or of one failure out of a report. Raises ReplayError."""
-    failures = document.get("failures", [document]) if isinstance(document, dict) else []
-    try:
-        found = [_of_failure(failure) for failure in failures]
-    except (KeyError, TypeError) as error:
-        raise ReplayError(f"{name} is neither a report nor a failure out of one: it has no {error}.") from error
-    if not found:
-        raise ReplayError(f"{name} holds no failure that could be seen again.")
-    return found
-
-
-def find(file_or_token: str) -> list[Counterexample]:
-    """Return the counterexamples in a file, or the one of a token. Raises ReplayError or ReportError."""
-    # Path.is_file raises for a name as long as a token
-    if os.path.isfile(file_or_token) or file_or_token.endswith(".json"):
-        return of_document(load(Path(file_or_token)), file_or_token)
-    return [decode_token(file_or_token)]

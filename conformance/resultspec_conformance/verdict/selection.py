@@ -1,14 +1,14 @@
 """Which requirements and checks a run is about: what is claimed, cut down to what was selected."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from resultspec import REQUIREMENTS, Requirement
 from resultspec.requirements import CLASSES
-from resultspec_conformance.subject import UsageError
+from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.text.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,6 @@ class Plan:
     ids: frozenset[str]
     checks: tuple[Check, ...]
     skipped: Mapping[str, str]
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint at what a misspelt word may have been, as the end of a message, or an empty text."""
-    by_folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), list(by_folded), n=3, cutoff=0.5)
-    if not close:
-        return ""
-    return f" Did you mean {' or '.join(by_folded[name] for name in close)}?"
 
 
 def require_known(id_: str) -> Requirement:

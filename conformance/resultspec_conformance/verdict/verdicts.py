@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from resultspec import Requirement
-from resultspec_conformance.runner.execute import CheckResult
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.verdict.results import CheckResult
 
 Verdict = Literal["passed", "violated", "not applicable", "not observable", "not tested", "untestable"]
 ClassVerdictName = Literal["conformant", "violated", "not tested"]

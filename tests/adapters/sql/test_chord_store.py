@@ -23,8 +23,8 @@ from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.errors import NothingDone
 from resultspec_adapters.sql.subject import sqlite as adapter
 from resultspec_conformance.subject import SubjectError, Target
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probes.sql import ServerProbe, open_probe
-from resultspec_conformance.testkit.context import Unobserved
 from resultspec_reference import App
 from resultspec_reference.chords.ledger import Claimed, Part, Recorded
 from resultspec_reference.errors import DecodeError, ImproperlyConfigured, OperationalError

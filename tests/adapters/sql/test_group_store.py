@@ -15,8 +15,8 @@ from celery import Celery
 from celery.result import AsyncResult, GroupResult
 
 from resultspec_adapters.sql import SqlBackend
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probes.rows import group_cell_of
-from resultspec_conformance.testkit.context import Unobserved
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured
 
 Make = Callable[..., SqlBackend]

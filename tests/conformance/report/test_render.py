@@ -19,9 +19,9 @@ from resultspec_conformance.report.literal import literal
 from resultspec_conformance.report.render import console, html, junit, markdown
 from resultspec_conformance.report.script import script
 from resultspec_conformance.report.text import lanes, printable, shown
-from resultspec_conformance.runner.execute import Failure
-from resultspec_conformance.runner.supervisor import CheckSettings
 from resultspec_conformance.runner.targets import load_adapter
+from resultspec_conformance.verdict.results import Failure
+from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.wire.values import ExceptionData, encode
 
 ODD = "a\x1b[31m<b>&\x00\u202e\ud800\uffff]]>`|``` *x* {{ y }} \N{SNOWMAN}"

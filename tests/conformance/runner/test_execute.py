@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 from hypothesis.strategies import integers
 
+from resultspec_conformance.limits import check_seconds
 from resultspec_conformance.runner import execute
-from resultspec_conformance.runner.supervisor import CheckSettings, Worker
 from resultspec_conformance.runner.targets import open_target
 from resultspec_conformance.subject import Subject
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.verdict.results import CheckResult
 
 
-def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Subject], execute.CheckResult]:
+def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Subject], CheckResult]:
     """Run a check that notes its examples. Returns them, the subjects that were opened, and the result."""
     tried: list[int] = []
     subjects: list[Subject] = []
@@ -64,7 +65,7 @@ def test_many_examples_are_given_more_time() -> None:
     check = all_checks()["identifiers.portable_ids_are_taken"]
 
     def seconds(examples: int) -> float:
-        return Worker("memory://", "run", CheckSettings(examples=examples, call_timeout=1.0))._seconds_for(check)
+        return check_seconds(check.deadline, examples, call_seconds=1.0)
 
     assert seconds(1) == seconds(100) == check.deadline + 2
     assert seconds(10_000) == 100 * check.deadline + 2

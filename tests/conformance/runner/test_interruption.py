@@ -13,14 +13,17 @@ import psutil
 import pytest
 import redis
 
+from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Silent
-from resultspec_conformance.runner.run import Options, ended, run
+from resultspec_conformance.runner.run import run
 from resultspec_conformance.runner.servers import Served, running
-from resultspec_conformance.runner.supervisor import CheckSettings, Worker
+from resultspec_conformance.runner.session import ended
+from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject import SubjectError
 from resultspec_conformance.subject.probes.redis_health import Health
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.verdict.selection import Selection
+from resultspec_conformance.verdict.settings import CheckSettings
 
 Until = Callable[[Callable[[], object]], bool]
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from resultspec_conformance.runner.execute import CheckResult
 from resultspec_conformance.runner.progress import Bar
+from resultspec_conformance.verdict.results import CheckResult
 
 
 def _shown(bar: Bar) -> str:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resultspec_conformance.report.document import Report, ReportError, dump
+from resultspec_conformance.report.recorded import find
 from resultspec_conformance.verdict.replay_token import (
     LONGEST_TOKEN,
     Counterexample,
     ReplayError,
     decode_token,
     encode_token,
-    find,
 )
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

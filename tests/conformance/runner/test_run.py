@@ -15,7 +15,8 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.report.document import Report, dump
 from resultspec_conformance.runner import self_check
-from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.run import run
 from resultspec_conformance.runner.self_check import SENTINELS, SelfChecker
 from resultspec_conformance.runner.servers import served
 from resultspec_conformance.subject import SubjectError, UsageError

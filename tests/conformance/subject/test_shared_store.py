@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from resultspec_conformance.report.document import Report
-from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.run import run
 from resultspec_conformance.subject import SubjectError, Target, UsageError
 from resultspec_conformance.subject.probes import probe_for
 from resultspec_conformance.subject.shared_store import cleaner

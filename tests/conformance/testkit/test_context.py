@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from resultspec_conformance.broken import VARIATIONS, open_specimen
+from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.testkit.context import GRACE_FLOOR, Context, Session, Stopwatch, Unobserved, Violation
+from resultspec_conformance.testkit.context import GRACE_FLOOR, Context, Session, Stopwatch
 from resultspec_conformance.wire.values import encode
 
 

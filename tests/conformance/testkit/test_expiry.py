@@ -9,8 +9,9 @@ import pytest
 
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.runner.execute import execute
+from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.suite import all_checks
-from resultspec_conformance.testkit.context import Context, Session, Unobserved, Violation
+from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.expiry import LONG_LIFE, Passage, passage_of, time_can_pass
 
 Open = Callable[[str], Context]

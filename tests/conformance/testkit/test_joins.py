@@ -12,9 +12,10 @@ from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.report.script import script
 from resultspec_conformance.report.text import outcome as shown_outcome
 from resultspec_conformance.subject.drain import NoPair, consume
+from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.python_object import PythonConnection
-from resultspec_conformance.testkit.context import Context, Session, Violation
+from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.joins import join, join_in_process, joined, require_yielded
 from resultspec_conformance.wire.results import decode_result, encode_result
 

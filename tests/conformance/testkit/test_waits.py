@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from resultspec_conformance.broken import VARIATIONS, open_specimen
+from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
-from resultspec_conformance.testkit.context import Context, Session, Violation
+from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.waits import (
     ATTEMPTS,
     begin_wait,

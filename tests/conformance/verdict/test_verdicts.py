@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from resultspec import Requirement
-from resultspec_conformance.runner.execute import CheckResult, Failure, Status
 from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.verdict.results import CheckResult, Failure, Status
 from resultspec_conformance.verdict.verdicts import EXIT_CODES, Evidence, Judgement, judge, trace
 
 

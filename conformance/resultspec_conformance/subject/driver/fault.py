@@ -3,7 +3,7 @@
 import re
 
 from resultspec.driver_faults import FAULTS
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject.errors import SubjectError
 
 EXCERPT = 160
 

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resultspec import ERRORS, OPERATIONS, PROTOCOL
-from resultspec_conformance.subject import ClientOptions, Probe, Subject, SubjectError, Target, UsageError
 from resultspec_conformance.subject.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.subject.driver.fault import DriverFault
 from resultspec_conformance.subject.driver.messages import BodyCalled, outcome_of, read_error, read_initialized
 from resultspec_conformance.subject.driver.process import DriverProcess
+from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.subject.outbox import Outbox, Sent
+from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.probes import probe_for
+from resultspec_conformance.subject.protocols import ClientOptions, Subject, Target
 from resultspec_conformance.subject.shared_store import cleaner
 from resultspec_conformance.wire.values import Value, encode
 

@@ -1,6 +1,7 @@
 """Probes: the suite's own view of a store, chosen by the store's URL and used for foreign backends as well."""
 
-from resultspec_conformance.subject import Probe, UsageError
+from resultspec_conformance.subject.errors import UsageError
+from resultspec_conformance.subject.probe_protocols import Probe
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 

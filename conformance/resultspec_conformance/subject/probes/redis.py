@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import redis
 
-from resultspec_conformance.subject import Notification, SubjectError
+from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.probe_protocols import Notification
 from resultspec_conformance.subject.probes.redis_health import Health
 from resultspec_conformance.subject.probes.sockets import local_ports
 from resultspec_conformance.text.redaction import redact_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.text.redaction import redact_text
 
 TRIAL_KEY = "resultspec-trial"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from resultspec_conformance.testkit.context import Unobserved
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.wire.values import Value, decode, encode, show
 
 TASK_TABLE: Final = "celery_taskmeta"

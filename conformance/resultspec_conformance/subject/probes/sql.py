@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from resultspec_conformance.subject import SubjectError
+from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probes.rows import (
     CHORD_TABLE,
     GROUP_TABLE,
@@ -21,7 +22,6 @@ from resultspec_conformance.subject.probes.rows import (
     row_of,
 )
 from resultspec_conformance.subject.probes.sockets import local_ports, traffic_with
-from resultspec_conformance.testkit.context import Unobserved
 from resultspec_conformance.text.redaction import redact_text
 from resultspec_conformance.wire.values import Value
 

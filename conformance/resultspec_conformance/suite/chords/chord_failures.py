@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from resultspec_conformance.subject import BookkeepingProbe
+from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.subject.probe_protocols import BookkeepingProbe
 from resultspec_conformance.testkit.chords import FLAT, Chord, chain_of, errback, group_of, signature
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value, show
 

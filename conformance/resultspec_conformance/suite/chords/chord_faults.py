@@ -5,11 +5,12 @@ import statistics
 import time
 from collections.abc import Mapping
 
-from resultspec_conformance.subject import BookkeepingProbe, TrafficProbe
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
+from resultspec_conformance.subject.probe_protocols import BookkeepingProbe, TrafficProbe
 from resultspec_conformance.testkit.chords import FLAT, Chord
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value, show
 

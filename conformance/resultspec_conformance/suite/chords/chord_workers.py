@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.chords import FLAT, Chord
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Opaque, Value, show
 

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.testkit.chords import FLAT, Chord, signature
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import eager_switching
 from resultspec_conformance.wire.values import ExceptionData, Value, show

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
 from resultspec_conformance.testkit.registry import check
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.groups.groups import CACHED, of_members, require_done, require_restored
 from resultspec_conformance.suite.tasks.identifiers import FOLDS, LONGEST, NO_IDS, PAIRS, PATTERNS, UUIDS
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, odd_text, portable_text
 from resultspec_conformance.wire.values import Value, show

@@ -10,6 +10,7 @@ from kombu import serialization
 from resultspec import GroupVector, group_vectors
 from resultspec.schemas import complaint
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.groups.groups import (
     SHAPES,
@@ -23,7 +24,7 @@ from resultspec_conformance.suite.groups.groups import (
 from resultspec_conformance.suite.stores.disabled import TEXT
 from resultspec_conformance.suite.tasks.keys import PREFIXES, uncompressed
 from resultspec_conformance.suite.tasks.meta import json_client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, group_shapes
 from resultspec_conformance.wire.values import Value, show

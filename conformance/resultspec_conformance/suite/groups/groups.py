@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.group_model import GroupModel
 from resultspec_conformance.testkit.races import overlapped, together
 from resultspec_conformance.testkit.registry import check

@@ -12,8 +12,9 @@ from kombu import serialization
 from resultspec import STATES, row_vectors
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.suite.tasks.meta import EVERY_STATE, ROUNDING, any_result, json_client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.task_model import instant
 from resultspec_conformance.wire.values import ExceptionData, Value, decode, same, show

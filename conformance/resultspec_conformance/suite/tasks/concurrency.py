@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.linearizability import explain, steps_of
 from resultspec_conformance.testkit.races import overlapped, together
 from resultspec_conformance.testkit.registry import check

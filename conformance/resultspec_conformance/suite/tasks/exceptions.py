@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.subject import exception_samples as samples
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.tasks.meta import WHOLE, is_there, json_client, stored_json
 from resultspec_conformance.suite.tasks.values import COMPRESSED, numbers, serializer_of
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import exceptions, portable_scalars, portable_values, zoo_exceptions
 from resultspec_conformance.wire.serializers import norm, norm_exception

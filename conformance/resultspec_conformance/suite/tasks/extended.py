@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.suite.tasks.meta import any_result, json_client, stored_json
 from resultspec_conformance.suite.tasks.values import numbers, serializer_of
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import portable_scalars, portable_values, scalar_text
 from resultspec_conformance.wire.serializers import norm

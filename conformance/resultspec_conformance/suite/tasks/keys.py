@@ -10,9 +10,10 @@ from kombu import serialization
 
 from resultspec import STATES
 from resultspec.schemas import complaint
-from resultspec_conformance.subject import Listener, Notification
 from resultspec_conformance.subject.client import Client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.subject.probe_protocols import Listener, Notification
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, requests, results_for, scalar_text
 from resultspec_conformance.testkit.waits import (

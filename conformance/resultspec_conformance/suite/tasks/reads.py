@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import requests, results_for, scalar_text, states
 from resultspec_conformance.testkit.waits import result_in

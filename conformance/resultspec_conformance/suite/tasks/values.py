@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.tasks.meta import WHOLE, is_there, json_client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import (
     nested,

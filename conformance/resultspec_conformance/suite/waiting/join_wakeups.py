@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (

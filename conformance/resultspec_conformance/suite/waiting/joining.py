@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for

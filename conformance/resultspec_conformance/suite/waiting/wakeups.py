@@ -8,9 +8,10 @@ from functools import partial
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.python_object import error_kind
-from resultspec_conformance.testkit.context import Context, Unobserved
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE,

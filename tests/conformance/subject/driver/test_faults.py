@@ -12,13 +12,14 @@ import pytest
 
 from resultspec.driver_faults import FAULTS
 from resultspec_conformance.runner.execute import execute
-from resultspec_conformance.runner.supervisor import CheckSettings, Worker
+from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject import ClientOptions, Connection, SubjectError, Target, UsageError
 from resultspec_conformance.subject.driver import route
 from resultspec_conformance.subject.driver.fault import DriverFault
 from resultspec_conformance.subject.driver.route import ProgramSubject, open_program
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
+from resultspec_conformance.verdict.settings import CheckSettings
 
 Until = Callable[[Callable[[], object]], bool]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from resultspec.schemas import complaint
-from resultspec_conformance.runner.run import Options, run
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.run import run
 from resultspec_conformance.subject import ClientOptions, Connection, Target
 from resultspec_conformance.subject.driver.route import open_program
 

@@ -9,9 +9,9 @@ import pytest
 
 from resultspec_conformance.subject import CuttingProbe, RowProbe, SubjectError, WireProbe
 from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probes import probe_for
 from resultspec_conformance.subject.probes.rows import FRAME, payload_of, row_of
-from resultspec_conformance.testkit.context import Unobserved
 from resultspec_conformance.testkit.registry import available
 from resultspec_conformance.verdict.verdicts import VIEWS
 

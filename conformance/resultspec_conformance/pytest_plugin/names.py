@@ -1,0 +1,9 @@
+"""The names that the tests of the suite have under pytest."""
+
+from typing import Final
+
+VERDICT: Final = "verdict"
+"""The name of the last test, which asserts that nothing was left untested."""
+
+PARAMETER: Final = "resultspec_check"
+"""The parameter of the test function that ``conformance_tests`` returns: the name of a check."""

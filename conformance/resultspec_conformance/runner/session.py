@@ -1,0 +1,113 @@
+"""An open target: its throw-away servers, the workers that have it open, and that nothing of the run stays behind."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.servers import Served, served
+from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.runner.targets import load_adapter
+from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.protocols import Target
+from resultspec_conformance.suite import all_checks
+from resultspec_conformance.text.redaction import passwords
+from resultspec_conformance.verdict.opened_target import OpenTarget
+from resultspec_conformance.verdict.results import CheckResult
+
+
+@dataclass
+class TargetSession:
+    """A target and the workers of a run. The first worker leads, the others help it and may be left out.
+
+    ``target`` is as it was given, ``place`` what is opened.
+    """
+
+    target: str
+    place: Served
+    options: Options
+    workers: list[Worker]
+
+    @property
+    def opened(self) -> OpenTarget:
+        """What the target said of itself, once the first worker has opened it."""
+        found = self.workers[0].opened
+        assert found is not None
+        return found
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The passwords that must not be shown or written."""
+        found = self.workers[0].opened
+        return passwords(self.target, self.place.target) | (found.secrets if found else frozenset())
+
+    @property
+    def construct(self) -> str:
+        """What makes the backend in the standalone script of a failure, or an empty text. Raises SubjectError."""
+        return load_adapter(Target(self.place.target, "").scheme).construct
+
+    def try_counterexamples(self, ids: frozenset[str]) -> Mapping[int, CheckResult]:
+        """Try the counterexamples of known failures of the requirements ``ids``, by their places in the list."""
+        checks = all_checks()
+        return {
+            position: self.workers[0].run_check(checks[entry.counterexample.check], entry.counterexample.example)
+            for position, entry in enumerate(self.options.known)
+            if entry.counterexample is not None and entry.requirement in ids
+        }
+
+
+@contextmanager
+def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSession]:
+    """Start the servers that a target asks for, and make the workers, which are not started yet. Raises SubjectError.
+
+    However the block ends, workers and servers are stopped, and what the run has written is removed.
+    """
+    run_id = secrets.token_hex(4)
+    with served(target) as place, ExitStack() as stack:
+        workers = [
+            Worker(
+                place.target,
+                run_id + letter,
+                options.settings,
+                options.claims,
+                options.sys_path,
+                helps=letter != ascii_lowercase[0],
+            )
+            for letter in ascii_lowercase[:jobs]
+        ]
+        for worker in workers:
+            stack.enter_context(ended(worker, place))
+        yield TargetSession(target, place, options, workers)
+
+
+@contextmanager
+def opened(target: str, options: Options) -> Iterator[TargetSession]:
+    """Open a target in one worker. Raises SubjectError."""
+    with prepared(target, options) as session:
+        session.workers[0].start()
+        yield session
+
+
+@contextmanager
+def ended(worker: Worker, place: Served) -> Iterator[None]:
+    """Stop a worker at the end of the block, also if that is interrupted."""
+    try:
+        yield
+        worker.stop()
+    finally:
+        if place.throw_away:
+            worker.kill()
+        else:
+            worker.end()
+            if worker.traces:
+                _remove_traces(worker)
+
+
+def _remove_traces(worker: Worker) -> None:
+    """Remove what a worker has written that could not do it itself: the target is opened once more, and closed."""
+    with suppress(SubjectError):
+        worker.kill()
+        worker.start()
+        worker.stop()
