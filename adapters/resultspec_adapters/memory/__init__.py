@@ -1,1 +1,5 @@
 """Results in the memory of this process."""
+
+from resultspec_adapters.memory.backend import MemoryBackend
+
+__all__ = ["MemoryBackend"]

@@ -1,1 +1,5 @@
 """Results in a Redis."""
+
+from resultspec_adapters.redis.backend import RedisBackend
+
+__all__ = ["RedisBackend"]

@@ -16,7 +16,6 @@ a waiter also reads again every second, and at its deadline. A join does the sam
 (`resultspec_adapters.redis.join`).
 """
 
-import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -29,18 +28,13 @@ from resultspec_adapters.redis.chords import SUFFIXES, RedisChordStore, Scripts
 from resultspec_adapters.redis.connection import Lines, Server
 from resultspec_adapters.redis.join import RedisJoinWatch
 from resultspec_adapters.redis.watch import RedisWatch
-from resultspec_adapters.subject_support import CHORD_LEASE, FEATURES, SERIALIZERS, construct, factory
-from resultspec_conformance.subject import Adapter, Target, UsageError
-from resultspec_conformance.subject.capabilities import Capabilities
-from resultspec_conformance.subject.probes import probe_for
-from resultspec_conformance.subject.python_object import PythonSubject
 from resultspec_reference import expiry
-from resultspec_reference.app import App, AppProtocol, setting
+from resultspec_reference.app import AppProtocol, setting
 from resultspec_reference.chords import header as chord_header
 from resultspec_reference.chords.ledger import life_of_bookkeeping, life_of_mark
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import naming
-from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured
+from resultspec_reference.errors import ContentDisallowed, DecodeError
 from resultspec_reference.guard import Guard
 from resultspec_reference.joining.driver import JoinWatch
 from resultspec_reference.keyvalue import KeyValueStoreBackend
@@ -299,50 +293,3 @@ class RedisBackend(KeyValueStoreBackend):
             yield watch
         finally:
             watch.close()
-
-
-CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "chords", "kv-wire", "extended", "expiry")
-
-
-def open_subject(target: Target) -> PythonSubject:
-    """Put a Redis under test. A run has a key prefix of its own, and removes what is under it at the end.
-
-    Raises UsageError for a URL that is none, SubjectError for a server that cannot be reached or refuses us.
-    """
-    prefix = f"resultspec-{target.run}:"
-    make = functools.partial(RedisBackend, url=target.text, chord_lease=CHORD_LEASE)
-    try:
-        janitor = make(App())
-    except ImproperlyConfigured as error:
-        raise UsageError(f"{error}.\nWrite it as redis://USER:PASSWORD@HOST:PORT/DB") from None
-    capabilities = Capabilities(
-        classes=CLASSES,
-        choices={"late_unready": RedisBackend.late_unready},
-        sharing="host",
-        serializers=SERIALIZERS,
-        values="tagged",
-        features=FEATURES | {"connection", "notify", "prefix", "expire"},
-        store=target.text,
-        prefix=prefix,
-        wake_up=RedisBackend.reread_interval,
-        chord_lease=CHORD_LEASE,
-        payload_limit=RedisBackend.payload_limit,
-        implementation={"name": "resultspec Redis backend", "language": "Python"},
-    )
-    return PythonSubject(
-        factory(make, prefix),
-        capabilities,
-        probe_for(target.text, prefix),
-        on_close=functools.partial(janitor.remove_all, prefix),
-    )
-
-
-adapter: Final = Adapter(
-    open_subject,
-    "results in a Redis, with Celery's keys and notifications",
-    "redis://localhost:6379/0",
-    extra="redis",
-    server="redis",
-    schemes=("redis", "rediss"),
-    construct=construct(RedisBackend),
-)

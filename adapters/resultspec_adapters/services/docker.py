@@ -96,7 +96,7 @@ def _await(container: Any, store: Image, password: str) -> str:
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(store.port))
     except TimeoutError:  # a container that has ended publishes no port
         raise _failed(container, "ended") from None
-    while not store.greeting.answered(host, port, USER, password):
+    while not store.health_check.answered(host, port, USER, password):
         if _has_ended(container):
             raise _failed(container, "ended")
         if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ The variables and arguments are those that the images' publishers document.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resultspec_adapters.services.health_checks import MARIADB, POSTGRESQL, REDIS, Greeting
+from resultspec_adapters.services.health_checks import MARIADB, POSTGRESQL, REDIS, HealthCheck
 from resultspec_adapters.services.mariadb import local as mariadb_binary
 from resultspec_adapters.services.postgresql import local as postgresql_binary
 
@@ -21,9 +21,8 @@ class Image:
     ``{address}``.
     """
 
-    name: str
     port: int
-    greeting: Greeting
+    health_check: HealthCheck
     url: str
     environment: Callable[[str], Mapping[str, str]]
     command: Callable[[str], Sequence[str]]
@@ -42,9 +41,8 @@ def _of_mariadb(_password: str) -> Sequence[str]:
 
 
 IMAGES = {
-    "redis": Image("redis:7", 6379, REDIS, "redis://:{password}@{address}/0", lambda _password: {}, _of_redis),
+    "redis": Image(6379, REDIS, "redis://:{password}@{address}/0", lambda _password: {}, _of_redis),
     "postgresql": Image(
-        "postgres:16",
         5432,
         POSTGRESQL,
         f"postgresql://{USER}:{{password}}@{{address}}/postgres",
@@ -57,7 +55,6 @@ IMAGES = {
         _of_postgresql,
     ),
     "mariadb": Image(
-        "mariadb:11",
         3306,
         MARIADB,
         f"mysql://{USER}:{{password}}@{{address}}/{USER}",

@@ -14,7 +14,7 @@ ENOUGH_BYTES = 4096
 
 
 @dataclass(frozen=True)
-class Greeting:
+class HealthCheck:
     """What is sent, made from the user and the password, and what has to be heard."""
 
     sent: Callable[[str, str], bytes]
@@ -42,10 +42,10 @@ def _startup(user: str, _password: str) -> bytes:
     return struct.pack("!I", len(message) + 4) + message
 
 
-REDIS = Greeting(lambda _user, password: f"AUTH {password}\r\nPING\r\n".encode(), lambda heard: b"+PONG" in heard)
+REDIS = HealthCheck(lambda _user, password: f"AUTH {password}\r\nPING\r\n".encode(), lambda heard: b"+PONG" in heard)
 
 # R: how the client has to prove who it is
-POSTGRESQL = Greeting(_startup, lambda heard: heard[:1] == b"R")
+POSTGRESQL = HealthCheck(_startup, lambda heard: heard[:1] == b"R")
 
 # the server speaks first: four bytes of a packet, then the version of its protocol, or 0xff and an error
-MARIADB = Greeting(lambda _user, _password: b"", lambda heard: heard[4:5] == bytes([PROTOCOL_OF_MARIADB]))
+MARIADB = HealthCheck(lambda _user, _password: b"", lambda heard: heard[4:5] == bytes([PROTOCOL_OF_MARIADB]))

@@ -117,13 +117,13 @@ def _adapter_lines() -> Iterator[str]:
 def _server_lines() -> Iterator[str]:
     for name in sorted(server_entry_points()):
         try:
-            rungs = load_source(name).availability()
+            ways = load_source(name).availability()
         except SubjectError as error:
             yield f"  {name}  no   {' '.join(str(error).split())}"
             continue
-        yield f"  {name}  {'yes' if any(rung.available for rung in rungs) else 'no'}"
-        for rung in rungs:
-            yield f"    {'yes' if rung.available else 'no ':<3}  {rung.name}: {rung.why}"
+        yield f"  {name}  {'yes' if any(way.available for way in ways) else 'no'}"
+        for way in ways:
+            yield f"    {'yes' if way.available else 'no ':<3}  {way.name}: {way.why}"
 
 
 @answered

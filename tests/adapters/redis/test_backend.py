@@ -17,7 +17,8 @@ import pytest
 import redis
 
 from resultspec.schemas import complaint
-from resultspec_adapters.redis.backend import STORE_DIGEST, RedisBackend, adapter, milliseconds
+from resultspec_adapters.redis.backend import STORE_DIGEST, RedisBackend, milliseconds
+from resultspec_adapters.redis.subject import adapter
 from resultspec_conformance.subject import ClientOptions, SubjectError, Target, UsageError
 from resultspec_reference import App
 from resultspec_reference.errors import DecodeError, ImproperlyConfigured, OperationalError

