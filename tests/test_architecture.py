@@ -1,6 +1,12 @@
-"""The arrows between the packages, and the rules that every module follows."""
+"""The arrows between the packages and between their folders, and the rules that every module follows."""
 
 import ast
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,17 +30,64 @@ ALLOWED = {
 MODULES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 NAMES = [f"{name}/{path.relative_to(PACKAGES[name])}" for name, path in MODULES]
 
+MOST_MODULES = 16
+"""A folder with more modules than a reader can take in at a glance has more than one concept."""
 
-def imported(path: Path) -> set[str]:
-    """Return the top-level packages that a module imports, wherever in it."""
+
+def imports_of(path: Path) -> set[str]:
+    """Return the dotted names that a module imports, wherever in it; a name may be of a module or of what is in one."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            found.add((node.module or "").partition(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    return {name.partition(".")[0] for name in imports_of(path)}
+
+
+def dotted(package: str, path: Path) -> tuple[str, ...]:
+    """Return the parts of a module's name; those of a folder's ``__init__.py`` are the folder's."""
+    parts = (package, *path.relative_to(PACKAGES[package]).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+FOLDERS = {dotted(package, path) for package, path in MODULES if path.name == "__init__.py"}
+KNOWN = {dotted(package, path) for package, path in MODULES}
+
+
+def room(name: tuple[str, ...]) -> str:
+    """Return the room that a module is in: its folder, or itself where it stands beside the folders of a package."""
+    inside = name if name in FOLDERS else name[:-1]
+    return ".".join(name if len(inside) == 1 else inside).removeprefix("resultspec_")
+
+
+@cache
+def arrows() -> Mapping[str, frozenset[str]]:
+    """Return for each room the rooms that its modules import from."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for package, path in MODULES:
+        here = room(dotted(package, path))
+        found[here] |= set()
+        for name in imports_of(path):
+            parts = tuple(name.split("."))
+            target = next((parts[:length] for length in range(len(parts), 0, -1) if parts[:length] in KNOWN), None)
+            if target is not None and room(target) != here:
+                found[here].add(room(target))
+    return {name: frozenset(targets) for name, targets in found.items()}
+
+
+def recorded() -> dict[str, frozenset[str]]:
+    """Return the arrows that are written down."""
+    text = (ROOT / "tests" / "architecture.txt").read_text(encoding="utf-8")
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#")).replace("\n    ", " ").split("\n")
+    pairs = [line.partition(" -> ") for line in lines if line.strip()]
+    return {name.strip(): frozenset(targets.split()) for name, _, targets in pairs}
 
 
 def test_the_packages_are_found() -> None:
@@ -46,6 +99,33 @@ def test_the_packages_are_found() -> None:
 def test_arrows_point_one_way(package: str, path: Path) -> None:
     """A module imports only the packages of ours that its own may import."""
     assert imported(path) & set(PACKAGES) <= ALLOWED[package]
+
+
+def test_the_arrows_between_folders_are_those_that_are_written_down() -> None:
+    """A new arrow is a decision, and is written down; one that is gone is struck. See tests/architecture.txt."""
+    made, written = arrows(), recorded()
+    assert set(made) == set(written)
+    new = [f"{one} -> {other}" for one in made for other in made[one] - written[one]]
+    gone = [f"{one} -> {other}" for one in made for other in written[one] - made[one]]
+    assert (new, gone) == ([], [])
+
+
+def test_there_is_no_circle() -> None:
+    """The rooms can be put in an order in which each imports only from those before it."""
+    assert list(TopologicalSorter(arrows()).static_order())
+
+
+def test_a_folder_can_be_taken_in_at_a_glance() -> None:
+    """No folder has many modules."""
+    modules = Counter(path.parent for _, path in MODULES if path.name != "__init__.py")
+    assert [folder for folder, count in modules.items() if count > MOST_MODULES] == []
+
+
+def test_verdicts_are_reached_without_hypothesis() -> None:
+    """What judges the results of checks loads nothing that finds examples."""
+    code = "import sys, resultspec_conformance.verdict.verdicts; print('hypothesis' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
 
 
 @pytest.mark.parametrize(("package", "path"), MODULES, ids=NAMES)

@@ -18,7 +18,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 BACKEND = """\
 import os, threading, time
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import Server
+from resultspec_conformance.broken.correct.server import Server
 
 SERVER = Server()
 

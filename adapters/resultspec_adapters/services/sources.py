@@ -24,7 +24,7 @@ CONTAINER_SECONDS = 300.0
 
 
 IMAGE_NAMES: Mapping[str, str] = {"redis": "redis:7", "postgresql": "postgres:16", "mariadb": "mariadb:11"}
-"""The Docker image of each store. How it is run is said by ``docker_images``."""
+"""The Docker image of each store. How it is run is said by ``containers.images``."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,13 @@ def docker_way(store: str, image: str = "") -> Way:
 
     def look() -> str:
         _need_testcontainers()
-        return supervised.ask("docker", ["look", store, image], LOOK_SECONDS)
+        return supervised.ask("containers.docker", ["look", store, image], LOOK_SECONDS)
 
     def start() -> RunningServer:
         _need_testcontainers()
-        return supervised.start("docker", ["start", store, image], f"Docker image {image}", CONTAINER_SECONDS, _say)
+        return supervised.start(
+            "containers.docker", ["start", store, image], f"Docker image {image}", CONTAINER_SECONDS, _say
+        )
 
     return Way("docker", look, start)
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from resultspec_adapters.services.docker_images import IMAGES
+from resultspec_adapters.services.containers.images import IMAGES
 from resultspec_adapters.services.mariadb import source as mariadb_server
 from resultspec_adapters.services.postgresql import source as postgresql_server
 from resultspec_adapters.services.redis import source as redis_server

@@ -15,7 +15,7 @@ pytest_plugins = "pytester"
 
 BACKEND = """
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import Server
+from resultspec_conformance.broken.correct.server import Server
 
 SERVER = Server()
 

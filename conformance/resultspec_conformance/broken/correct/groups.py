@@ -10,7 +10,7 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError
-from resultspec_conformance.broken.server import GROUP_KEY_PREFIX, Server
+from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX, Server
 
 CHORD_ENDINGS = (".j", ".t", ".s", ".d", ".c")
 

@@ -13,7 +13,7 @@ from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
 from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError, SecurityError
-from resultspec_conformance.broken.server import LinkCut, LinkSubscription
+from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
 
 UNREADABLE = (DecodeError, ContentDisallowed, SecurityError)
 

@@ -8,8 +8,8 @@ from typing import Any
 from resultspec import STATES
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.expiry import ImproperlyConfigured
+from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX, TASK_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import GROUP_KEY_PREFIX, TASK_KEY_PREFIX
 
 # -- a life --------------------------------------------------------------------------------------
 

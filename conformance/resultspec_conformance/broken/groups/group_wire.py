@@ -6,8 +6,8 @@ from typing import Any
 
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.disabled import CorrectDisabled
+from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct, DecodeError
-from resultspec_conformance.broken.server import GROUP_KEY_PREFIX
 
 # -- the cache -------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from kombu.exceptions import ContentDisallowed
 
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.groups import CHORD_ENDINGS
+from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct, DecodeError
-from resultspec_conformance.broken.server import GROUP_KEY_PREFIX
 
 WITHOUT_KEYS = ("core", "waiting", "atomic", "groups")
 

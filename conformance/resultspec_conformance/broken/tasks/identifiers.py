@@ -7,8 +7,8 @@ import uuid
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import broken
+from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import TASK_KEY_PREFIX
 
 
 @broken("ID-1", "colon-refused")

@@ -4,9 +4,9 @@ from typing import Any
 
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.disabled import CorrectDisabled
+from resultspec_conformance.broken.correct.server import LinkCut
 from resultspec_conformance.broken.correct.whole import Correct
 from resultspec_conformance.broken.correct.workers import TaskRevokedError
-from resultspec_conformance.broken.server import LinkCut
 
 
 @broken("WORK-1", "started-with-nothing-is-null")

@@ -13,8 +13,8 @@ from typing import Any
 from resultspec import STATES
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
 from resultspec_conformance.broken.correct.disabled import CorrectDisabled
+from resultspec_conformance.broken.correct.server import LinkSubscription
 from resultspec_conformance.broken.correct.whole import COMPRESSED, MEMBERS, Correct, EncodeError
-from resultspec_conformance.broken.server import LinkSubscription
 
 
 @variation("no-op")

@@ -8,8 +8,8 @@ from typing import Any
 
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
 from resultspec_conformance.broken.correct.joining import Item, Joining
+from resultspec_conformance.broken.correct.server import LinkSubscription
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import LinkSubscription
 
 
 @variation("join-looks-before-it-subscribes")

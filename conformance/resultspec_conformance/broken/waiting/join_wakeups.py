@@ -7,8 +7,8 @@ from typing import Any
 
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.joining import Item, Joining
+from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import LinkCut, LinkSubscription
 from resultspec_conformance.broken.waiting.wakeups import SubscribesAtFirstRest
 
 

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from resultspec_conformance.broken.catalogue import EVERYTHING, broken
+from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
 from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.server import LinkCut, LinkSubscription
 
 
 class SubscribesAtFirstRest(LinkSubscription):

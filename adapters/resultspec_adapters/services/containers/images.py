@@ -6,7 +6,7 @@ The variables and arguments are those that the images' publishers document.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resultspec_adapters.services.health_checks import MARIADB, POSTGRESQL, REDIS, HealthCheck
+from resultspec_adapters.services.containers.health_checks import MARIADB, POSTGRESQL, REDIS, HealthCheck
 from resultspec_adapters.services.mariadb import local as mariadb_binary
 from resultspec_adapters.services.postgresql import local as postgresql_binary
 

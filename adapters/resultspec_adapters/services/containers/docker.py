@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from resultspec_adapters.services.docker_images import IMAGES, USER, Image
+from resultspec_adapters.services.containers.images import IMAGES, USER, Image
 from resultspec_adapters.services.supervisor import Unavailable, answering, keep, tell
 
 ENGINE_SECONDS = 2
