@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,8 @@ import redis
 from resultspec import REQUIREMENTS, SPEC_VERSION, vectors
 from resultspec.schemas import complaint
 from resultspec_conformance.cli.app import app
+from resultspec_conformance.runner.servers import running
+from resultspec_conformance.subject import SubjectError
 from resultspec_conformance.wire.stored_meta import examine
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,27 +27,18 @@ PASSWORD = "hunter2-and-more"
 
 
 @pytest.fixture(scope="module")
-def locked_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a Redis that asks for a password."""
-    socket_folder = tmp_path_factory.mktemp("redis")
-    port = 17000 + hash(str(socket_folder)) % 10000
-    server = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no", "--requirepass", PASSWORD],
-        cwd=socket_folder, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    client = redis.Redis(port=port, password=PASSWORD)
-    deadline = time.monotonic() + 20
-    while True:
+def locked_redis() -> Iterator[int]:
+    """The port of a Redis that asks for a password: one of our own, even if another one is given by URL."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("RESULTSPEC_REDIS_URL", raising=False)
         try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    client.close()
-    yield port
-    server.terminate()
-    server.wait()
+            with running("redis") as server:
+                with redis.Redis.from_url(server.url) as client:
+                    client.config_set("requirepass", PASSWORD)
+                    port = client.connection_pool.connection_kwargs["port"]
+                yield port
+        except SubjectError as error:
+            pytest.skip(f"no Redis: {error}")
 
 
 @pytest.fixture
