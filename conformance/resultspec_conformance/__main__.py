@@ -20,6 +20,20 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
+def _drop_what_nobody_takes() -> None:
+    """Send to nowhere what a closed pipe or a full disk did not take, and is still held here.
+
+    The interpreter would try once more at its end, fail again, and end with exit code 120 instead of ours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
 def main() -> None:
     """Run the command."""
     _open_standard_streams()
@@ -35,6 +49,8 @@ def main() -> None:
     except KeyboardInterrupt:
         # while modules are imported
         sys.exit(INTERRUPTED)
+    finally:
+        _drop_what_nobody_takes()
 
 
 if __name__ == "__main__":

@@ -98,13 +98,6 @@ def _take_signals() -> None:
         signal.signal(hang_up, _interrupt)
 
 
-def drop_output() -> None:
-    """Send what is still to be written to nowhere, lest the interpreter complains about it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-
-
 def answered(function: Callable[P, R]) -> Callable[P, R]:
     """Make a command answer errors in a line or two, with the exit code that belongs to them."""
 
@@ -114,7 +107,6 @@ def answered(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except OutputClosedError:
-            drop_output()
             raise typer.Exit(OUTPUT_CLOSED) from None
         except SubjectError as error:
             say_error(str(error))

@@ -14,36 +14,49 @@ COMMAND = [sys.executable, "-m", "resultspec_conformance"]
 BROKEN = ["check", "broken:success-overwritten", "--select", "STATE-3", "--examples", "2", "--seed", "1"]
 
 
-def _shell(script: str, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a script of the shell, to which the words of a command are the parameters."""
+def _shell(
+    script: str, *arguments: str, cwd: Path | None = None, unbuffered: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script of the shell, to which the words of a command are the parameters.
+
+    ``unbuffered`` is PYTHONUNBUFFERED: whether what could not be written is still held at the end depends on it.
+    """
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": unbuffered}
     return subprocess.run(
         ["bash", "-c", script, "bash", *COMMAND, *arguments],
-        capture_output=True, text=True, timeout=120, cwd=cwd, env={**os.environ, "COLUMNS": "100"},
+        capture_output=True, text=True, timeout=120, cwd=cwd, env=environment,
     )  # fmt: skip
 
 
+either_buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@either_buffering
 @pytest.mark.parametrize("arguments", [["targets"], ["explain", "STATE-3", "STATE-4"], ["requirements"]], ids=" ".join)
-def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str]) -> None:
+def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
     """As `cat` ends in front of `head`: no word on standard error, and the exit code of a closed pipe."""
-    done = _shell('"$@" | exec <&-; echo ${PIPESTATUS[0]}', *arguments)
+    done = _shell('"$@" | exec <&-; echo ${PIPESTATUS[0]}', *arguments, unbuffered=unbuffered)
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
-def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path) -> None:
+@either_buffering
+def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path, unbuffered: str) -> None:
     """The run goes on to its end, tells its exit code, and writes the report, even if nobody reads its log."""
     report = tmp_path / "r.json"
-    done = _shell('"$@" 2>&1 | exec <&-; echo ${PIPESTATUS[0]}', *BROKEN, "--report", str(report))
+    script = '"$@" 2>&1 | exec <&-; echo ${PIPESTATUS[0]}'
+    done = _shell(script, *BROKEN, "--report", str(report), unbuffered=unbuffered)
     assert (done.stdout, done.stderr) == ("1\n", "")
     assert '"exit_code": 1' in report.read_text()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_told() -> None:
+@either_buffering
+def test_a_full_disk_is_told(unbuffered: str) -> None:
     """Standard output that takes nothing is the environment's fault, and so is a report that cannot be written."""
-    done = _shell('"$@" >/dev/full', "requirements")
+    done = _shell('"$@" >/dev/full', "requirements", unbuffered=unbuffered)
     assert done.returncode == 3
     assert done.stderr == "resultspec: cannot write to standard output: No space left on device\n"
-    done = _shell('"$@" 2>&1', *BROKEN, "--report", "/dev/full")
+    done = _shell('"$@" 2>&1', *BROKEN, "--report", "/dev/full", unbuffered=unbuffered)
     assert done.returncode == 3
     assert "not conformant in what was selected" in done.stdout
     assert "cannot write /dev/full: No space left on device" in done.stdout
