@@ -38,6 +38,7 @@ class Requirement:
     ``applies`` names the capability without which the sentence says nothing about a subject, and ``observe``
     what the suite needs in order to see it; both are empty for most. ``entails`` holds the ids that are
     necessarily broken too when this one is. ``untestable`` is the reason why no check exists, or empty.
+    ``provisional``: the sentence is new in this version, and a verdict on it is reported and not scored.
     """
 
     id: str
@@ -54,6 +55,17 @@ class Requirement:
     observe: str = ""
     entails: tuple[str, ...] = ()
     untestable: str = ""
+    provisional: bool = False
+
+    @property
+    def scored(self) -> bool:
+        """Whether a violation keeps a subject from being conformant."""
+        return self.level == "MUST" and not self.provisional
+
+    @property
+    def expected(self) -> bool:
+        """Whether a run has a gap where this was not tested."""
+        return self.level != "MAY" and not self.provisional
 
     @property
     def badness(self) -> int:
@@ -78,6 +90,7 @@ def _requirement(entry: Mapping[str, Any]) -> Requirement:
         observe=entry.get("observe", ""),
         entails=tuple(entry.get("entails", ())),
         untestable="" if testable else entry["reason"],
+        provisional=entry.get("provisional", False),
     )
 
 

@@ -23,9 +23,13 @@ from resultspec_conformance.verdict.selection import validate as validate_select
 from resultspec_conformance.wire.stored_meta import examine
 
 
+def _level(requirement: Requirement) -> str:
+    return f"{requirement.level}, provisional" if requirement.provisional else requirement.level
+
+
 def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
     yield (
-        f"{requirement.id}  {requirement.level}, class {requirement.conformance_class}, {requirement.severity}, "
+        f"{requirement.id}  {_level(requirement)}, class {requirement.conformance_class}, {requirement.severity}, "
         f"role {requirement.role}, chapter {requirement.chapter}, since {requirement.since}"
     )
     yield from wrapped(requirement.statement, columns, "  ")

@@ -67,6 +67,7 @@ class RequirementEntry(_Class):
     id: str
     chapter: str
     level: str
+    provisional: bool
     severity: str
     statement: str
     verdict: str
@@ -120,6 +121,7 @@ class FailureEntry(_Class):
     check: str
     requirement: str
     level: str
+    provisional: bool
     severity: str
     statement: str
     intent: str
@@ -221,9 +223,14 @@ def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], rank
         failures,
         key=lambda failure: (
             failure["known"],
-            failure["level"] != "MUST",
+            failure["level"] != "MUST" or failure["provisional"],
             ranks.index(failure["severity"]),
             order[failure["requirement"]],
             failure["check"],
         ),
     )
+
+
+def level_of(entry: RequirementEntry | FailureEntry) -> str:
+    """Return the level of a requirement in words, and that it is provisional."""
+    return f"{entry['level']}, provisional" if entry["provisional"] else entry["level"]

@@ -178,14 +178,12 @@ def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evi
 
 
 def judge_class(name: str, verdicts: Iterable[RequirementVerdict], total: int) -> ClassVerdict:
-    """Return the verdict on a class from those on its requirements. A SHOULD is shown, and not scored when
-    violated.
-    """
+    """Return the verdict on a class. A violated SHOULD, or a provisional requirement, is reported and not scored."""
     mine = [verdict for verdict in verdicts if verdict.requirement.conformance_class == name]
     counts: dict[str, int] = {}
     for verdict in mine:
         counts[verdict.verdict] = counts.get(verdict.verdict, 0) + 1
-    scored = [verdict for verdict in mine if verdict.verdict == "violated" and verdict.requirement.level == "MUST"]
+    scored = [verdict for verdict in mine if verdict.verdict == "violated" and verdict.requirement.scored]
     known = sum(1 for verdict in scored if verdict.known)
     outcome: ClassVerdictName = "conformant"
     if scored:
@@ -196,8 +194,8 @@ def judge_class(name: str, verdicts: Iterable[RequirementVerdict], total: int) -
 
 
 def is_gap(verdict: RequirementVerdict) -> bool:
-    """Whether a requirement is a gap in the run: not tested, though it is more than a MAY."""
-    return verdict.verdict == "not tested" and verdict.requirement.level != "MAY"
+    """Whether a requirement is a gap in the run: not tested, though it is more than a MAY, and not provisional."""
+    return verdict.verdict == "not tested" and verdict.requirement.expected
 
 
 def _harness_trouble(evidence: Evidence) -> list[str]:
@@ -214,7 +212,7 @@ def _run_verdict(
 ) -> tuple[RunVerdict, list[str]]:
     """Return the verdict of a run: a violation wins over trouble of the harness, that over gaps."""
     found = list(requirements)
-    violated = [v for v in found if v.verdict == "violated" and v.requirement.level == "MUST" and not v.known]
+    violated = [v for v in found if v.verdict == "violated" and v.requirement.scored and not v.known]
     trouble = _harness_trouble(evidence)
     gaps = [f"{v.requirement.id} was not tested: {v.reason}" for v in found if is_gap(v)]
     gaps += [f"nothing of the class {c.name} was tested" for c in classes if not set(c.counts) & {"passed", "violated"}]

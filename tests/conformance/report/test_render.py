@@ -99,6 +99,20 @@ def test_lines_fit_the_terminal_but_those_to_be_copied(broken_report: Report, wi
     assert broken_report["failures"][0]["replay"]["line"] in lines
 
 
+def test_a_provisional_requirement_is_named_as_one(broken_report: Report) -> None:
+    """Beside the sentence that is broken, in what a run says at its end, and in each rendering; JUnit does not fail."""
+    report = copy.deepcopy(broken_report)
+    new = report["failures"][0]["requirement"]
+    for entry in [*report["failures"], *report["requirements"]]:
+        entry["provisional"] = new == (entry.get("requirement") or entry.get("id"))
+    said = console.render(report, 120)
+    assert f"{new}  MUST, provisional, class" in said
+    assert f"provisional, so reported and not scored: {new} violated" in said
+    assert "MUST, provisional" in html.render(report)
+    assert "violated (provisional)" in markdown.render(report)
+    assert "<failure" not in junit.render(report)
+
+
 def test_without_color_there_is_no_escape_and_with_color_the_same_text(broken_report: Report) -> None:
     """Colour adds nothing that is not also in words."""
     plain, colored = console.render(broken_report), console.render(broken_report, color=True)

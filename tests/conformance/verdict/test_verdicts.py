@@ -1,14 +1,15 @@
 """Verdicts: what a requirement, a class and a run are judged to be, from what the checks saw."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from resultspec import Requirement
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.results import CheckResult, Failure, Status
-from resultspec_conformance.verdict.verdicts import EXIT_CODES, Evidence, Judgement, judge, trace
+from resultspec_conformance.verdict.verdicts import EXIT_CODES, Evidence, Judgement, Verdict, judge, trace
 
 
 def requirement(id_: str, **members: Any) -> Requirement:
@@ -192,3 +193,23 @@ def test_what_a_run_exercised_is_joined_with_what_is_declared() -> None:
     assert found.unexercised == ("X-1",)
     assert found.undeclared == ("Q-9",)
     assert found.unclaimed == (("a.one", "Q-9"), ("a.one", "Y-1"))
+
+
+def test_a_provisional_requirement_is_reported_and_not_scored() -> None:
+    """New in this version, it neither breaks a class nor leaves a gap in the run; its verdict is there all the same."""
+    new = requirement("Z-1", provisional=True)
+    broken = judged(
+        [X, new], [one("X-1"), one("Z-1", name="b.two")],
+        [result(exercised="X-1"), result("b.two", "violated", broke="Z-1")],
+    )  # fmt: skip
+    assert [found.verdict for found in broken.requirements] == ["passed", "violated"]
+    assert (broken.exit_code, broken.classes[0].verdict) == (0, "conformant")
+    unseen = judged([X, new], [one("X-1")], [result(exercised="X-1")])
+    assert (unseen.requirements[1].verdict, unseen.exit_code) == ("not tested", 0)
+
+
+def test_the_spec_names_the_verdicts_that_a_run_gives() -> None:
+    """One vocabulary: the words of the specification's table are those of a report."""
+    chapter = (Path(__file__).parents[3] / "spec" / "README.md").read_text(encoding="utf-8")
+    table = chapter.partition("| verdict | when |")[2].partition("\n\n")[0]
+    assert {line.split("|")[1].strip() for line in table.splitlines()[2:]} == set(get_args(Verdict))

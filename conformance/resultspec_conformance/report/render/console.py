@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from resultspec_conformance.report.document import FailureEntry, Report
+from resultspec_conformance.report.document import FailureEntry, Report, level_of
 from resultspec_conformance.report.text import (
     arguments,
     lanes,
@@ -82,7 +82,7 @@ def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
     """
     known = "  (known)" if failure["known"] else ""
     head = (
-        f"{failure['requirement']}  {failure['level']}, class {failure['class']}, "
+        f"{failure['requirement']}  {level_of(failure)}, class {failure['class']}, "
         f"{failure['severity']}  found by {failure['check']}{known}"
     )
     yield from _wrapped(head, "bold" if failure["known"] else "bold red", width)
@@ -141,6 +141,15 @@ def _violations(report: Report, width: int) -> Iterator[Line]:
             yield from _labelled("also", f"shown by {names}", width, "dim")
     if report["failures"]:
         yield "", ""
+
+
+def _provisional(report: Report, width: int) -> Iterator[Line]:
+    """Yield one line with the provisional requirements that are violated, so that the verdict surprises nobody."""
+    new = (entry for entry in report["requirements"] if entry["provisional"])
+    violated = [entry["id"] for entry in new if entry["verdict"] == "violated"]
+    if violated:
+        text = f"provisional, so reported and not scored: {', '.join(violated)} violated"
+        yield from _wrapped(text, "yellow", width)
 
 
 def _lacking(report: Report, width: int) -> Iterator[Line]:
@@ -204,5 +213,6 @@ def _lines(report: Report, width: int) -> Iterator[Line]:
     yield from _violations(report, width)
     yield from _gaps(report, width)
     yield from _lacking(report, width)
+    yield from _provisional(report, width)
     yield from _summary(report, width)
     yield from _verdict(report, width)

@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, StrictUndefined
 
-from resultspec_conformance.report.document import Report
+from resultspec_conformance.report.document import Report, level_of
 from resultspec_conformance.report.render.console import failure_text
 from resultspec_conformance.report.text import printable
 
@@ -40,7 +40,7 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% if report.reasons %}<ul>{% for reason in report.reasons %}<li>{{ reason|printable }}{% endfor %}</ul>{% endif %}
 {% for failure in report.failures %}
 <h2 id="{{ failure.requirement }}-{{ loop.index }}">{{ failure.requirement }}
- <small>{{ failure.level }}, {{ failure.severity }}{% if failure.known %}, known{% endif %}</small></h2>
+ <small>{{ failure|level }}, {{ failure.severity }}{% if failure.known %}, known{% endif %}</small></h2>
 <p>{{ failure.statement }}</p>
 <p><i>{{ failure.intent }}</i></p>
 <pre>{{ failure|timeline }}</pre>
@@ -52,7 +52,7 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 <table>
 <tr><th>id<th>class<th>level<th>verdict<th>reason<th>sentence</tr>
 {% for entry in report.requirements -%}
-<tr><td>{{ entry.id }}<td>{{ entry["class"] }}<td>{{ entry.level }}
+<tr><td>{{ entry.id }}<td>{{ entry["class"] }}<td>{{ entry|level }}
 <td class="{{ entry.verdict|replace(" ", "-") }}">
 {{- entry.verdict }}{% if entry.known %} (known){% endif %}<td>{{ entry.reason|printable }}
 <td>{{ entry.statement }}</tr>
@@ -68,4 +68,5 @@ def render(report: Report) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["printable"] = lambda text: printable(str(text), keep="\n")
     environment.filters["timeline"] = failure_text
+    environment.filters["level"] = level_of
     return environment.from_string(_PAGE).render(report=report) + "\n"

@@ -16,12 +16,16 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
 
 
+def _scored(entry: RequirementEntry) -> bool:
+    return entry["level"] == "MUST" and not entry["provisional"]
+
+
 def _case(suite: Element, entry: RequirementEntry, failures: list[FailureEntry]) -> None:
     case = SubElement(suite, "testcase", classname=f"resultspec.{entry['class']}", name=entry["id"], time="0")
-    if entry["verdict"] == "violated" and not entry["known"] and entry["level"] == "MUST":
+    if entry["verdict"] == "violated" and not entry["known"] and _scored(entry):
         failure = SubElement(case, "failure", message=xml_text(entry["statement"]), type=failures[0]["severity"])
         failure.text = xml_text("\n".join(failure_text(found) for found in failures))
-    elif entry["verdict"] == "not tested" and entry["level"] != "MAY":
+    elif entry["verdict"] == "not tested" and entry["level"] != "MAY" and not entry["provisional"]:
         SubElement(case, "error", message=xml_text(f"not tested: {entry['reason']}"), type="not tested")
     elif entry["verdict"] != "passed":
         reason = f"{entry['verdict']}: {entry['reason']}" if entry["reason"] else entry["verdict"]

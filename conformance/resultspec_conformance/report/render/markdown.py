@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from resultspec_conformance.report.document import FailureEntry, Report
+from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of
 from resultspec_conformance.report.render.console import failure_text
 from resultspec_conformance.report.text import printable
 
@@ -23,9 +23,14 @@ def _fenced(text: str) -> str:
 
 def _failure(failure: FailureEntry) -> Iterator[str]:
     known = ", known" if failure["known"] else ""
-    yield f"### {failure['requirement']} ({failure['level']}, {failure['severity']}{known})"
+    yield f"### {failure['requirement']} ({level_of(failure)}, {failure['severity']}{known})"
     yield escaped(failure["statement"])
     yield _fenced(failure_text(failure))
+
+
+def _remark(entry: RequirementEntry) -> str:
+    remarks = [word for word in ("known", "provisional") if entry[word]]
+    return f" ({', '.join(remarks)})" if remarks else ""
 
 
 def _parts(report: Report) -> Iterator[str]:
@@ -43,8 +48,7 @@ def _parts(report: Report) -> Iterator[str]:
         yield from _failure(failure)
     yield "## Requirements"
     rows = [
-        f"| {entry['id']} | {entry['class']} | {entry['verdict']}{' (known)' if entry['known'] else ''} "
-        f"| {escaped(entry['reason'])} |"
+        f"| {entry['id']} | {entry['class']} | {entry['verdict']}{_remark(entry)} | {escaped(entry['reason'])} |"
         for entry in report["requirements"]
     ]
     yield "\n".join(["| id | class | verdict | reason |", "|---|---|---|---|", *rows])
