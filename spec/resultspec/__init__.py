@@ -4,17 +4,20 @@ Everything here is language-neutral data that a port in any language can read as
 
 * ``requirements.toml``: the register of normative sentences (:mod:`resultspec.requirements`);
 * ``states.json``: the states, their sets and every transition (:mod:`resultspec.states`);
+* ``domains.json``: the ids, groups and values that every backend takes (:mod:`resultspec.domains`);
 * ``operations.json``: what may be asked of a backend, and how it may fail (:mod:`resultspec.operations`);
 * ``schemas/``: JSON Schemas, draft 2020-12 (:mod:`resultspec.schemas`);
 * ``vectors/``: stored bytes and what a reader must make of them (:mod:`resultspec.vectors`).
 """
 
+from resultspec.domains import DOMAINS, Domains
 from resultspec.operations import ERRORS, OPERATIONS, PROTOCOL, ErrorKind, OperationSpec
 from resultspec.requirements import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.states import STATES, Action, StateTable
 from resultspec.vectors import GroupVector, RowVector, Vector, group_vectors, row_vectors, vectors
 
 __all__ = [
+    "DOMAINS",
     "ERRORS",
     "OPERATIONS",
     "PROTOCOL",
@@ -22,6 +25,7 @@ __all__ = [
     "SPEC_VERSION",
     "STATES",
     "Action",
+    "Domains",
     "ErrorKind",
     "GroupVector",
     "OperationSpec",

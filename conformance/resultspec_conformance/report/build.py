@@ -8,7 +8,8 @@ from typing import Any
 
 from kombu.utils.url import maybe_sanitize_url
 
-from resultspec import REQUIREMENTS, SPEC_VERSION
+from resultspec import DOMAINS, REQUIREMENTS, SPEC_VERSION
+from resultspec.domains import ranges
 from resultspec.requirements import SEVERITIES
 from resultspec_conformance.report.document import (
     FORMAT,
@@ -36,7 +37,10 @@ from resultspec_conformance.verdict.sentinel import Sentinel
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
 
-PORTABLE_IDS = "1 to 155 characters of A-Z a-z 0-9 - _ . : ~, and others that must be kept faithfully or refused"
+PORTABLE_IDS = (
+    f"1 to {DOMAINS.id_max_length} characters of {ranges(DOMAINS.id_alphabet)}, "
+    "and others that must be kept faithfully or refused"
+)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,14 @@
 
 import datetime as dt
 import math
-import string
 
 from hypothesis import strategies as st
 
-from resultspec import STATES
+from resultspec import DOMAINS, STATES
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.wire.values import SAFE_INTEGER, ExceptionData, Opaque, Value
 
-PORTABLE_ID_ALPHABET = string.ascii_letters + string.digits + "-_.:~"
+PORTABLE_ID_ALPHABET = DOMAINS.id_alphabet
 
 scalar_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
 """Text of Unicode scalar values other than NUL."""

@@ -321,7 +321,7 @@ class CorrectCore:
         if not isinstance(state, str):
             raise TypeError("a state is text")
         if not 1 <= len(state) <= STATES.custom_max_length:
-            raise ValueError("a state has 1 to 50 characters")
+            raise ValueError(f"a state has 1 to {STATES.custom_max_length} characters")
         return state
 
     def build(self, task_id: str, result: Any, state: str, traceback: Any, request: Any) -> dict[str, Any]:

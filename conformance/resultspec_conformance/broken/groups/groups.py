@@ -8,6 +8,7 @@ from typing import Any
 
 from kombu.exceptions import ContentDisallowed
 
+from resultspec import DOMAINS
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.groups import CHORD_ENDINGS
 from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
@@ -410,7 +411,7 @@ class GroupIdsCut(OtherGroupIds):
 
     def other_id(self, group_id: str) -> str:
         """Return the beginning of the id."""
-        return group_id[:155]
+        return group_id[: DOMAINS.id_max_length]
 
 
 @broken("GROUP-8", "group-ids-of-100", also=["GROUP-17"])

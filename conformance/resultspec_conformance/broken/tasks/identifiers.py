@@ -6,6 +6,7 @@ import unicodedata
 import uuid
 from typing import Any
 
+from resultspec import DOMAINS
 from resultspec_conformance.broken.catalogue import broken
 from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct
@@ -79,7 +80,7 @@ class LongIdsCut(Correct):
 
     def key(self, task_id: str) -> str:
         """Return a key of a cut id."""
-        return super().key(task_id[:155])
+        return super().key(task_id[: DOMAINS.id_max_length])
 
 
 @broken("ID-3", "odd-characters-dropped", also=["ID-2", "ID-6", "KEY-1"])

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from resultspec import STATES
+from resultspec import DOMAINS, STATES
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
 from resultspec_conformance.broken.correct.disabled import CorrectDisabled
 from resultspec_conformance.broken.correct.server import LinkSubscription
@@ -120,7 +120,7 @@ class PortableIdsOnly(Correct):
     def normal_id(self, task_id: Any) -> str:
         """Refuse what is not portable."""
         text = super().normal_id(task_id)
-        if len(text) > 155 or not all(c.isascii() and (c.isalnum() or c in "-_.:~") for c in text):
+        if not DOMAINS.has_id(text):
             raise ValueError("this store takes ids of the portable domain only")
         return text
 

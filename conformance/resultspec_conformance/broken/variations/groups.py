@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from resultspec import DOMAINS
 from resultspec_conformance.broken.catalogue import variation
 from resultspec_conformance.broken.correct.whole import Correct
 
@@ -80,7 +81,7 @@ class PortableGroupIdsOnly(Correct):
     def normal_group_id(self, group_id: Any) -> str:
         """Refuse what is not portable."""
         text = super().normal_group_id(group_id)
-        if len(text) > 155 or not all(c.isascii() and (c.isalnum() or c in "-_.:~") for c in text):
+        if not DOMAINS.has_id(text):
             raise ValueError("this store takes group ids of the portable domain only")
         return text
 

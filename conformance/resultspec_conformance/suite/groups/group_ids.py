@@ -126,7 +126,7 @@ def odd_group_ids_are_kept_or_refused(ctx: Context, odd: str, behind: bool) -> N
 def long_group_ids_are_kept_or_refused(ctx: Context, length: int) -> None:
     """An id longer than the portable 155 characters is never cut: the group is saved under all of it, or refused."""
     group_id = ctx.new_id("group").ljust(length, "x")
-    others = [group_id + "y", group_id[:-1] + "y", *(group_id[:cut] for cut in (length - 1, 155, 250, 255, 512))]
+    others = [group_id + "y", group_id[:-1] + "y", *(group_id[:cut] for cut in (length - 1, LONGEST, 250, 255, 512))]
     _faithful_or_refused(ctx, group_id, others)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from resultspec import DOMAINS
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
@@ -159,8 +160,8 @@ LARGE = {"members": _large, "groups in groups": _nested, "parents": _descended}
 @check(
     "GROUP-3",
     cases=[
-        *({"what": "members", "number": number} for number in (1300, 10_000)),
-        *({"what": what, "number": 32} for what in ("groups in groups", "parents")),
+        *({"what": "members", "number": number} for number in (1300, DOMAINS.group_max_members)),
+        *({"what": what, "number": DOMAINS.group_max_depth} for what in ("groups in groups", "parents")),
     ],
 )
 def large_group_comes_back(ctx: Context, what: str, number: int) -> None:

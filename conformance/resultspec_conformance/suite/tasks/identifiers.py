@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hypothesis import strategies as st
 
+from resultspec import DOMAINS
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.tasks.meta import is_there
@@ -15,7 +16,7 @@ from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, odd_text, portable_text
 from resultspec_conformance.wire.values import Value, same, show
 
-LONGEST = 155
+LONGEST = DOMAINS.id_max_length
 
 
 def _base(ctx: Context) -> str:
@@ -67,7 +68,7 @@ def portable_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> None:
     _require_own(ctx, "ID-1", ctx.client("reader"), stored)
 
 
-@check("ID-1", cases=[{"length": length} for length in (2, 64, 100, 128, 154, LONGEST)])
+@check("ID-1", cases=[{"length": length} for length in (2, 64, 100, 128, LONGEST - 1, LONGEST)])
 def ids_differ_in_their_ends(ctx: Context, length: int) -> None:
     """Ids of one length that differ only at their beginning or their end are kept apart."""
     base = _base(ctx).ljust(length - 2, "~")[-(length - 2) :] if length > 2 else ""
@@ -210,7 +211,7 @@ def odd_ids_are_kept_or_refused(ctx: Context, odd: str, behind: bool) -> None:
 def long_ids_are_kept_or_refused(ctx: Context, length: int) -> None:
     """An id longer than the portable 155 characters is never cut: it is stored whole, or refused."""
     task_id = ctx.new_id().ljust(length, "x")
-    others = [task_id + "y", task_id[:-1] + "y", task_id[:-1], *(task_id[:cut] for cut in (155, 250, 255, 512))]
+    others = [task_id + "y", task_id[:-1] + "y", task_id[:-1], *(task_id[:cut] for cut in (LONGEST, 250, 255, 512))]
     _faithful_or_refused(ctx, task_id, others)
 
 

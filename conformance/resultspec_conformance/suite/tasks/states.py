@@ -89,7 +89,7 @@ def custom_state_comes_back(ctx: Context, state: str, result: Value) -> None:
 
 @check(
     "STATE-1", "STATE-4",
-    cases=[{"state": "success"}, {"state": "S"}, {"state": "x" * 50}, {"state": "mIxEd"}, {"state": "à é"}],
+    cases=[{"state": state} for state in ("success", "S", "x" * STATES.custom_max_length, "mIxEd", "à é")],
 )  # fmt: skip
 def odd_state_comes_back(ctx: Context, state: str) -> None:
     """States that look like named ones, and those at the limits of length, are custom states like any other."""
