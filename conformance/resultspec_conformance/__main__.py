@@ -40,7 +40,7 @@ def main() -> None:
     try:
         os.getcwd()
     except FileNotFoundError:
-        print("resultspec: the current directory does not exist any more; change to another one.", file=sys.stderr)
+        print("resultspec: the current directory no longer exists; change to another one.", file=sys.stderr)
         sys.exit(USAGE)
     try:
         from resultspec_conformance.cli import app as cli

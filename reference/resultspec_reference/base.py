@@ -248,7 +248,7 @@ class BaseBackend(Encoding):
         handled = sys.exc_info()[1]
         error = handled if exc is None else exc
         if error is None:
-            raise ValueError("no exception is given, and none is being handled")
+            raise ValueError("no exception was given, and none is being handled")
         return ExceptionInfo(type(error), error, exceptions.format_failure(error, handled))
 
     def forget(self, task_id: Any) -> None:

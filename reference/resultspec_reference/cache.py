@@ -39,7 +39,7 @@ class MetaCache:
         keeps: Callable[[dict[str, Any]], bool] = is_final,
     ) -> None:
         if type(limit) is not int or limit < NO_CACHE:
-            raise ImproperlyConfigured(f"max_cached_results is a number from -1 on, not {limit!r}")
+            raise ImproperlyConfigured(f"max_cached_results must be a number of at least -1, not {limit!r}")
         self._limit = {NO_CACHE: 0, UNLIMITED: math.inf}.get(limit, limit)
         self._freeze = freeze
         self._thaw = thaw

@@ -9,9 +9,7 @@ from typing import Any, Final, NoReturn
 
 from resultspec_reference.base import BaseBackend
 
-NO_BACKEND: Final = (
-    "No result backend is configured: set result_backend to the URL of a store, in order to read results."
-)
+NO_BACKEND: Final = "No result backend is configured: to read results, set result_backend to the URL of a store."
 
 
 class DisabledBackend(BaseBackend):

@@ -33,7 +33,8 @@ def life(expires: Any) -> float | None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ImproperlyConfigured(
-            f"result_expires is a positive number of seconds, a timedelta, or None or 0 for ever, and not {expires!r}"
+            "result_expires must be a positive number of seconds, a timedelta, or None or 0 to keep results forever, "
+            f"not {expires!r}"
         )
     return float(min(seconds, LONGEST))
 

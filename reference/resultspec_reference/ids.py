@@ -14,7 +14,7 @@ def task_id_text(task_id: object, name: str = "task id") -> str:
     if isinstance(task_id, UUID):
         return str(task_id)
     if not isinstance(task_id, str):
-        raise TypeError(f"a {name} is text or a UUID, not {type(task_id).__name__}")
+        raise TypeError(f"a {name} must be text or a UUID, not {type(task_id).__name__}")
     if not task_id:
         raise ValueError(f"a {name} must not be empty")
     text = str.__str__(task_id)

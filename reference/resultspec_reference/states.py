@@ -57,9 +57,9 @@ def check_state(state: object) -> str:
     Rules: STATE-1, STATE-2.
     """
     if not isinstance(state, str):
-        raise TypeError(f"a state is text, not {type(state).__name__}")
+        raise TypeError(f"a state must be text, not {type(state).__name__}")
     if not 1 <= len(state) <= STATES.custom_max_length:
-        raise ValueError(f"a state has 1 to {STATES.custom_max_length} characters, this one has {len(state)}")
+        raise ValueError(f"a state must have 1 to {STATES.custom_max_length} characters, this one has {len(state)}")
     return str.__str__(state)
 
 

@@ -325,14 +325,14 @@ SABOTAGES = [
         OPERATIONS,
         '"request": {"anyOf": [{"type": "null"}, {"$ref": "urn:resultspec:schema:request"}]}',
         '"request": {"anyOf": [{"type": "null"}, {"$ref": "urn:resultspec:schema:requests"}]}',
-        r"operations\.json:0: store_result\.params: the reference to \S+:requests leads nowhere",
+        r"operations\.json:0: store_result\.params: the reference to \S+:requests does not resolve",
     ),
     Sabotage(
         "a schema has another name",
         "resultspec/schemas/result-tuple.json",
         '"$id": "urn:resultspec:schema:result-tuple"',
         '"$id": "urn:resultspec:schema:result-triple"',
-        r"result-tuple\.json:0: the \$id is not|leads nowhere",
+        r"result-tuple\.json:0: the \$id is not|does not resolve",
     ),
     Sabotage(
         "a schema is none",
@@ -413,12 +413,12 @@ def add_foreign_vector(root: Path) -> None:
     [
         (remove_chapter, "DIS-1 names the chapter 16-disabled, which does not exist"),
         (break_json, "resultspec/operations.json:1: cannot be read"),
-        (repeat_member, "resultspec/states.json:0: cannot be read: a member is given twice"),
+        (repeat_member, "resultspec/states.json:0: cannot be read: a member occurs twice"),
         (break_encoding, "1-terms.md:0: cannot be read"),
         (add_bad_vector, "resultspec/vectors/valid/bad.json:0: not a valid vector"),
         (add_foreign_vector, "a vector with an error is in invalid/"),
         (add_foreign_vector, "shows META-99, which is not in the register"),
-        (add_foreign_vector, "applies with wings, which is no capability"),
+        (add_foreign_vector, "applies with wings, which is not a capability"),
     ],
 )
 def test_spoiled_files_are_found(spoil: Callable[[Path], None], finding: str, copy: Path) -> None:

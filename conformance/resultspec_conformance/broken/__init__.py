@@ -58,5 +58,5 @@ def open_broken(target: Target) -> Subject:
     if specimen is None:
         near = difflib.get_close_matches(name, [*CATALOGUE, *VARIATIONS])
         meant = ", ".join(near) or "success-overwritten"
-        raise UsageError(f"there is no broken backend {name!r}; did you mean {meant}?")
+        raise UsageError(f"no broken backend is named {name!r}; did you mean {meant}?")
     return open_specimen(specimen)

@@ -100,7 +100,7 @@ def broken(violates: str, name: str, *, also: Sequence[str] = (), **capabilities
     """
     for named in (violates, *also):
         if named not in REQUIREMENTS:
-            raise CatalogueError(f"{name} violates {named}, which is no requirement")
+            raise CatalogueError(f"{name} violates {named}, which is not a requirement")
 
     def register(cls: Made) -> Made:
         _add(CATALOGUE, name, violates, cls, also, capabilities)

@@ -58,7 +58,7 @@ def _say_version(asked: bool) -> None:
 @app.callback()
 def resultspec(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version, and end.")
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Judge task result backends by the specification of Celery's result-backend protocol."""
@@ -70,24 +70,24 @@ def check(
     target: Annotated[
         str, typer.Argument(help="What to judge: memory://, redis, redis://HOST, python:pkg.module:factory")
     ],
-    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Judge this class only.")] = None,
+    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Judge only this class.")] = None,
     select: Annotated[
         list[str] | None, typer.Option("--select", "-k", help="An id, a check, or a glob of them.")
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = EXAMPLES,
     seed: Annotated[
-        int | None, typer.Option(help="Repeat a run. By default a new one, which the report tells.")
+        int | None, typer.Option(help="Repeat a run. By default a new one, which the report states.")
     ] = None,
-    known_failures: Annotated[Path | None, typer.Option(help="A TOML list of violations that are known.")] = None,
+    known_failures: Annotated[Path | None, typer.Option(help="A TOML list of known violations.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
     call_timeout: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hung.")
+        float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hanging.")
     ] = CALL_SECONDS,
     jobs: Annotated[
-        int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks. Verdicts do not depend on it.")
+        int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks; they do not affect the verdict.")
     ] = JOBS,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -125,8 +125,8 @@ def _write_all(
 @app.command()
 @answered
 def replay(
-    what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure out of one, or a token.")],
-    target: Annotated[str, typer.Option(help="Another target than the one that the failure came from.")] = "",
+    what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure from a report, or a token.")],
+    target: Annotated[str, typer.Option(help="Use this target instead of the one that failed.")] = "",
 ) -> None:
     """Show a recorded failure again.
 
@@ -143,7 +143,7 @@ def _show(seen: Seen, expected: str) -> int:
     if seen.failure is not None:
         say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
         broke = seen.failure["requirement"]
-        say(f"{name} failed again" if broke == expected else f"{name} failed otherwise: {broke}, not {expected}")
+        say(f"{name} failed again" if broke == expected else f"{name} failed differently: {broke}, not {expected}")
         return 1
     if seen.result.status == "passed":
         say(f"{name} did not fail this time, in {seen.attempts} attempts")
@@ -156,15 +156,15 @@ def _show(seen: Seen, expected: str) -> int:
 @answered
 def selftest(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Try this backend of the catalogue only.")
+        list[str] | None, typer.Option(metavar="NAME", help="Try only this backend of the catalogue.")
     ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = trials.EXAMPLES,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Backends that are tried at the same time. Default: four for a processor.")
+        int | None, typer.Option(min=1, help="Backends to try at the same time. Default: four per processor.")
     ] = None,
     brief: Annotated[
-        bool, typer.Option(help="Look for stray accusations on one broken backend of each requirement only.")
+        bool, typer.Option(help="Look for stray accusations only on one broken backend per requirement.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
 ) -> None:
@@ -178,7 +178,7 @@ def selftest(
     for name in only or ():
         if name not in CATALOGUE and name not in VARIATIONS:
             hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
-            raise UsageError(f"the catalogue has no backend {name!r}.{hint}")
+            raise UsageError(f"no backend of the catalogue is named {name!r}.{hint}")
     outcome = trials.selftest(
         tuple(only or ()),
         examples=examples,

@@ -62,7 +62,7 @@ def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids 
 
 @answered
 def requirements(
-    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Those of this class only.")] = None,
+    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Only those of this class.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the requirements of the specification."""
@@ -95,10 +95,10 @@ def validate(
     """
     findings = examine(_read(file))
     if not findings:
-        say("valid: a task meta as a writer of the specification makes it")
+        say("valid: a task meta as the specification has writers make it")
         return
     fatal = any(finding.fatal for finding in findings)
-    say("not valid: " + ("no reader takes it" if fatal else "a reader takes it, but no writer may make it"))
+    say("not valid: " + ("no reader accepts it" if fatal else "readers accept it, but writers must not produce it"))
     for finding in findings:
         say("\n".join(wrapped(f"{finding.requirement}: {printable(finding.text)}", width(), "  ", "    ")))
     raise typer.Exit(1)
@@ -136,6 +136,6 @@ def targets() -> None:
     say("Targets by scheme:")
     for line in _adapter_lines():
         say(printable(line))
-    say("Servers that can be started for a run, by name; the first way that is there is taken:")
+    say("Servers that can be started for a run, by name; the first available way is used:")
     for line in _server_lines():
         say(printable(line))

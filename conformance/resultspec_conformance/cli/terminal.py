@@ -82,7 +82,7 @@ def require_writable(*paths: Path | None) -> None:
             raise UsageError(f"cannot write {path}: permission denied.")
     for path, times in Counter(path.absolute() for path in given).items():
         if times > 1:
-            raise UsageError(f"{path} is to be written twice: give each kind of report a file of its own.")
+            raise UsageError(f"{path} would be written twice: give each kind of report its own file.")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
@@ -115,7 +115,7 @@ def answered(function: Callable[P, R]) -> Callable[P, R]:
             say_error(str(error))
             raise typer.Exit(USAGE) from error
         except KeyboardInterrupt:
-            say_error("interrupted; what the run had started is stopped")
+            say_error("interrupted; everything that the run had started was stopped")
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, typer.BadParameter):
             raise

@@ -43,7 +43,7 @@ def target_of(factory: Callable[..., Any]) -> str:
     loaded = sys.modules.get(module or "")
     if not qualname or "<" in qualname or loaded is None:
         raise UsageError(
-            f"{factory!r} cannot be found by a name: the suite calls the factory in a process of its own.\n"
+            f"{factory!r} cannot be imported by name: the suite calls the factory in another process.\n"
             "Define it with `def` at the top level of a module, or give a target such as 'python:pkg.module:factory'."
         )
     file = getattr(loaded, "__file__", None)

@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--resultspec", metavar="TARGET", help="judge this target: memory://, redis, python:pkg.module:factory"
     )
-    group.addoption("--resultspec-class", metavar="CLASS", action="append", default=[], help="judge this class only")
+    group.addoption("--resultspec-class", metavar="CLASS", action="append", default=[], help="judge only this class")
     group.addoption("--resultspec-examples", metavar="N", type=int, default=EXAMPLES, help="examples of a property")
     group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
 
@@ -34,7 +34,7 @@ def _open(config: pytest.Config) -> "CheckSession":
 
     examples = config.getoption("--resultspec-examples")
     if examples < 1:
-        raise pytest.UsageError("--resultspec-examples takes a number of at least 1")
+        raise pytest.UsageError("--resultspec-examples must be a number of at least 1")
     options = Options(
         selection=Selection(classes=tuple(config.getoption("--resultspec-class"))),
         examples=examples,

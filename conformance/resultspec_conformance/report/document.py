@@ -210,7 +210,7 @@ def require_report(document: Any, name: str) -> Report:
     """Return a document as a report. Raises ReportError that names the member at fault."""
     found = complaint(document, "report")
     if found is not None:
-        raise ReportError(f"{name} is no report: {found}")
+        raise ReportError(f"{name} is not a report: {found}")
     report: Report = document
     return report
 

@@ -29,9 +29,9 @@ def of_document(document: Any, name: str) -> list[Counterexample]:
     try:
         found = [_of_failure(failure) for failure in failures]
     except (KeyError, TypeError) as error:
-        raise ReplayError(f"{name} is neither a report nor a failure out of one: it has no {error}.") from error
+        raise ReplayError(f"{name} is neither a report nor a failure from one: it has no {error}.") from error
     if not found:
-        raise ReplayError(f"{name} holds no failure that could be seen again.")
+        raise ReplayError(f"{name} does not contain a failure that could be replayed.")
     return found
 
 

@@ -132,7 +132,7 @@ def perform(connection, op, args):
 _RUNNER = '''
 
 def step(at, client, op, args, then):
-    """Do one step and tell how it ends, and how it ended in the run."""
+    """Do one step and print how it ends, and how it ended in the run."""
     try:
         now = repr(perform(CLIENTS[client], op, args))
     except BaseException as error:

@@ -35,12 +35,12 @@ def see_again(counterexample: Counterexample, target: str = "") -> Seen:
     where = target or counterexample.target
     if not where:
         raise UsageError(
-            "the token has no target, since that held a password.\nGive it: resultspec replay … --target T"
+            "the token does not name the target, whose URL had a password.\nGive it: resultspec replay … --target T"
         )
     checks = all_checks()
     if counterexample.check not in checks:
         hint = did_you_mean(counterexample.check, checks)
-        raise UsageError(f"there is no check {counterexample.check!r} in this version.{hint}")
+        raise UsageError(f"this version has no check {counterexample.check!r}.{hint}")
     check = checks[counterexample.check]
     options = Options(
         examples=counterexample.examples, seed=counterexample.seed, call_timeout=counterexample.call_timeout

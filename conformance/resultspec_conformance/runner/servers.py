@@ -127,7 +127,7 @@ def _not_a_target(target: str) -> UsageError:
     ]
     hint = did_you_mean(target, [*server_entry_points(), *schemes])
     return UsageError(
-        f"{target!r} is no target: it has no scheme, and no server of that name is known.{hint}\n"
+        f"{target!r} is not a target: it has no scheme, and no server of that name is known.{hint}\n"
         "See: resultspec targets"
     )
 

@@ -214,7 +214,7 @@ class Worker:
         code = process.wait(timeout=10)
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         said = "".join(self._stderr).strip().splitlines()
-        return f"{how}; it last said: {said[-1]}" if said else f"{how}, saying nothing"
+        return f"{how}; it last said: {said[-1]}" if said else f"{how}, without output"
 
     @staticmethod
     def _read_answers(process: "subprocess.Popen[str]", answers: "queue.Queue[str | None]") -> None:

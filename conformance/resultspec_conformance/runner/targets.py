@@ -36,12 +36,12 @@ def _load_module(name: str) -> Any:
             sys.path.remove("")
     path = Path(name).resolve()
     if not path.is_file():
-        raise UsageError(f"there is no file {name}")
+        raise UsageError(f"the file {name} does not exist")
     if path.stem in sys.modules:
         return sys.modules[path.stem]
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{name} is no Python file")
+        raise UsageError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     # classes of a module can only be unpickled while it is registered
     sys.modules[path.stem] = module
@@ -53,7 +53,7 @@ def load_factory(reference: str) -> Any:
     """Return the object that ``pkg.module:factory`` or ``path/file.py:factory`` names. Raises UsageError."""
     module_name, _, attribute = reference.rpartition(":")
     if not module_name or not attribute:
-        raise UsageError(f"python:{reference} names no factory: write python:pkg.module:factory")
+        raise UsageError(f"python:{reference} does not name a factory: write python:pkg.module:factory")
     try:
         found = _load_module(module_name)
     except UsageError:
@@ -70,7 +70,7 @@ def load_factory(reference: str) -> Any:
         raise UsageError(f"{module_name} has no {attribute}") from None
     if not callable(found):
         raise UsageError(
-            f"{reference} is no function but of type {type(found).__name__}; "
+            f"{reference} is not a function, but of type {type(found).__name__}; "
             "a factory is called as factory(app, **options)"
         )
     return found
@@ -123,7 +123,7 @@ BUILT_IN: Mapping[str, Adapter] = {
     "python": Adapter(open_factory, "a Python object with the protocol's methods", "python:pkg.module:factory"),
     "exec": Adapter(_open_program, "a program in any language that speaks the driver protocol", "exec:node driver.mjs"),
     "broken": Adapter(
-        _open_broken, "a backend of the suite's own with one seeded defect", "broken:success-overwritten"
+        _open_broken, "one of the suite's own backends, with one seeded defect", "broken:success-overwritten"
     ),
 }
 
@@ -158,5 +158,5 @@ def open_target(text: str, run: str, role: Role = "first") -> Subject:
     """Open the subject of a target. Raises SubjectError."""
     target = Target(text, run, role)
     if ":" not in text:
-        raise UsageError(f"{text!r} is no target: it has no scheme.\nSee: resultspec targets")
+        raise UsageError(f"{text!r} is not a target: it has no scheme.\nSee: resultspec targets")
     return load_adapter(target.scheme).open(target)

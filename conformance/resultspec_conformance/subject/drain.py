@@ -50,7 +50,7 @@ def consume(
 
 def _pair(item: Any) -> tuple[Any, Mapping[str, Any]]:
     if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[1], Mapping)):
-        raise NoPair(f"get_many yielded {item!r:.200}, which is no pair of an id and a meta")
+        raise NoPair(f"get_many yielded {item!r:.200}, which is not a pair of an id and a meta")
     return item[0], item[1]
 
 

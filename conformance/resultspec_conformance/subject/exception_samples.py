@@ -109,7 +109,7 @@ def not_an_exception(*args: Any) -> None:
 
 
 class NotAnException:
-    """A class that is no exception class; making an instance is recorded."""
+    """A class that is not an exception class; making an instance is recorded."""
 
     def __init__(self, *args: Any) -> None:
         called.append(args)

@@ -198,7 +198,7 @@ def _group(found: Any) -> Any:
         return None
     told = _lists(found)
     if not (isinstance(told, list) and len(told) == 2 and isinstance(told[0], list) and isinstance(told[1], list)):
-        raise Misshapen(f"{show(found)} was restored, which is no group")
+        raise Misshapen(f"{show(found)} was restored, which is not a group")
     return told
 
 
@@ -251,7 +251,7 @@ class PythonConnection:
     def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
         found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
         if not isinstance(found, Mapping):
-            raise Misshapen(f"get_task_meta returned {show(found)}, which is no map")
+            raise Misshapen(f"get_task_meta returned {show(found)}, which is not a map")
         return meta_value(found)
 
     def _get_state(self, task_id: Value) -> Value:
@@ -290,7 +290,7 @@ class PythonConnection:
         if found is None:
             return None
         if not isinstance(found, Mapping) or "result" not in found:
-            raise Misshapen(f"get_group_meta returned {show(found)}, which is no map with a result")
+            raise Misshapen(f"get_group_meta returned {show(found)}, which is not a map with a result")
         return {**found, "result": _group(found["result"])}
 
     def _reload_group_result(self, group_id: Value) -> None:
@@ -404,15 +404,15 @@ def _kind_and_text(error: BaseException) -> tuple[str, str]:
 def _require_backend(made: object) -> None:
     """Raise UsageError for what can be no backend, whatever it does when it is called."""
     if isinstance(made, type):
-        found = f"the class {made.__name__}, and not an instance of it"
+        found = f"the class {made.__name__}, not an instance of it"
     elif made is None:
-        found = "None; is there a `return` in it?"
+        found = "None; is a `return` missing?"
     elif not callable(getattr(made, "store_result", None)):
         found = f"an object of type {type(made).__name__}, which has no method store_result"
     else:
         return
     raise UsageError(
-        f"the factory returned {found}.\nIt is called as factory(app, **options) and has to return a backend."
+        f"the factory returned {found}.\nIt is called as factory(app, **options) and must return a backend."
     )
 
 
@@ -448,7 +448,7 @@ class PythonSubject:
         except (Exception, SystemExit) as error:
             refused = UsageError(
                 f"the factory raised {type(error).__name__}: {show_message(error)}\n"
-                "It is called as factory(app, **options) and has to return a backend; options are "
+                "It is called as factory(app, **options) and must return a backend; options are "
                 f"{', '.join(given) or 'none'} in this call."
             )
             refused.refusal = error_kind(error)

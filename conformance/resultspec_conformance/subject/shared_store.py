@@ -67,7 +67,7 @@ def cleaner(probe: Probe | None, target: Target, cure: str) -> Callable[[], None
 
 def _require_alone(probe: CleaningProbe, target: Target, cure: str) -> None:
     if target.role == "helper":
-        raise SubjectError("a backend without a prefix of the run's own is judged by one process")
+        raise SubjectError("a backend without a prefix of the run's own is judged by a single process")
     found = probe.any_result() if target.role == "first" else None
     if found is not None:
         raise UsageError(

@@ -197,19 +197,21 @@ class Passage:
 
     # -- verdicts ------------------------------------------------------------------------------
 
-    def require_there(self, requirement: str, reader: Client, entry: Entry, why: str = "its life is not over") -> None:
+    def require_there(
+        self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is not over"
+    ) -> None:
         """Require that an entry is there, as long as its life cannot be over. Raises Unobserved where it can be."""
         sight = self.look(reader, entry)
         if sight.at_most >= entry.life - self.ctx.capabilities.time_resolution:
-            raise Unobserved("this machine was too slow to look before the life was over")
+            raise Unobserved("this machine was too slow to look before the lifetime ended")
         got = f"{sight.state} of a task that is {entry.state}, {_age_text(sight)}"
         self.ctx.require(requirement, sight.state == entry.state, got=got, allowed=f"{entry.state}: {why}")
 
-    def require_over(self, requirement: str, reader: Client, entry: Entry, why: str = "its life is over") -> None:
+    def require_over(self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is over") -> None:
         """Require that an entry is gone, whose life was let end before."""
         sight = self.look(reader, entry)
         if sight.at_least <= entry.life + self.slowness:
-            raise Unobserved("the life was not over yet")
+            raise Unobserved("the lifetime was not over yet")
         got = f"{sight.state} after {sight.at_least:g} s of a life of {entry.life:g} s{self._kept(entry)}"
         self.ctx.require(requirement, sight.unknown, got=got, allowed=f"an unknown task: {why}")
 
@@ -219,7 +221,7 @@ class Passage:
         left = probe.remaining(entry.task_id) if isinstance(probe, LifeProbe) else None
         if left is None:
             return ""
-        return "; the store keeps it for ever" if math.isinf(left) else f"; the store keeps it for {left:g} s more"
+        return "; the store keeps it forever" if math.isinf(left) else f"; the store keeps it for {left:g} s more"
 
 
 def passage_of(ctx: Context) -> Passage:
@@ -240,7 +242,7 @@ def passage_of(ctx: Context) -> Passage:
         seen.append(passage.look(reader, last).state)
         session.lives_end = seen == ["SUCCESS", "SUCCESS", "PENDING"]
     if not session.lives_end:
-        raise Unobserved("a plain entry has not the life that it was given")
+        raise Unobserved("a plain entry does not have the lifetime that it was given")
     return passage
 
 

@@ -37,7 +37,7 @@ class Exploration(Generic[State]):
 
     def __str__(self) -> str:
         if not self.complaint:
-            return f"nothing is wrong in {self.met} states, {self.ends} of them ends"
+            return f"no violation in {self.met} states, {self.ends} of them ends"
         return "\n".join([self.complaint, *(f"  {number}. {step}" for number, step in enumerate(self.steps, start=1))])
 
 

@@ -80,7 +80,7 @@ def check(
     """Register a function as a check of the requirements that it cites. Raises CheckDefinitionError."""
     unknown = [cited for cited in (*cites, *filter(None, [blame_hang])) if cited not in REQUIREMENTS]
     if unknown or not cites:
-        raise CheckDefinitionError(f"a check cites {', '.join(unknown) or 'nothing'}, which is no requirement")
+        raise CheckDefinitionError(f"a check cites {', '.join(unknown) or 'nothing'}, which is not a requirement")
     if given and cases:
         raise CheckDefinitionError("a check has either `given` or `cases`")
     inherited = {need for cited in cites for need in (REQUIREMENTS[cited].applies, REQUIREMENTS[cited].observe) if need}
@@ -88,7 +88,7 @@ def check(
     def register(function: Function) -> Function:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         if name in _REGISTRY or not function.__doc__:
-            raise CheckDefinitionError(f"check {name} is defined twice, or says not what should hold")
+            raise CheckDefinitionError(f"check {name} is defined twice, or does not say what should hold")
         _REGISTRY[name] = Check(
             name=name,
             cites=cites,

@@ -93,7 +93,7 @@ def instant(date_done: Value) -> dt.datetime | None:
         return None
     moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
     if not isinstance(moment, dt.datetime) or moment.tzinfo is None:
-        raise ValueError(f"{date_done!r} names no instant: it has no offset")
+        raise ValueError(f"{date_done!r} does not name an instant: it has no offset")
     return moment
 
 

@@ -246,7 +246,7 @@ def require_woken_in_a_race(
             if lag > SLOW_ROUND:
                 break
     if not raced:
-        raise Unobserved("no store came during the start of a wait")
+        raise Unobserved("no store arrived while a wait was starting")
     require_woken(ctx, requirement, lags, watch)
 
 

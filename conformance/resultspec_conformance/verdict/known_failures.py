@@ -72,12 +72,12 @@ def _entry(entry: Any, where: str, checks: Mapping[str, Check]) -> KnownFailure:
     if unknown:
         raise UsageError(f"{where}\nAn entry has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(MEMBERS))}.")
     if not all(isinstance(value, str) and value for value in entry.values()):
-        raise UsageError(f"{where}\nEvery value of an entry is a text that is not empty.")
+        raise UsageError(f"{where}\nEvery value of an entry must be non-empty text.")
     requirement, check = entry["requirement"], entry.get("check", "")
     if requirement not in REQUIREMENTS:
         raise UsageError(f"{where}\nNo requirement has this id.{did_you_mean(requirement, REQUIREMENTS)}")
     if check and check not in checks:
-        raise UsageError(f"{where}\nThere is no check {check!r}.{did_you_mean(check, checks)}")
+        raise UsageError(f"{where}\nNo check is named {check!r}.{did_you_mean(check, checks)}")
     counterexample = None
     if "replay" in entry:
         try:
@@ -86,7 +86,7 @@ def _entry(entry: Any, where: str, checks: Mapping[str, Check]) -> KnownFailure:
             raise UsageError(f"{where}\n{error}") from error
         if counterexample.check not in checks:
             raise UsageError(
-                f"{where}\nIts counterexample is for the check {counterexample.check!r}, which is no more."
+                f"{where}\nIts counterexample is for the check {counterexample.check!r}, which no longer exists."
             )
     return KnownFailure(requirement, entry["reason"], check, counterexample, where)
 
@@ -134,7 +134,7 @@ def outcome(
         return NOT_JUDGED
     if replayed is not None and not entry.matches(replayed):
         broke = f"it now violates {replayed.failure.requirement}" if replayed.failure else "it did not fail"
-        return f"its counterexample was tried and {broke}: remove the entry, or record the failure anew"
+        return f"its counterexample was tried and {broke}: remove the entry, or record the failure again"
     if replayed is None and not any(entry.matches(result) for result in results.values()):
         return "no failure of this run matches it: remove the entry if the defect is gone"
     return AS_RECORDED

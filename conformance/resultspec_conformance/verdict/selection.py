@@ -55,7 +55,7 @@ def validate(selection: Selection, checks: Mapping[str, Check]) -> None:
     """Raise UsageError for a class that does not exist, or a pattern that matches no id and no check."""
     for name in selection.classes:
         if name not in CLASSES:
-            raise UsageError(f"there is no class {name!r}.{did_you_mean(name, CLASSES)}\nClasses: {', '.join(CLASSES)}")
+            raise UsageError(f"no class is named {name!r}.{did_you_mean(name, CLASSES)}\nClasses: {', '.join(CLASSES)}")
     for pattern in selection.patterns:
         if not _ids_of(pattern) and not any(_matches(pattern, check) for check in checks.values()):
             hint = did_you_mean(pattern, [*REQUIREMENTS, *checks])

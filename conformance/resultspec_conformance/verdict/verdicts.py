@@ -123,7 +123,7 @@ def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
         other = result.failure.requirement if result.failure else "another requirement"
         return f"{check.name} was stopped by a violation of {other}"
     if result.status == "passed":
-        return f"{check.name} passed without exercising {requirement}"
+        return f"{check.name} passed, but did not exercise {requirement}"
     verb = {"hung": "hung", "died": "died", "error": "ended in an error", "unobserved": "observed nothing"}
     return f"{check.name} {verb[result.status]}: {message}" if message else f"{check.name} {verb[result.status]}"
 
@@ -140,16 +140,16 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
     if requirement.applies and requirement.applies not in evidence.available:
         return "not applicable", f"the subject does not declare {requirement.applies}"
     if requirement.observe and requirement.observe not in evidence.available:
-        return "not observable", f"seen only with {requirement.observe}"
+        return "not observable", f"observable only with {requirement.observe}"
     if _lacks_only_views(citing, evidence.available):
         views = sorted(frozenset[str]().union(*(check.needs - evidence.available for check in citing)))
-        return "not observable", f"seen only with {', '.join(views)}"
+        return "not observable", f"observable only with {', '.join(views)}"
     if not citing:
         return "not tested", "no check cites it"
     reasons = {check.name: _why_not(requirement.id, check, evidence) for check in citing}
     whys = {reason.removeprefix(f"{name} was not run: ") for name, reason in reasons.items()}
     if len(whys) == 1 and whys.isdisjoint(reasons.values()):
-        return "not tested", f"nothing of it was run: {whys.pop()}"
+        return "not tested", f"none of its checks was run: {whys.pop()}"
     return "not tested", "; ".join(reasons.values())
 
 

@@ -45,7 +45,7 @@ def _carried_by(*serializers: str) -> Carrier:
 
     def carry(serializer: str, value: Any) -> Value:
         if serializer not in serializers:
-            raise NotCarried(f"{serializer} carries no {type(value).__name__}")
+            raise NotCarried(f"{serializer} does not carry {type(value).__name__}")
         return value
 
     return carry
@@ -55,7 +55,7 @@ def _integer(serializer: str, value: int) -> Value:
     if serializer == "msgpack" and not -(2**63) <= value < 2**64:
         raise NotCarried("msgpack carries integers of 64 bits")
     if serializer in ("json", "yaml") and abs(value) >= 10**DIGITS_MAX:
-        raise NotCarried(f"CPython writes no integer of more than {DIGITS_MAX} digits")
+        raise NotCarried(f"CPython cannot write an integer of more than {DIGITS_MAX} digits")
     return value
 
 
@@ -63,9 +63,9 @@ def _text(serializer: str, value: str) -> Value:
     if value.isascii() or serializer in ("pickle", "yaml"):
         return value
     if serializer == "msgpack" and any("\ud800" <= character <= "\udfff" for character in value):
-        raise NotCarried("msgpack carries no lone surrogates")
+        raise NotCarried("msgpack does not carry lone surrogates")
     if serializer == "json" and _SPLIT_CHARACTER.search(value):
-        raise NotCarried("json makes one character of two surrogates in a row")
+        raise NotCarried("json joins two surrogates in a row into one character")
     return value
 
 
@@ -81,14 +81,14 @@ def _tuple(serializer: str, value: tuple[Any, ...]) -> Value:
 
 def _set(serializer: str, value: set[Any]) -> Value:
     if serializer == "yaml" and any(isinstance(member, (tuple, frozenset)) for member in value):
-        raise NotCarried("a set of yaml holds no tuple and no frozen set")
+        raise NotCarried("a yaml set cannot hold tuples or frozen sets")
     return _carried_by("pickle", "yaml")(serializer, value)
 
 
 def _datetime(serializer: str, value: dt.datetime) -> Value:
     offset = value.utcoffset()
     if serializer == "yaml" and offset is not None and offset % dt.timedelta(minutes=1):
-        raise NotCarried("yaml carries offsets of whole minutes")
+        raise NotCarried("yaml carries only offsets of whole minutes")
     return _carried_by("json", "pickle", "yaml")(serializer, value)
 
 
@@ -142,7 +142,7 @@ def _key(serializer: str, key: Any) -> Value:
     if serializer == "msgpack" and not isinstance(key, (str, bytes)):
         raise NotCarried("a key of msgpack is text or bytes")
     if serializer == "yaml" and isinstance(key, (tuple, frozenset)):
-        raise NotCarried("a key of yaml is no tuple and no frozen set")
+        raise NotCarried("a yaml key cannot be a tuple or a frozen set")
     return _norm(serializer, key)
 
 

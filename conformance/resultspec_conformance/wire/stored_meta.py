@@ -46,16 +46,16 @@ def _inflate(payload: bytes, limit: int) -> bytes:
         return payload
     content_type, separator, body = payload[len(PREFIX) :].partition(b"\x00")
     if not separator or content_type not in ZLIB_TYPES:
-        raise _Unreadable(f"the compression prefix is followed by no content type that is known: {content_type[:80]!r}")
+        raise _Unreadable(f"the compression prefix is not followed by a known content type: {content_type[:80]!r}")
     stream = zlib.decompressobj()
     try:
         grown = stream.decompress(body, limit)
     except zlib.error as error:
-        raise _Unreadable(f"what follows the compression prefix is no zlib stream: {error}") from error
+        raise _Unreadable(f"what follows the compression prefix is not a zlib stream: {error}") from error
     if stream.unconsumed_tail:
         raise _Unreadable(f"the compressed payload grows beyond {limit} bytes", "VALUE-12")
     if not stream.eof:
-        raise _Unreadable("the zlib stream is torn")
+        raise _Unreadable("the zlib stream is truncated")
     if stream.unused_data:
         raise _Unreadable(f"{len(stream.unused_data)} bytes follow the zlib stream")
     return grown
@@ -73,7 +73,7 @@ def _parse(text: bytes) -> tuple[Any, list[str]]:
         return found
 
     if text.startswith(b"\xef\xbb\xbf"):
-        raise _Unreadable("a byte order mark stands in front")
+        raise _Unreadable("it begins with a byte order mark")
     try:
         document = json.loads(text.decode("utf-8"), object_pairs_hook=members)
     except UnicodeDecodeError as error:
@@ -147,7 +147,7 @@ def _wrong_tags(value: Any) -> Iterator[str]:
         try:
             _TAGS[value["__type__"]](value["__value__"])
         except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError):
-            yield f"the tag {value['__type__']} has a value that is none: {value['__value__']!r:.80}"
+            yield f"the tag {value['__type__']} has an invalid value: {value['__value__']!r:.80}"
         return
     for member in value.values():
         yield from _wrong_tags(member)
@@ -156,7 +156,7 @@ def _wrong_tags(value: Any) -> Iterator[str]:
 def _unreadable_members(meta: dict[str, Any]) -> Iterator[str]:
     status = meta.get("status")
     if not isinstance(status, str) or not status:
-        yield "it has no status that is a text of at least one character"
+        yield "it has no status, or one that is not text or empty"
     yield from _text_or_null(meta)
     children = meta.get("children")
     if children is not None and not (isinstance(children, list) and all(_is_tuple(child) for child in children)):
@@ -194,5 +194,5 @@ def examine(payload: bytes, limit: int = LIMIT) -> Sequence[Finding]:
     unreadable = [Finding("VALUE-9", text, fatal=True) for text in _unreadable_members(meta)]
     if unreadable:
         return unreadable
-    doubled = [Finding("KEY-3", f"the member {name!r} stands there twice", fatal=False) for name in twice]
+    doubled = [Finding("KEY-3", f"the member {name!r} occurs twice", fatal=False) for name in twice]
     return [*doubled, *_of_schema(meta)]

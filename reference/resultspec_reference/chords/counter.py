@@ -57,9 +57,9 @@ def apply(backend: Backend, store: ChordStore, group_id: object, header: Any, bo
 def resize(store: ChordStore, group_id: object, size: object) -> None:
     """Set the number of parts of a chord. Raises TypeError and ValueError for what is no number from 1 on."""
     if isinstance(size, bool) or not isinstance(size, int):
-        raise TypeError(f"the size of a chord is a number of parts, not {type(size).__name__}")
+        raise TypeError(f"the size of a chord must be a number of parts, not {type(size).__name__}")
     if size < 1:
-        raise ValueError(f"a chord has at least one part, not {size}")
+        raise ValueError(f"a chord must have at least one part, not {size}")
     store.resize(group_id_text(group_id), size, uuid.uuid4().hex)
 
 
@@ -170,7 +170,7 @@ def returned(backend: Backend, payload: bytes) -> chord_header.Returned:
     try:
         _, task_id, state, value = backend.decode(payload)
     except (TypeError, ValueError):
-        raise DecodeError("a part of a chord is not [index, id, state, result]") from None
+        raise DecodeError("a part of a chord must be [index, id, state, result]") from None
     if state not in states.PROPAGATE_STATES:
         return chord_header.Returned(task_id, state, value)
     try:

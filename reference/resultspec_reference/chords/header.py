@@ -31,7 +31,7 @@ def members_of(header: Any) -> list[Any]:
     """Return the members of a header, each as its result tuple or id. Raises TypeError for what is none."""
     found = to_stored(header)
     if not isinstance(found, list):
-        raise TypeError(f"a header is a group or a list of results, not {type(found).__name__}")
+        raise TypeError(f"a header must be a group or a list of results, not {type(found).__name__}")
     members: list[Any] = found[1] if _is_group(found) else found
     return members
 
@@ -61,7 +61,7 @@ def _shape_of_member(member: Any) -> Any:
         return member
     if isinstance(member, list) and len(member) == 2 and _id(member) is not None:
         return _id(member) if member[1] is None else [_shape_of_member(inner) for inner in member[1]]
-    raise TypeError(f"a member of a header is a result, not {member!r:.60}")
+    raise TypeError(f"a member of a header must be a result, not {member!r:.60}")
 
 
 def leaves(shape: Shape) -> int:

@@ -283,11 +283,11 @@ class Terms:
     def __post_init__(self) -> None:
         """Raise ImproperlyConfigured for a mode that there is not, and for a lease that is no positive number."""
         if self.crash not in get_args(Crash):
-            raise ImproperlyConfigured(f"chord_crash is one of {', '.join(get_args(Crash))}, not {self.crash!r}")
+            raise ImproperlyConfigured(f"chord_crash must be one of {', '.join(get_args(Crash))}, not {self.crash!r}")
         lease: Any = self.lease
         number = isinstance(lease, (int, float)) and not isinstance(lease, bool)
         if not number or not 0 < lease < math.inf:
-            raise ImproperlyConfigured(f"chord_lease is a positive number of seconds, not {self.lease!r}")
+            raise ImproperlyConfigured(f"chord_lease must be a positive number of seconds, not {self.lease!r}")
 
     def following(self, step: Step, answer: Answer) -> Step:
         """Return the next step. Raises KeyError for an answer that the step cannot have."""

@@ -175,7 +175,7 @@ def find(module: str, name: str) -> type[BaseException] | None:
             return None
     if isinstance(found, type) and issubclass(found, BaseException):
         return found
-    raise SecurityError(f"{printable(module)}.{printable(name)} is stored as an exception, and is none")
+    raise SecurityError(f"{printable(module)}.{printable(name)} is stored as an exception, but is not one")
 
 
 def _namespace(holder: object) -> Any:
@@ -205,7 +205,7 @@ def _construct(cls: type[BaseException], arguments: tuple[Any, ...]) -> BaseExce
     try:
         error = cls(*arguments)
         if not isinstance(error, BaseException):
-            raise TypeError(f"{cls.__qualname__} made something that is no exception")
+            raise TypeError(f"{cls.__qualname__} made something that is not an exception")
         if not isinstance(error, OSError):
             error.args = arguments
     except KeyboardInterrupt:

@@ -71,7 +71,7 @@ def to_entry(result: Any) -> dict[str, Any]:
     try:
         return {"result": read_group(_with_text(to_stored(result)))}
     except DecodeError as error:
-        raise TypeError(f"what is saved is no group: {error}") from None
+        raise TypeError(f"what was to be saved is not a group: {error}") from None
 
 
 def _with_text(stored: Any) -> Any:

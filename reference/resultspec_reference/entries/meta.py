@@ -84,7 +84,7 @@ def unknown(task_id: str) -> TaskMeta:
 def checked(decoded: Any) -> TaskMeta:
     """Return what was decoded from an entry if it is a map with a state. Raises DecodeError if not."""
     if not isinstance(decoded, dict):
-        raise DecodeError(f"the entry is not a map but {type(decoded).__name__}")
+        raise DecodeError(f"the entry is not a map, but {type(decoded).__name__}")
     status = decoded.get("status")
     if not isinstance(status, str) or not status:
         raise DecodeError("the entry has no status")
@@ -105,7 +105,7 @@ def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
     for member in ("traceback", "group_id", "parent_id"):
         value = found.get(member)
         if value is not None and not isinstance(value, str):
-            raise DecodeError(f"{member} is no text")
+            raise DecodeError(f"{member} is not text")
     if found["children"] is not None:
         found["children"] = read_children(found["children"])
     found["date_done"] = instant(found["date_done"])
@@ -119,7 +119,7 @@ def instant(date: Any) -> str | None:
     try:
         moment = date if isinstance(date, datetime) else datetime.fromisoformat(date)
     except (TypeError, ValueError):
-        raise DecodeError("date_done names no instant") from None
+        raise DecodeError("date_done does not name an instant") from None
     if isinstance(date, str) and _AS_WRITTEN.fullmatch(date):
         # to write it again would take three times as long
         return date

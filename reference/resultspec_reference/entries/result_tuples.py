@@ -62,11 +62,11 @@ def _read(stored: Any) -> list[Any]:
 
 def _pair(stored: Any) -> tuple[Any, Any]:
     if not isinstance(stored, (list, tuple)) or len(stored) != 2:
-        raise DecodeError("where a result tuple belongs there is none")
+        raise DecodeError("a result tuple is missing")
     return stored[0], stored[1]
 
 
 def _each(stored: Any, read: Callable[[Any], Any]) -> list[Any]:
     if not isinstance(stored, (list, tuple)):
-        raise DecodeError("children or members are no list")
+        raise DecodeError("children or members are not a list")
     return [read(item) for item in stored]

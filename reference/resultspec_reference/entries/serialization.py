@@ -104,7 +104,7 @@ class Codec:
         back = self._load(payload)
         # what pickle makes of an object need not be equal to it: equality is for its class to define
         if self.serializer != "pickle" and not came_back(data, back, set()):
-            raise EncodeError(f"{self.serializer} would give back another value")
+            raise EncodeError(f"{self.serializer} would return a different value")
 
     def carries(self, data: Any) -> bool:
         """Whether data can be encoded."""
@@ -149,7 +149,7 @@ class Codec:
             return _loads(payload, self.content_type, self.content_encoding, accept={self.content_type})
         except (SystemExit, GeneratorExit) as error:
             # constructors that pickle calls: what they raise must not end the reader
-            raise DecodeError(f"{type(error).__name__} was raised by what was decoded") from error
+            raise DecodeError(f"{type(error).__name__} was raised while decoding") from error
 
 
 def _reason(error: Exception) -> str:
@@ -233,7 +233,7 @@ def _key_text(key: Any) -> str:
         return int.__repr__(key)
     if isinstance(key, float):
         return float.__repr__(key)
-    raise EncodeError(f"a key of type {type(key).__name__} has no form in JSON")
+    raise EncodeError(f"a key of type {type(key).__name__} has no JSON form")
 
 
 class _Decompressor(Protocol):
@@ -282,5 +282,5 @@ def decompress(payload: bytes, limit: int = PAYLOAD_LIMIT) -> bytes:
     if len(grown) > limit:
         raise DecodeError(f"the compressed payload grows beyond {limit} bytes")
     if not stream.eof or stream.unused_data:
-        raise DecodeError("the compressed payload is torn, or other bytes follow it")
+        raise DecodeError("the compressed payload is truncated, or other bytes follow it")
     return grown

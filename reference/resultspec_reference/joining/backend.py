@@ -52,7 +52,7 @@ class JoiningBackend(BaseBackend):
         if on_message is not None:
             raise ImproperlyConfigured(f"{type(self).__name__} has no messages to call on_message with")
         if isinstance(task_ids, (str, bytes)):
-            raise TypeError("task_ids is an iterable of ids, not one id")
+            raise TypeError("task_ids must be an iterable of ids, not one id")
         wanted = dict.fromkeys(self._joined_ids(task_ids))
         terms, most = Terms.of(timeout, interval), passes(max_iterations)
         return self._join(wanted, terms, frozenset(READY_STATES), on_interval, most)

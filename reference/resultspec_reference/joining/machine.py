@@ -36,7 +36,7 @@ def passes(max_iterations: object) -> float:
     if max_iterations is None:
         return math.inf
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, int):
-        raise TypeError(f"max_iterations is a whole number or None, not {type(max_iterations).__name__}")
+        raise TypeError(f"max_iterations must be a whole number or None, not {type(max_iterations).__name__}")
     if max_iterations < 0:
         raise ValueError(f"max_iterations must not be negative: {max_iterations}")
     return max_iterations or math.inf

@@ -89,7 +89,7 @@ TRANSITIONS: Final = {
 def _seconds(name: str, value: object) -> float:
     """Return a number of seconds as a float, infinite if it is too large for one."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is a number of seconds or None, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a number of seconds or None, not {type(value).__name__}")
     try:
         seconds = float(value)
     except OverflowError:

@@ -24,9 +24,7 @@ def register(tree: Tree) -> Iterator[Finding]:
         for message in _entry(tree, identifier, entry):
             yield Finding(REGISTER, tree.line_of(identifier), message)
         if counted[identifier] > 1:
-            yield Finding(
-                REGISTER, tree.line_of(identifier), f"{identifier} is given {counted[identifier]} times"
-            )
+            yield Finding(REGISTER, tree.line_of(identifier), f"{identifier} is defined {counted[identifier]} times")
 
 
 def _entry(tree: Tree, identifier: str, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -34,9 +32,9 @@ def _entry(tree: Tree, identifier: str, entry: Mapping[str, Any]) -> Iterator[st
         yield f"{identifier} names the chapter {entry.get('chapter')}, which does not exist"
     for entailed in entry.get("entails", ()):
         if entailed not in tree.requirements or entailed == identifier:
-            yield f"{identifier} entails {entailed}, which is no other requirement"
+            yield f"{identifier} entails {entailed}, which is not another requirement"
     if "applies" in entry and entry["applies"] not in tree.capabilities:
-        yield f"{identifier} applies with {entry['applies']}, which is no capability"
+        yield f"{identifier} applies with {entry['applies']}, which is not a capability"
 
 
 def schemas(tree: Tree) -> Iterator[Finding]:
@@ -60,7 +58,7 @@ def _schema(tree: Tree, content: Mapping[str, Any]) -> Iterator[str]:
         yield f"not a schema: {error}"
     for reference in _references(content):
         if reference.startswith(URN) and reference.removeprefix(URN).split("#")[0] not in tree.schemas:
-            yield f"the reference to {reference} leads nowhere"
+            yield f"the reference to {reference} does not resolve"
 
 
 def _references(content: Any) -> Iterator[str]:
@@ -87,12 +85,10 @@ def states(tree: Tree) -> Iterator[Finding]:
         row = table["transitions"].get(there, {})
         for arrives in columns:
             if arrives not in row:
-                yield Finding(STATES, 0, f"nothing is said of {arrives} arriving at {there}")
-        yield from (
-            Finding(STATES, 0, f"{there}: {extra} is no state") for extra in sorted(set(row) - set(columns))
-        )
+                yield Finding(STATES, 0, f"{arrives} arriving at {there} is not specified")
+        yield from (Finding(STATES, 0, f"{there}: {extra} is not a state") for extra in sorted(set(row) - set(columns)))
     for extra in sorted(set(table["transitions"]) - {"absent", *columns}):
-        yield Finding(STATES, 0, f"{extra} is no state")
+        yield Finding(STATES, 0, f"{extra} is not a state")
     yield from (Finding(STATES, 0, message) for message in _rules(tree, table))
 
 
@@ -102,7 +98,7 @@ def _rules(tree: Tree, table: Mapping[str, Any]) -> Iterator[str]:
     for rule in table["requirements"]:
         entry = tree.requirements.get(rule["id"])
         if entry is None or f"{entry.get('chapter')}.md" != MATRIX:
-            yield f"{rule['id']} is no requirement of {MATRIX}"
+            yield f"{rule['id']} is not a requirement of {MATRIX}"
         for there in rule["there"]:
             row = table["transitions"].get(there, {})
             for arrives in list(row) if "*" in rule["arrives"] else rule["arrives"]:
@@ -129,9 +125,7 @@ def matrix(tree: Tree) -> Iterator[Finding]:
     prose = {_plain(row[0]): (line, [_plain(cell) for cell in row[1:]]) for line, row in found[0].rows}
     columns = [_plain(cell) for cell in found[0].head[1:]]
     for there in sorted(set(prose) ^ set(transitions)):
-        yield Finding(
-            MATRIX, found[0].line, f"the row {there} is on one side only: the chapter's or states.json's"
-        )
+        yield Finding(MATRIX, found[0].line, f"the row {there} is on one side only: the chapter's or states.json's")
     for there, (line, cells) in prose.items():
         row = transitions.get(there, {})
         if there in transitions and (list(row) != columns or len(cells) != len(columns)):
@@ -177,7 +171,7 @@ def bindings(tree: Tree) -> Iterator[Finding]:
             yield Finding(BINDINGS, table.line if table else 0, f"{name} has {stated.count(name)} rows")
     for name in stated:
         if name not in tree.data[OPERATIONS]["operations"]:
-            yield Finding(BINDINGS, table.line if table else 0, f"{name} is no operation")
+            yield Finding(BINDINGS, table.line if table else 0, f"{name} is not an operation")
 
 
 def error_kinds(tree: Tree) -> Iterator[Finding]:
@@ -192,7 +186,7 @@ def error_kinds(tree: Tree) -> Iterator[Finding]:
         yield Finding(README, table.line if table else 0, f"the error {name} is on one side only")
     for name, (line, cells) in stated.items():
         if name in expected and cells != expected[name]:
-            yield Finding(README, line, f"the error {name} is described otherwise in operations.json")
+            yield Finding(README, line, f"the error {name} is described differently in operations.json")
 
 
 def choices(tree: Tree) -> Iterator[Finding]:
@@ -204,13 +198,9 @@ def choices(tree: Tree) -> Iterator[Finding]:
         yield Finding(CHOICES, table.line if table else 0, f"the choice {name} is on one side only")
     for name, (line, cells) in stated.items():
         if name in declared and {_plain(cell) for cell in cells[0].split(",")} != set(declared[name]["enum"]):
-            yield Finding(
-                CHOICES, line, f"the choice {name} has other outcomes in the schema of capabilities"
-            )
+            yield Finding(CHOICES, line, f"the choice {name} has other outcomes in the schema of capabilities")
         if name in declared and _plain(cells[1]) != declared[name]["default"]:
-            yield Finding(
-                CHOICES, line, f"the choice {name} has another default in the schema of capabilities"
-            )
+            yield Finding(CHOICES, line, f"the choice {name} has another default in the schema of capabilities")
     for name, outcomes in tree.data[STATES].get("choices", {}).items():
         if set(outcomes) != set(declared.get(name, {}).get("enum", ())):
             yield Finding(STATES, 0, f"the choice {name} differs from that in the schema of capabilities")
@@ -242,7 +232,7 @@ def vectors(tree: Tree) -> Iterator[Finding]:
         if content["requirement"] not in tree.requirements:
             yield Finding(path, 0, f"shows {content['requirement']}, which is not in the register")
         if "applies" in content and content["applies"] not in tree.capabilities:
-            yield Finding(path, 0, f"applies with {content['applies']}, which is no capability")
+            yield Finding(path, 0, f"applies with {content['applies']}, which is not a capability")
 
 
 def _table(chapter: Chapter | None, first: str) -> Table | None:

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from resultspec.lint.markdown import Chapter, Fence, mask
 from resultspec.lint.tree import REGISTER, Finding, Tree, load_json
 
-KEY_WORD = re.compile(
-    r"\b(MUST NOT|MUST|SHALL NOT|SHALL|SHOULD NOT|SHOULD|REQUIRED|RECOMMENDED|MAY|OPTIONAL)\b"
-)
+KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHALL NOT|SHALL|SHOULD NOT|SHOULD|REQUIRED|RECOMMENDED|MAY|OPTIONAL)\b")
 LOWER_KEY_WORD = re.compile(r"\b(must|shall|should|may)\b")
 DEFINITION = ("README.md", "Key words")
 """The one place where key words stand outside normative sentences: a file and a heading in it."""
@@ -37,13 +35,9 @@ def sentences(tree: Tree) -> Iterator[Finding]:
             if f"{entry.get('chapter')}.md" != name:
                 yield Finding(name, sentence.line, f"{sentence.id} belongs to {entry.get('chapter')}.md")
             if sentence.statement != entry.get("statement"):
-                yield Finding(
-                    name, sentence.line, f"{sentence.id} differs from the statement of the register"
-                )
+                yield Finding(name, sentence.line, f"{sentence.id} differs from the statement of the register")
             if sentence.intent != entry.get("intent"):
-                yield Finding(
-                    name, sentence.line + 1, f"{sentence.id} differs from the intent of the register"
-                )
+                yield Finding(name, sentence.line + 1, f"{sentence.id} differs from the intent of the register")
     for identifier, entry in tree.requirements.items():
         if identifier not in seen:
             text = f"{identifier} is not stated in {entry.get('chapter')}.md"
@@ -56,7 +50,7 @@ def mentions(tree: Tree) -> Iterator[Finding]:
         for number, line in chapter.lines:
             for match in _ID.finditer(line):
                 if match[1] not in _NOT_AN_ID and match[0] not in tree.requirements:
-                    yield Finding(name, number, f"{match[0]} is mentioned, and is not in the register")
+                    yield Finding(name, number, f"{match[0]} is mentioned, but is not in the register")
 
 
 def key_words(tree: Tree) -> Iterator[Finding]:
@@ -106,7 +100,7 @@ def _dead(tree: Tree, chapter: Chapter, path: str, fragment: str) -> str:
         return f"the link to {path} is dead"
     target = tree.chapters.get(path) if path else chapter
     if fragment and (target is None or fragment not in target.anchors):
-        return f"the link to {path}#{fragment} is dead: there is no such heading"
+        return f"the link to {path}#{fragment} is dead: no such heading exists"
     return ""
 
 

@@ -148,7 +148,7 @@ def _complaint(schemas: str, schema: str, instance: str) -> str | None:
     try:
         error = best_match(validator.iter_errors(json.loads(instance)))
     except Unresolvable as error_of_reference:
-        return f"a reference in the schema leads nowhere: {error_of_reference}"
+        return f"a reference in the schema does not resolve: {error_of_reference}"
     return None if error is None else f"{error.json_path}: {error.message}"[:300]
 
 
@@ -171,7 +171,7 @@ def load_json(text: str) -> Any:
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise ValueError("a member is given twice")
+            raise ValueError("a member occurs twice")
         return found
 
     return json.loads(text, parse_constant=refuse, object_pairs_hook=members)

@@ -102,15 +102,15 @@ WRONG = [
     (["check", "memory://", "--jobs", "0"], 2, "--jobs"),
     (["check", "memory://", "--jobs", "27"], 2, "--jobs"),
     (["check", "memory://", "--call-timeout", "inf"], 2, "--call-timeout"),
-    (["check", "redis://localhost:1/nought"], 2, "is no URL of a Redis"),
+    (["check", "redis://localhost:1/nought"], 2, "is not a Redis URL"),
     (["check", "memory://", "--no-such-option"], 2, "No such option"),
     (["check"], 2, "Missing argument"),
     (["check", "python:no_such_module:factory"], 2, "cannot import no_such_module"),
-    (["check", "python:no_such_file.py:factory"], 2, "there is no file"),
+    (["check", "python:no_such_file.py:factory"], 2, "does not exist"),
     (["check", "python:json:no_such_factory"], 2, "json has no no_such_factory"),
     (["check", "python:json:__name__"], 2, "is no function but of type str; a factory is called as factory(app"),
     (["check", "redis://localhost:1/0?password=hunter2-and-more"], 3, "?password=[redacted]"),
-    (["check", "python:json"], 2, "names no factory"),
+    (["check", "python:json"], 2, "does not name a factory"),
     (["check", "broken:success-overwriten"], 2, "success-overwritten"),
     (["check", "exec:no-such-program-here"], 3, "cannot-start"),
     (["explain", "STATE-33"], 2, "Did you mean STATE-"),
@@ -175,7 +175,7 @@ def test_members_that_a_backend_lacks_are_told_together(command: Command, tmp_pa
     done = command("check", "python:mine:factory", "--select", "READ-3", "--select", "READ-4", "--select", "META-5")
     assert done.returncode == 1
     told = " ".join(done.stdout.split())
-    assert "the backend has no forget, get_task_meta: whatever needs them fails" in told
+    assert "the backend has no forget, get_task_meta: the checks that need them fail" in told
 
 
 def test_a_factory_that_names_its_store_leaves_nothing_in_it(
@@ -280,11 +280,11 @@ VALID = (
         (b'{"status": "SUCCESS", "result": 1}', 1, "META-1: $: 'traceback' is a required property"),
         (VALID.replace(b'"2026-03-01T12:00:00Z"', b"null"), 1, "META-9"),
         (VALID.replace(b"00Z", b"00"), 1, "META-10"),
-        (VALID.replace(b'"task_id"', b'"result": 2, "task_id"'), 1, "KEY-3: the member 'result' stands there twice"),
+        (VALID.replace(b'"task_id"', b'"result": 2, "task_id"'), 1, "KEY-3: the member 'result' occurs twice"),
         (VALID + b"x", 1, "VALUE-9: it is not JSON"),
         (VALID.replace(b"1,", b"9" * 5000 + b","), 1, "VALUE-9: a number has more digits"),
         (b"\xff", 1, "VALUE-9: it is not UTF-8"),
-        (b"", 1, "no reader takes it"),
+        (b"", 1, "no reader accepts it"),
         (b"[]", 1, "it is not a map but a list"),
     ],
 )
@@ -298,7 +298,7 @@ def test_a_stored_payload_is_validated(here: Here, tmp_path: Path, payload: byte
 def test_a_payload_is_read_from_standard_input(command: Command) -> None:
     """So that a store's own client can be put in front."""
     done = command("validate", "-", stdin=VALID)
-    assert (done.returncode, done.stdout) == (0, "valid: a task meta as a writer of the specification makes it\n")
+    assert (done.returncode, done.stdout) == (0, "valid: a task meta as the specification has writers make it\n")
 
 
 @pytest.mark.parametrize("vector", [*vectors("valid"), *vectors("invalid")], ids=lambda vector: vector.name)

@@ -78,7 +78,7 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
     gone.mkdir()
     done = _shell('rmdir "$PWD"; "$@"', "targets", cwd=gone)
     assert done.returncode == 2
-    assert done.stderr == "resultspec: the current directory does not exist any more; change to another one.\n"
+    assert done.stderr == "resultspec: the current directory no longer exists; change to another one.\n"
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

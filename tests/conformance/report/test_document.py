@@ -71,7 +71,7 @@ def test_a_report_that_breaks_its_schema_is_never_finished(broken_report: Report
     wrong: Report = {**broken_report, **change}  # type: ignore[typeddict-item]
     with pytest.raises(AssertionError, match="schema"):
         finished(wrong, frozenset())
-    with pytest.raises(ReportError, match=r"is no report: \$"):
+    with pytest.raises(ReportError, match=r"is not a report: \$"):
         require_report(wrong, "a.json")
 
 

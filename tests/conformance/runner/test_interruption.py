@@ -121,7 +121,8 @@ def _shut_down(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"), [(_fill, "takes no writes"), (_demote, "takes no writes"), (_shut_down, "cannot be reached")]
+    ("harm", "said"),
+    [(_fill, "does not accept writes"), (_demote, "does not accept writes"), (_shut_down, "cannot be reached")],
 )
 def test_a_store_that_fails_is_named_and_the_backend_is_not(
     harm: Callable[[Any], None], said: str, server: str

@@ -50,7 +50,7 @@ X, Y = requirement("X-1"), requirement("Y-1")
     ("found", "verdict", "reason", "code"),
     [
         ([result(exercised="X-1")], "passed", "", 0),
-        ([result(exercised="")], "not tested", "a.one passed without exercising X-1", 4),
+        ([result(exercised="")], "not tested", "a.one passed, but did not exercise X-1", 4),
         ([result(status="violated", broke="X-1")], "violated", "shown by a.one", 1),
         ([result(status="violated", broke="Y-1")], "not tested", "a.one was stopped by a violation of Y-1", 4),
         (

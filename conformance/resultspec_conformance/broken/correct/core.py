@@ -179,13 +179,13 @@ class CorrectCore:
     def shape(self, found: Any) -> dict[str, Any]:
         """Return a meta with all members it needs. Raises ValueError where it is none."""
         if not isinstance(found, Mapping) or not isinstance(found.get("status"), str) or not found["status"]:
-            raise ValueError("it is no map with a status")
+            raise ValueError("it is not a map with a status")
         meta = {**dict.fromkeys(MEMBERS), **found}
         if not isinstance(meta["traceback"], (str, type(None))):
-            raise ValueError("its traceback is no text")
+            raise ValueError("its traceback is not text")
         for member in ("group_id", "parent_id"):
             if not isinstance(meta.get(member), (str, type(None))):
-                raise ValueError(f"its {member} is no text")
+                raise ValueError(f"its {member} is not text")
         if meta["children"] is not None:
             meta["children"] = [self.check_child(child) for child in self.list_of(meta["children"])]
         meta["date_done"] = self.read_date(meta["date_done"])
@@ -194,20 +194,20 @@ class CorrectCore:
     def list_of(self, children: Any) -> Any:
         """Return what is a list. Raises ValueError where it is none."""
         if not isinstance(children, (list, tuple)):
-            raise ValueError("its children are no list")
+            raise ValueError("its children are not a list")
         return children
 
     def check_child(self, child: Any) -> Any:
         """Return a result tuple in the form of today. Raises ValueError where it is none."""
         if not isinstance(child, (list, tuple)) or len(child) != 2:
-            raise ValueError(f"{child!r} is no result tuple")
+            raise ValueError(f"{child!r} is not a result tuple")
         head, members = child
         if isinstance(head, str) and isinstance(members, list):
             head = [head, None]
         if not isinstance(head, (list, tuple)) or len(head) != 2 or not isinstance(head[0], str) or not head[0]:
-            raise ValueError(f"{child!r} is no result tuple")
+            raise ValueError(f"{child!r} is not a result tuple")
         if not isinstance(members, (list, tuple, type(None))):
-            raise ValueError(f"{child!r} has members that are no list")
+            raise ValueError(f"{child!r} has members that are not a list")
         parent = None if head[1] is None else self.check_child(head[1])
         return [[head[0], parent], None if members is None else [self.check_child(member) for member in members]]
 
@@ -311,7 +311,7 @@ class CorrectCore:
     def insist_on_exception(self, found: Any) -> type[BaseException]:
         """Return what was found if it is an exception class. Raises SecurityError."""
         if not (isinstance(found, type) and issubclass(found, BaseException)):
-            raise SecurityError(f"{found!r} is no exception class")
+            raise SecurityError(f"{found!r} is not an exception class")
         return found
 
     # -- storing -------------------------------------------------------------------------------
@@ -483,7 +483,7 @@ class CorrectCore:
         """Refuse arguments that no wait can have. Raises TypeError, ValueError."""
         for value in (timeout, interval):
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise TypeError(f"{value!r} is no number of seconds")
+                raise TypeError(f"{value!r} is not a number of seconds")
         # not math.isnan, which takes no integer beyond the floats
         if timeout != timeout:
             raise ValueError("a timeout is not NaN")

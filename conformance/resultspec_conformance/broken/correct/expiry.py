@@ -46,7 +46,7 @@ class WithExpiry(CorrectCore):
         if seconds is None or seconds == 0:
             return math.inf
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise ImproperlyConfigured(f"{expires!r} is no life of an entry")
+            raise ImproperlyConfigured(f"{expires!r} is not a valid lifetime")
         return self.counted(seconds)
 
     def seconds(self, expires: Any) -> Any:

@@ -58,7 +58,7 @@ class WithGroups(CorrectCore):
     def shape_group(self, found: Any) -> list[Any]:
         """Return the result tuple of an entry in the form of today. Raises ValueError where there is none."""
         if not isinstance(found, Mapping) or "result" not in found:
-            raise ValueError("it is no map with a result")
+            raise ValueError("it is not a map with a result")
         return self.check_group(self.plain.check_child(found["result"]))
 
     def check_group(self, group: list[Any]) -> list[Any]:

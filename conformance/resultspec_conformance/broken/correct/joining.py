@@ -73,7 +73,7 @@ class WithJoining(CorrectCore):
         """Refuse arguments that no join can have. Raises TypeError, ValueError."""
         for value in (timeout, interval):
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise TypeError(f"{value!r} is no number of seconds")
+                raise TypeError(f"{value!r} is not a number of seconds")
         if timeout != timeout:
             raise ValueError("a timeout is not NaN")
         if interval is not None and not interval >= 0:

@@ -65,7 +65,7 @@ class WithWorkerCalls(CorrectCore):
         """Store FAILURE with an exception, or with the one that is being handled. Raises ValueError without any."""
         error = self.failure(exc, sys.exc_info()[1])
         if error is None:
-            raise ValueError("there is no exception")
+            raise ValueError("no exception was given")
         self.mark_as_failure(task_id, error, traceback=self.format_failure(error))
 
     def failure(self, given: BaseException | None, handled: BaseException | None) -> BaseException | None:

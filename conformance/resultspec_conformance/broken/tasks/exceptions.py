@@ -82,7 +82,7 @@ class NullModuleIsAnError(Correct):
     def find_class(self, name: str, module: str | None) -> type[BaseException]:
         """Insist on a module."""
         if not isinstance(module, str):
-            raise TypeError("the module is no text")
+            raise TypeError("the module is not text")
         return super().find_class(name, module)
 
 
@@ -222,7 +222,7 @@ class NoExceptionNoReading(Correct):
 
     def wrap(self, stored: Any) -> BaseException:
         """Refuse."""
-        raise DecodeError(f"{stored!r} is no exception")
+        raise DecodeError(f"{stored!r} is not an exception")
 
 
 @broken("EXC-7", "no-exception-becomes-text")

@@ -20,7 +20,7 @@ class ColonRefused(Correct):
         """Refuse two characters."""
         text = super().normal_id(task_id)
         if set(text) & set(":~"):
-            raise ValueError("an id has no colon and no tilde")
+            raise ValueError("an id must not contain a colon or a tilde")
         return text
 
 

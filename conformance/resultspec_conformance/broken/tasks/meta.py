@@ -324,7 +324,7 @@ class NoIdNoEntry(Correct):
         """Refuse a meta without its id."""
         shaped = super().shape(found)
         if not shaped["task_id"]:
-            raise ValueError("the entry names no task")
+            raise ValueError("the entry does not name a task")
         return shaped
 
 

@@ -56,7 +56,7 @@ def _timeline(history: Sequence[Mapping[str, Any]], width: int) -> Iterator[Line
     for number, (operation, picture, text, times) in enumerate(steps):
         if number in left_out:
             if number == half:
-                yield f"    ... {len(left_out)} more steps, all of them in the report ...", "dim"
+                yield f"    ... {len(left_out)} more steps, which are in the report ...", "dim"
             continue
         client = printable(operation["client"]).ljust(longest)
         head = f"    {milliseconds(operation['start']):>9}  {picture}  {client}  "
@@ -158,7 +158,7 @@ def _lacking(report: Report, width: int) -> Iterator[Line]:
     messages = {outcome.get("message") or "" for outcome in outcomes}
     names = sorted(message.removeprefix(LACKS) for message in messages if message.startswith(LACKS))
     if names:
-        yield from _wrapped(printable(f"{LACKS}{', '.join(names)}: whatever needs them fails"), "yellow", width)
+        yield from _wrapped(printable(f"{LACKS}{', '.join(names)}: the checks that need them fail"), "yellow", width)
 
 
 def _summary(report: Report, width: int) -> Iterator[Line]:
@@ -172,7 +172,7 @@ def _summary(report: Report, width: int) -> Iterator[Line]:
     if report["self_check"] is not None and report["self_check"]["killed"]:
         check = report["self_check"]
         yield from _wrapped(
-            f"self-check: the broken backend {check['backend']} was seen by {check['check']}", "dim", width
+            f"self-check: the broken backend {check['backend']} was found by {check['check']}", "dim", width
         )
 
 
@@ -188,7 +188,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     }
     verdict = words[report["verdict"]]
     if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
-        verdict = "no new violation; the known ones keep it from being conformant"
+        verdict = "no new violation; the known ones prevent conformance"
     yield from _wrapped(printable(f"{report['target']}: {verdict}{scope}"), style, width)
     if report["verdict"] in ("failed", "inconclusive"):
         # what was not tested stands above already

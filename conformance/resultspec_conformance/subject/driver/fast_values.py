@@ -89,17 +89,17 @@ _FORMS: Mapping[str, Callable[[Any], bool]] = {
 def group_complaint(found: Any) -> str | None:
     """Return what keeps a document from being the result tuple of a group, or None."""
     if not _is_pair(found) or not isinstance(found[1], list):
-        return "it is no result tuple of a group, [[id, parent], [member, ...]]"
+        return "it is not the result tuple of a group, [[id, parent], [member, ...]]"
     left = [found]
     while left:
         item = left.pop()
         if not _is_pair(item) or not _is_pair(item[0]):
-            return f"it holds {item!r:.60}, which is no result tuple"
+            return f"it holds {item!r:.60}, which is not a result tuple"
         (identifier, parent), members = item
         if not isinstance(identifier, str) or not identifier:
-            return f"it holds the id {identifier!r:.60}, which is no text or empty"
+            return f"it holds the id {identifier!r:.60}, which is empty or not text"
         if not isinstance(members, (list, type(None))):
-            return f"it holds the members {members!r:.60}, which are no list"
+            return f"it holds the members {members!r:.60}, which are not a list"
         left += [*([] if parent is None else [parent]), *(members or ())]
     return None
 

@@ -80,7 +80,7 @@ def read_line(line: bytes) -> Answer | Log | BodyCalled:
             raise DriverFault("bad-json", f"it wrote the line {shown}: {error}") from error
         raise DriverFault("noise", f"it wrote the line {shown} to standard output") from error
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        raise DriverFault("not-json-rpc", f"it wrote {shown}, which is no object with jsonrpc 2.0")
+        raise DriverFault("not-json-rpc", f"it wrote {shown}, which is not an object with jsonrpc 2.0")
     return _notification(message, shown) if "method" in message else _answer(message, line, shown)
 
 

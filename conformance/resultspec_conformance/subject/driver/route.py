@@ -55,7 +55,7 @@ def split_command(text: str) -> list[str]:
     except ValueError as error:
         raise UsageError(f"the command of exec: cannot be split into words: {error}") from error
     if not words:
-        raise UsageError("exec: names no command; write exec:COMMAND, for example exec:node driver.mjs")
+        raise UsageError("exec: does not name a command; write exec:COMMAND, for example exec:node driver.mjs")
     return words
 
 
@@ -170,7 +170,7 @@ class ProgramSubject:
             raise process.fail(fault.kind, fault.detail).again() from fault
         if result["protocol"] != PROTOCOL:
             raise process.fail(
-                "protocol-version", f"it speaks {result['protocol']!r:.40}, and the suite {PROTOCOL!r}"
+                "protocol-version", f"it speaks {result['protocol']!r:.40}, but the suite speaks {PROTOCOL!r}"
             ).again()
         process.initialized = True
         try:

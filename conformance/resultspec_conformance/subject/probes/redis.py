@@ -73,7 +73,7 @@ class RedisProbe:
         except ValueError as error:
             # not the text of the error: it may quote a part of the password
             raise SubjectError(
-                f"{redact_text(url)} is no URL of a Redis.\n"
+                f"{redact_text(url)} is not a Redis URL.\n"
                 "Write redis://USER:PASSWORD@HOST:PORT/DB, and %-escape the password."
             ) from error
         try:

@@ -37,8 +37,8 @@ class Health:
         for name, what in _LOSSES.items():
             if now.get(name) != self._beginning.get(name):
                 raise SubjectError(
-                    f"{self._shown} {what} during the run, so what backends had stored is lost.\n"
-                    "Run again with a server that nobody disturbs."
+                    f"{self._shown} {what} during the run, so stored results were lost.\n"
+                    "Run again with a server that nobody else restarts or empties."
                 )
 
     def _require_writes(self) -> None:
@@ -51,8 +51,8 @@ class Health:
             raise
         except redis.ResponseError as error:
             raise SubjectError(
-                f"{self._shown} takes no writes: {error}\n"
-                "Give the URL of a server that is no replica, and has memory and disk to spare."
+                f"{self._shown} does not accept writes: {error}\n"
+                "Give the URL of a server that is not a replica, and has memory and disk to spare."
             ) from error
 
     def _said(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Health:
 
 
 _LOSSES = {
-    "run_id": "was started anew",
-    "evicted_keys": "has evicted keys for want of memory",
+    "run_id": "was restarted",
+    "evicted_keys": "has evicted keys to free memory",
     "flushed": "was emptied by FLUSHALL or FLUSHDB",
 }

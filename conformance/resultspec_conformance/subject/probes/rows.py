@@ -37,19 +37,19 @@ def _some(value: Value) -> bytes | None:
 def _text(value: Value) -> str | None:
     if (isinstance(value, str) and "\x00" not in value and value.isprintable()) or value is None:
         return value
-    raise Unobserved(f"a column of text does not take {show(value)}")
+    raise Unobserved(f"a text column cannot hold {show(value)}")
 
 
 def _lines(value: Value) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise Unobserved(f"a column of text does not take {show(value)}")
+    raise Unobserved(f"a text column cannot hold {show(value)}")
 
 
 def _number(value: Value) -> int | None:
     if value is None or (type(value) is int and abs(value) < 2**31):
         return value
-    raise Unobserved(f"a column of small integers does not take {show(value)}")
+    raise Unobserved(f"a column of small integers cannot hold {show(value)}")
 
 
 def _moment(value: Value) -> datetime | None:
@@ -124,13 +124,13 @@ def group_cell_of(payload: bytes) -> bytes:
     """
     kind = _NO_CELL.get(payload[:1]) if payload.strip(b"\x00") else None
     if kind is not None:
-        raise Unobserved(f"a {kind} payload is another entry in a column than under a key")
+        raise Unobserved(f"a {kind} payload would be a different entry in a column than under a key")
     try:
         found = json.loads(payload.decode())
     except (ValueError, RecursionError):
         return payload
     if isinstance(found, list):
-        raise Unobserved("a list is no entry of a group under a key, and is one in a column")
+        raise Unobserved("a list is the entry of a group in a column, but not under a key")
     return _dumped(found["result"]) if isinstance(found, dict) and "result" in found else payload
 
 

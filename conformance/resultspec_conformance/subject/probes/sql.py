@@ -53,7 +53,7 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
     except (exc.ArgumentError, ValueError):
         # not the text of the error: it may quote a part of the password
         raise SubjectError(
-            f"{redact_text(store)} is no URL of a database.\nWrite SCHEME://USER:PASSWORD@HOST/NAME"
+            f"{redact_text(store)} is not a database URL.\nWrite SCHEME://USER:PASSWORD@HOST/NAME"
         ) from None
     probe = SqlProbe if engine.dialect.name == "sqlite" else ServerProbe
     return probe(engine, prefix, redact_text(store))
@@ -88,7 +88,7 @@ class SqlProbe:
             with self._engine.begin() as connection:
                 yield connection
         except exc.DataError as error:
-            raise Unobserved(f"the database does not hold this: {error.orig}") from None
+            raise Unobserved(f"the database cannot hold this: {error.orig}") from None
         except exc.SQLAlchemyError as error:
             raise self._lost(error) from None
 
@@ -127,7 +127,7 @@ class SqlProbe:
         with self._connected() as connection:
             table = self._table(connection)
             if table is None:
-                raise Unobserved(f"there is no table {self._name}")
+                raise Unobserved(f"the table {self._name} does not exist")
             connection.execute(sa.delete(table).where(table.c.task_id == row["task_id"]))
             connection.execute(sa.insert(table), [_cells(table, row)])
 
@@ -177,7 +177,7 @@ class SqlProbe:
         with self._connected() as connection:
             table = self._table(connection, self._group_name)
             if table is None:
-                raise Unobserved(f"there is no table {self._group_name}")
+                raise Unobserved(f"the table {self._group_name} does not exist")
             connection.execute(sa.delete(table).where(table.c.taskset_id == group_id))
             connection.execute(sa.insert(table), [{**_number(table), "taskset_id": group_id, "result": cell}])
 
@@ -189,7 +189,7 @@ class SqlProbe:
         with self._connected() as connection:
             chords, parts = (self._table(connection, self.prefix + name) for name in (CHORD_TABLE, PART_TABLE))
             if chords is None or parts is None:
-                raise Unobserved(f"there are no tables {self.prefix}{CHORD_TABLE} and {self.prefix}{PART_TABLE}")
+                raise Unobserved(f"the tables {self.prefix}{CHORD_TABLE} and {self.prefix}{PART_TABLE} do not exist")
             now = float(connection.execute(sa.text(_NOW[connection.dialect.name])).scalar_one())
             ends = connection.execute(sa.select(chords.c.expires).where(chords.c.group_id == group_id)).scalars().all()
             counted = sa.select(parts.c.task_id, parts.c.place).where(parts.c.group_id == group_id)

@@ -73,7 +73,7 @@ def failed_part_fails_the_body(ctx: Context, states: list[str], times: int) -> N
     deliver_all(ctx, chord, states, times)
     chord.require_not_called("CHORD-10", f"parts have returned with {', '.join(states)}")
     message = require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
-    allowed = "the id of a part that has failed, and the text of its exception"
+    allowed = "the id of a failed part, and the text of its exception"
     ctx.require("CHORD-10", _names(message, chord, states), got=f"the message {message!r}", allowed=allowed)
 
 
@@ -107,15 +107,15 @@ def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int
     chord.deliver(client, 0, _result(0, "SUCCESS"))
     chord.store(counter, 1, failure(1), "FAILURE")
     sender = ctx.sender(counter)
-    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([ids[refused]])
+    sender.refuses, sender.refused = ValueError("the broker refuses this one"), frozenset([ids[refused]])
     # whether the counter hears of it is its own business
     chord.count(counter, 1, failure(1), "FAILURE")
     counter.attempt("settle", deadline=1.0)
     require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
     for task_id in ids[:refused] + ids[refused + 1 :]:
         calls = len(ctx.outbox.calls(task_id))
-        got = f"{calls} calls of an errback, another being refused"
-        ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: it was not this one that was refused")
+        got = f"{calls} calls of an errback while another one is refused"
+        ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: this one was not refused")
 
 
 @check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["in-process"])
@@ -127,15 +127,15 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
     chord.deliver(client, 0, _result(0, "SUCCESS"))
     chord.store(counter, 1, _result(1, "SUCCESS"))
     sender = ctx.sender(counter)
-    sender.refuses, sender.refused = ValueError("the broker does not take this one"), frozenset([str(chord.body_id)])
+    sender.refuses, sender.refused = ValueError("the broker refuses this one"), frozenset([str(chord.body_id)])
     # whether the counter hears of it is its own business
     chord.count(counter, 1, _result(1, "SUCCESS"), "SUCCESS")
     counter.attempt("settle", deadline=1.0)
     if client.state(chord.body_id) != "FAILURE":
-        raise Unobserved("the body was not made FAILURE, as CHORD-13 asks for")
+        raise Unobserved("the body was not made FAILURE, as CHORD-13 requires")
     for link in links:
         calls = [list(call.args) for call in ctx.outbox.calls(link["options"]["task_id"])]
-        got = f"{len(calls)} calls of an errback, with {show(calls)}, the body being refused"
+        got = f"{len(calls)} calls of an errback, with {show(calls)} when the body was refused"
         called = len(calls) == 1 and chord.body_id in calls[0]
         ctx.require("CHORD-11", called, got=got, allowed=f"exactly one call, with the id of the body, {chord.body_id}")
 
@@ -244,8 +244,8 @@ def late_duplicate_changes_nothing(ctx: Context, states: list[str], stored: bool
             chord.count_until_taken(ctx.client(name), index, _result(index, state), state)
         chord.settle(client)
     after, more = client.meta(chord.body_id), len(ctx.outbox.sent()) - calls
-    ctx.require("CHORD-15", more == 0, got=f"{more} calls more", allowed="no call after the decision")
+    ctx.require("CHORD-15", more == 0, got=f"{more} more calls", allowed="no call after the decision")
     got = f"the body was {before['status']}, and is {after['status']} with {show(after['result'])}"
-    ctx.require("CHORD-15", before["status"] == after["status"], got=got, allowed="the state that it was in")
+    ctx.require("CHORD-15", before["status"] == after["status"], got=got, allowed="the state it was in")
     new = sorted(_kept(ctx, chord) - kept)
     ctx.require("CHORD-15", not new, got=f"kept after it: {', '.join(new)}", allowed="nothing more than before")

@@ -46,7 +46,7 @@ def body_that_cannot_be_called_fails(ctx: Context, error: str) -> None:
 def _lease(ctx: Context) -> float:
     lease = ctx.capabilities.chord_lease
     if lease > LONGEST_LEASE:
-        raise Unobserved(f"the lease is {lease} s, which is too long to be waited for; open the subject with a shorter")
+        raise Unobserved(f"the lease is {lease} s, which is too long to wait for; open the subject with a shorter one")
     return lease
 
 
@@ -61,7 +61,7 @@ def _dying(ctx: Context, moment: str, parts: int) -> Chord:
     sender.dies = "before" if moment == "before" else "after"
     ended = chord.count(victim, parts - 1, _value(parts - 1), "SUCCESS")
     if ended.kind == "ok":
-        raise Unobserved("the counter called the body without ending when that did")
+        raise Unobserved("the counter called the body and did not end when the call ended")
     return chord
 
 
@@ -142,12 +142,12 @@ ENDS = (["SUCCESS"] * 2, ["FAILURE", "SUCCESS"])
 def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str) -> None:
     """From the first write to after the decision every key of a chord has a lifetime, whatever that of results is."""
     if results and "expiry" not in ctx.capabilities.classes:
-        raise Unobserved("the subject does not claim that a client can be told how long to keep results")
+        raise Unobserved("the subject does not claim that clients can set how long results are kept")
     lives: Mapping[str, Value] = {"endless": None, "short": 60.0}
     client = ctx.client("client", expires=lives[results]) if results else ctx.client("client")
     chord = Chord.of(ctx, FLAT[len(states)])
     chord.count(client, 0, _value(0), "SUCCESS")
-    _require_lifetimes(ctx, chord, "after a part that came before everything else")
+    _require_lifetimes(ctx, chord, "after a part that came first")
     chord.apply(client)
     _require_lifetimes(ctx, chord, "after the chord was applied")
     chord.resize(client, len(states))
@@ -180,7 +180,7 @@ def _costs_of_parts(ctx: Context, client: Client, parts: int) -> list[int]:
         chord.count(client, index, "x" * 40, "SUCCESS")
         costs.append(probe.traffic() - before)
     if not any(costs):
-        raise Unobserved("the probe sees nothing of the traffic of this backend")
+        raise Unobserved("the probe does not see the traffic of this backend")
     return costs
 
 

@@ -57,7 +57,7 @@ def _beside(ctx: Context, client: Client, ends: Sequence[tuple[int, str]]) -> li
         chord.count(client, index, RESULTS[state], state)
         became.append(_became(chord, client))
     if became[-1] in became[:-1]:
-        raise Unobserved("the last part decides no chord, whatever counts it")
+        raise Unobserved("the last part does not decide the chord, whatever counts it")
     return became
 
 
@@ -91,7 +91,7 @@ def part_that_ignores_its_result_is_counted(ctx: Context) -> None:
     before = _became(control, client)
     control.count(client, 0, RESULTS["SUCCESS"], "SUCCESS")
     if _became(control, client) == before:
-        raise Unobserved("a part without a stored result decides no chord, whatever counts it")
+        raise Unobserved("a part without a stored result does not decide the chord, whatever counts it")
     chord = Chord.of(ctx, FLAT[1]).apply(client, 1)
     request = {**chord.request(0), "ignore_result": True}
     outcome = _say(worker, chord.ids[0], request, "SUCCESS", RESULTS["SUCCESS"])

@@ -267,7 +267,7 @@ def older_run_does_not_decide_the_new(ctx: Context) -> None:
         raise Unobserved("the chord could not be applied again while its body was being called")
     before = len(chord.calls)
     for index in (0, 1):
-        got = f"{len(chord.calls) - before} calls of the body more"
+        got = f"{len(chord.calls) - before} more calls of the body"
         ctx.require("CHORD-7", len(chord.calls) == before, got=got, allowed=f"none: {index} of 2 parts have returned")
         chord.deliver(client, index, _value(index))
     chord.settle(client)

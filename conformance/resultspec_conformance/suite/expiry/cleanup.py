@@ -18,7 +18,7 @@ from resultspec_conformance.testkit.registry import check
 
 @check("EXP-11", cases=[{"states": ["SUCCESS", "FAILURE", "REVOKED"]}], needs=["time"])
 def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
-    """A ready task is still there after a cleanup, at any time before its life is over."""
+    """A ready task is still there after a cleanup, at any time before its lifetime is over."""
     passage = passage_of(ctx)
     writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
     entries = [passage.store(writer, passage.life, state) for state in states]
@@ -28,7 +28,7 @@ def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
         clean(writer)
         for entry, state in zip(entries, before, strict=True):
             if state == entry.state:
-                passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose life is not over")
+                passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
 
 
 @contextmanager
@@ -75,10 +75,10 @@ def cleanup_knows_an_instant(ctx: Context, machine: str | None, writer: str | No
         for state in ("SUCCESS", "FAILURE"):
             entries.append(passage.store(author, LONG_LIFE, state))
         if any(passage.look(reader, entry).state != entry.state for entry in entries):
-            raise Unobserved("a task cannot be read that was only just stored")
+            raise Unobserved("a task that was just stored cannot be read")
         clean(janitor)
         for entry in entries:
-            passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose life is not over")
+            passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
         if passage.way == "waiting":
             return
         passage.let_end(*entries)
@@ -104,7 +104,7 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
         for entry, states in zip(entries, stores, strict=True):
             passage.renew(entry, states[min(step, len(states) - 1)])
     if any(passage.look(reader, entry).state != entry.state for entry in entries):
-        raise Unobserved("a task is not in the state that was stored last")
+        raise Unobserved("a task is not in the state that was last stored")
     passage.let_be(entries[0], 0.4)
     running = [entry for entry in entries if passage.look(reader, entry).state == entry.state]
     clean(writer)
@@ -222,7 +222,7 @@ PHASES = 10
 def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None:
     """A task whose life is over, and that is stored anew in any phase of a cleanup, is there afterwards."""
     if passage_of(ctx).way == "waiting":
-        raise Unobserved("lives cannot be ended so often without waiting for each")
+        raise Unobserved("lifetimes cannot be ended so often without waiting for each")
     passage = Passage(ctx)
     writer, cleaner = ctx.client("writer", expires=passage.life), ctx.client("cleaner", expires=passage.life)
     entry, lasts = passage.store(writer, passage.life, "FAILURE"), 0.0
@@ -236,4 +236,4 @@ def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None
         lasts = (cleanup.end or cleanup.start) - cleanup.start
         outcome = cleanup.outcome or Outcome("info", error="Unknown")
         ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups succeed at any time")
-        passage.require_there("EXP-14", writer, entry, "it was stored anew, and its life is not over")
+        passage.require_there("EXP-14", writer, entry, "it was stored again, and its lifetime is not over")

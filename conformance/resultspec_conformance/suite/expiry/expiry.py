@@ -39,13 +39,13 @@ def _clients(ctx: Context, passage: Passage) -> tuple[Client, Client]:
 
 @check("EXP-1", "EXP-2", cases=[{"states": READY}], needs=["time"])
 def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -> None:
-    """A ready task is there until its life is over, and then reads as one that was never stored."""
+    """A ready task is there until its lifetime is over, and then reads as one that was never stored."""
     passage = Passage(ctx)
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, state) for state in states]
     unseen = [passage.store(writer, passage.life, state) for state in states]
     if any(passage.look(reader, entry).state != entry.state for entry in entries):
-        raise Unobserved("a task cannot be read that was only just stored")
+        raise Unobserved("a task that was just stored cannot be read")
     for share in (0.4, 0.8):
         passage.let_be(entries[0], share)
         for entry in entries:
@@ -94,7 +94,7 @@ def others_end_no_life(ctx: Context, others: int) -> None:
     if passage.way != "waiting":
         passage.let_be(entry, 0.97)
     _fill(ctx, writer, others)
-    passage.require_there("EXP-1", reader, entry, "what others store is no reason to end it")
+    passage.require_there("EXP-1", reader, entry, "what others store must not end it")
 
 
 @check("EXP-5", cases=[{"states": UNREADY}], needs=["time"])
@@ -104,7 +104,7 @@ def unready_task_has_the_same_life(ctx: Context, states: list[str]) -> None:
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, state) for state in states]
     if any(passage.look(reader, entry).state != entry.state for entry in entries):
-        raise Unobserved("a task cannot be read that was only just stored")
+        raise Unobserved("a task that was just stored cannot be read")
     passage.let_be(entries[0], 0.7)
     for entry in entries:
         passage.require_there("EXP-5", reader, entry)
@@ -150,11 +150,13 @@ def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> N
         clean(writer)
     for entry in entries:
         if passage.look(reader, alone[entry.state]).state == entry.state:
-            passage.require_there("EXP-3", reader, entry, "its life began anew with the last store")
+            passage.require_there("EXP-3", reader, entry, "the last store began its lifetime again")
     passage.let_end(*unseen.values())
     for entry in entries:
         if passage.look(reader, unseen[entry.state]).unknown:
-            passage.require_over("EXP-3", reader, entry, "its life began anew, and is no longer than that of others")
+            passage.require_over(
+                "EXP-3", reader, entry, "its lifetime began again, and is no longer than that of others"
+            )
 
 
 READS: list[tuple[str, dict[str, Value]]] = [
@@ -188,7 +190,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
     touched = [entry for entry, _ in read if passage.look(reader, entry).state == entry.state]
     touched += [entry for entry, _ in spared if passage.look(reader, entry).result == before[entry.task_id]]
     if not touched:
-        raise Unobserved("reading took the entries away, and no store was refused")
+        raise Unobserved("reading removed the entries, and no store was refused")
     passage.let_be(read[0][0], 0.8)
     for entry in touched:
         if passage.look(reader, alone[entry.state]).state == entry.state:
@@ -196,7 +198,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
     passage.let_end(*unseen.values())
     for entry in touched:
         if passage.look(reader, unseen[entry.state]).unknown:
-            passage.require_over("EXP-4", reader, entry, "its life was not made longer")
+            passage.require_over("EXP-4", reader, entry, "its lifetime was not extended")
 
 
 # -- what a life can be --------------------------------------------------------------------------
@@ -209,7 +211,9 @@ def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
     entries = []
     for life in lives:
         opened = ctx.open_client("for-ever", expires=life)
-        ctx.require("EXP-6", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the life {life!r}")
+        ctx.require(
+            "EXP-6", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the lifetime {life!r}"
+        )
         keeper = ctx.client("for-ever", expires=life)
         entries += [passage.store(keeper, math.inf, state) for state in ("SUCCESS", "FAILURE")]
     for pause in (0.0, passage.life, 0.0 if passage.way == "waiting" else CENTURY):
@@ -217,7 +221,7 @@ def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
         for entry in entries:
             clean(entry.client)
         for entry in entries:
-            passage.require_there("EXP-6", reader, entry, "its life is for ever")
+            passage.require_there("EXP-6", reader, entry, "its lifetime has no end")
 
 
 FRACTIONS = [0.5, 1.5, 100.75, 0.3, 0.02, 1e-4, 1e-9]
@@ -228,7 +232,7 @@ def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
     """An entry whose life is no whole number of seconds is there until that is over, and does end."""
     passage = passage_of(ctx)
     opened = ctx.open_client("brief", expires=life)
-    ctx.require("EXP-7", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a life of {life} s")
+    ctx.require("EXP-7", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
     writer, reader = ctx.client("brief", expires=life), ctx.client("reader")
     entry = passage.store(writer, life)
     if passage.way == "waiting" and life > 2 * passage.life:
@@ -240,7 +244,9 @@ def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
         got = f"{sight.state} at most {sight.at_most:.4f} s after it was stored"
         ctx.require("EXP-7", sight.state == "SUCCESS", got=got, allowed=f"it lives {life} s")
     passage.let_end(entry)
-    passage.require_over("EXP-7", reader, entry, "a life is rounded up to the resolution of the store, and no further")
+    passage.require_over(
+        "EXP-7", reader, entry, "a lifetime is rounded up to the resolution of the store, but no further"
+    )
 
 
 LONG_LIVES = [31 * DAY, 60 * DAY, CENTURY, 1e12, 1e300]
@@ -252,11 +258,11 @@ COUNTED = 30 * DAY
 def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     """A life of months or of ages is taken, and the entry is there after all the time that a store has to count."""
     opened = ctx.open_client("patient", expires=life)
-    ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a life of {life} s")
+    ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
     passage, reader = passage_of(ctx), ctx.client("reader")
     writer = ctx.client("patient", expires=life)
     entry = passage.store(writer, life)
-    passage.require_there("EXP-8", reader, entry, "it was only just stored")
+    passage.require_there("EXP-8", reader, entry, "it was just stored")
     if passage.way != "waiting":
         passage.let_pass(0.9 * COUNTED)
         clean(writer)
@@ -285,10 +291,10 @@ def life_in_words_is_a_number_or_refused(ctx: Context, life: str) -> None:
     entry = passage.store(ctx.client("in-words", expires=life), float(life))
     if passage.way != "waiting":
         passage.let_be(entry, 0.8)
-    passage.require_there("EXP-9", reader, entry, f"{life!r} was taken for a life")
+    passage.require_there("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
     if passage.way != "waiting":
         passage.let_end(entry)
-        passage.require_over("EXP-9", reader, entry, f"{life!r} was taken for a life")
+        passage.require_over("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
 
 
 SPANS = [
@@ -304,7 +310,7 @@ def timedelta_is_its_seconds(ctx: Context, life: dt.timedelta) -> None:
     """A timedelta is a life of as many seconds as it has, days and fractions included."""
     passage, reader, seconds = passage_of(ctx), ctx.client("reader"), life.total_seconds()
     opened = ctx.open_client("span", expires=life)
-    ctx.require("EXP-10", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the life {life!r}")
+    ctx.require("EXP-10", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the lifetime {life!r}")
     entry = passage.store(ctx.client("span", expires=life), seconds)
     if passage.way == "waiting" and seconds > 2 * passage.life:
         passage.require_there("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
@@ -400,12 +406,12 @@ def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: flo
     entry = _given_life(ctx, passage, state, passage.life if usual else None, life)
     if not factor:
         passage.let_pass(passage.life)
-        passage.require_there("EXP-16", reader, entry, "expire gave it a life for ever")
+        passage.require_there("EXP-16", reader, entry, "expire gave it a lifetime without an end")
         return
     passage.let_be(entry, 0.7)
-    passage.require_there("EXP-16", reader, entry, f"expire gave it a life of {entry.life:g} s")
+    passage.require_there("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
     passage.let_end(entry)
-    passage.require_over("EXP-16", reader, entry, f"expire gave it a life of {entry.life:g} s")
+    passage.require_over("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
 
 
 @check("EXP-16", cases=[{"life": 600}, {"life": None}])
@@ -446,7 +452,7 @@ LONGER = (1, 4, 16)
 
 @check("EXP-17", needs=["time"], blame_hang="EXP-14")
 def group_lives_as_a_task(ctx: Context) -> None:
-    """A group is there until its life is over, whatever is cleaned up meanwhile, and then it was never saved."""
+    """A group is there until its lifetime is over, whatever is cleaned up meanwhile, and then it was never saved."""
     passage = passage_of(ctx)
     if passage.way == "ageing":
         # probes make tasks older
@@ -469,12 +475,12 @@ def _require_life_of_a_group(ctx: Context, passage: Passage, life: float) -> Non
         clean(writer)
         there, _, age = _restored(passage, reader, seen)
         if age >= seen.life - ctx.capabilities.time_resolution:
-            raise Unobserved("this machine was too slow to look before the life was over")
+            raise Unobserved("this machine was too slow to look before the lifetime ended")
         got = f"no group, {age:.3f} s after it was saved for {seen.life:g} s"
-        ctx.require("EXP-17", there, got=got, allowed="the group: its life is not over")
+        ctx.require("EXP-17", there, got=got, allowed="the group: its lifetime is not over")
     passage.let_end(unseen)
     there, age, _ = _restored(passage, reader, unseen)
     if age <= unseen.life + passage.slowness:
-        raise Unobserved("the life was not over yet")
+        raise Unobserved("the lifetime was not over yet")
     got = f"the group, {age:g} s after it was saved for {unseen.life:g} s"
-    ctx.require("EXP-17", not there, got=got, allowed="null: its life is over")
+    ctx.require("EXP-17", not there, got=got, allowed="null: its lifetime is over")

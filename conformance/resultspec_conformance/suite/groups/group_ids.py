@@ -185,7 +185,7 @@ def what_is_no_group_id_is_refused(ctx: Context, group_id: Value) -> None:
         ctx.require("GROUP-9", refused, got=got, allowed="ValueError or TypeError")
     for text in texts:
         got = f"a group is saved under the text {show(text)}"
-        ctx.require("GROUP-9", not _is_there(client, text), got=got, allowed="a store that was not touched")
+        ctx.require("GROUP-9", not _is_there(client, text), got=got, allowed="an untouched store")
 
 
 @check("GROUP-10", given={"group_id": UUIDS, "by_uuid": st.booleans(), "cached": st.booleans()}, effort=0.15)
@@ -290,7 +290,7 @@ def ending_of_a_chord_is_refused(ctx: Context, ending: str, before: str) -> None
     group_id = base + ending
     ctx.require_refused("GROUP-12", _attempt(client, "save_group", group_id), "ValueError")
     there = _is_there(client, group_id) or _is_there(client, base)
-    ctx.require("GROUP-12", not there, got=f"{group_id} is refused, and saved", allowed="a store that was not touched")
+    ctx.require("GROUP-12", not there, got=f"{group_id} is refused, and saved", allowed="an untouched store")
 
 
 @check("GROUP-12", needs=["probe"], cases=[{"ending": ending} for ending in ENDINGS])

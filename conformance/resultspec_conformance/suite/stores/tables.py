@@ -159,7 +159,7 @@ def _moment(stored: Value) -> dt.datetime | None:
     if moment is None:
         return None
     if not isinstance(moment, dt.datetime) or moment.tzinfo is not None:
-        raise ValueError(f"{stored!r} is no moment without a zone")
+        raise ValueError(f"{stored!r} is not an instant without a zone")
     return moment.replace(tzinfo=dt.UTC)
 
 

@@ -164,7 +164,7 @@ def entry_is_seen_whole(ctx: Context) -> None:
     task_id, barrier, reader = ctx.new_id(), Barrier(3), ctx.client("reader")
     length = next((length for length in (LARGE, PORTABLE) if _keeps(reader, task_id, "x" * length)), 0)
     if not length:
-        raise Unobserved("no text of a size worth tearing comes back even from a single writer")
+        raise Unobserved("even with a single writer no text comes back that is large enough to be torn")
     torn: list[str] = []
 
     def write(name: str, letters: str) -> None:

@@ -256,7 +256,7 @@ def _stored_result(ctx: Context, task_id: str) -> Any:
     try:
         return json.loads(payload)["result"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Unobserved(f"the stored bytes are no meta in json: {error}") from None
+        raise Unobserved(f"the stored bytes are not a meta in json: {error}") from None
 
 
 @check("EXC-11", given={"error": st.one_of(exceptions, zoo_exceptions), "state": exception_states}, effort=0.3)

@@ -242,7 +242,7 @@ def what_is_no_id_is_refused(ctx: Context, task_id: Value) -> None:
         ctx.require("ID-4", refused, got=got, allowed="ValueError or TypeError")
     for text in texts:
         got = f"the text {show(text)} has an entry"
-        ctx.require("ID-4", not is_there(client, text), got=got, allowed="a store that was not touched")
+        ctx.require("ID-4", not is_there(client, text), got=got, allowed="an untouched store")
 
 
 UUIDS = st.one_of(st.uuids(), st.sampled_from([uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID(int=0xABCDEF)]))

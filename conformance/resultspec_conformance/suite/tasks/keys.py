@@ -108,7 +108,7 @@ def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members = list(pairs)
     found = dict(members)
     if len(found) != len(members):
-        raise ValueError(f"a member is there twice: {[name for name, _ in members]}")
+        raise ValueError(f"a member occurs twice: {[name for name, _ in members]}")
     return found
 
 
@@ -282,11 +282,11 @@ def _require_unresolved(ctx: Context, task_id: str, wait: Waiting) -> None:
 FORGED = {
     "disagrees with the store": None,
     "is empty": b"",
-    "is no json": b"{",
-    "is no utf-8": b"\xff\xfe\x00",
-    "is no map": b'"SUCCESS"',
+    "is not json": b"{",
+    "is not utf-8": b"\xff\xfe\x00",
+    "is not a map": b'"SUCCESS"',
     "is a list": b"[]",
-    "has a status only": b'{"status": "SUCCESS"}',
+    "has only a status": b'{"status": "SUCCESS"}',
     "has no status": b'{"task_id": "x"}',
 }
 

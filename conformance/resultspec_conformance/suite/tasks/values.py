@@ -343,7 +343,7 @@ def _binary_serializer(ctx: Context, number: int) -> str:
     """Return a serializer whose payloads are not decodable when they are cut: yaml's may be."""
     usable = [name for name in ctx.capabilities.serializers if name != "yaml"]
     if not usable:
-        raise Unobserved("a payload of yaml may be cut and still be one")
+        raise Unobserved("a truncated yaml payload may still be valid")
     return usable[number % len(usable)]
 
 

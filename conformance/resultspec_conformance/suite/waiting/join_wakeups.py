@@ -253,7 +253,7 @@ def neighbours_of_a_join_that_left_go_on(ctx: Context, by: str) -> None:
         in_progress(ctx, other, control)
         left = join(client, [ready, task_id], **LEAVINGS[by])
         if left.ended not in ("TimeoutError", "closed"):
-            raise Unobserved(f"the join that had to leave did not: {left.describe()}")
+            raise Unobserved(f"the join that should have ended did not: {left.describe()}")
         store, undisturbed = _store_now(writer, task_id), _store_now(writer, other)
         found = joined(staying.operation())
         require_yielded(ctx, "JOIN-17", found, [task_id], "exhausted")
@@ -360,7 +360,7 @@ def on_interval_is_called(ctx: Context, timeout: float, interval: float | None) 
     ctx.history.note(SUITE, "on_interval", {"calls": len(calls)})
     if found.ended != "TimeoutError":
         raise Unobserved("the join did not end in TimeoutError")
-    ctx.require("JOIN-12", bool(calls), got="TimeoutError without a call of on_interval", allowed="one call at least")
+    ctx.require("JOIN-12", bool(calls), got="TimeoutError without a call of on_interval", allowed="at least one call")
 
 
 @check("JOIN-12", cases=[{"interval": interval} for interval in (None, 0.02, 5, 0)], blame_hang="JOIN-12")

@@ -41,7 +41,7 @@ def _stored(ctx: Context, states: Iterable[str | None]) -> list[str]:
         if state is not None:
             outcome = writer.attempt("store_result", task_id=ids[-1], result=result_in(state, number), state=state)
             if outcome.kind != "ok" or (state not in READY and writer.state(ids[-1]) != state):
-                raise Unobserved(f"there is no task in the state {state}: {ctx.describe(outcome)}")
+                raise Unobserved(f"no task could be brought into the state {state}: {ctx.describe(outcome)}")
     return ids
 
 

@@ -131,7 +131,7 @@ def _run_out(ctx: Context, client: Client, task_id: str, timeout: float, **optio
     ctx.require("WAIT-4", timed_out(operation), got=ctx.describe(outcome), allowed="TimeoutError")
     took = seconds(operation)
     soonest = timeout - ctx.capabilities.time_resolution
-    ctx.require("WAIT-3", took >= soonest, got=f"TimeoutError after {took:.4f} s", allowed=f"{timeout} s at least")
+    ctx.require("WAIT-3", took >= soonest, got=f"TimeoutError after {took:.4f} s", allowed=f"at least {timeout} s")
     return took
 
 

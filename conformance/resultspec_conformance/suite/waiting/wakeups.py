@@ -187,7 +187,7 @@ def neighbour_of_a_wait_that_gave_up_goes_on(ctx: Context, stayers: int) -> None
         in_progress(ctx, task_id, leaving, *staying, subscriptions=1)
         in_progress(ctx, other_id, control)
         if not timed_out(leaving.operation()):
-            raise Unobserved("the wait that had to run out of time did not")
+            raise Unobserved("the wait that should have timed out did not")
         store, undisturbed = _store_now(writer, task_id), _store_now(writer, other_id)
         ended = [wait.operation() for wait in staying]
         read = writer.meta(task_id)["result"]
@@ -334,7 +334,7 @@ def on_interval_is_called(ctx: Context, timeout: float, interval: float | None) 
     ctx.history.note(SUITE, "on_interval", {"calls": len(calls)})
     if not timed_out(operation):
         raise Unobserved("the wait did not end in TimeoutError")
-    ctx.require("WAIT-14", bool(calls), got="TimeoutError without a call of on_interval", allowed="one call at least")
+    ctx.require("WAIT-14", bool(calls), got="TimeoutError without a call of on_interval", allowed="at least one call")
 
 
 @check("WAIT-14", cases=[{"interval": interval} for interval in (None, 0.02, 5, 0)], blame_hang="WAIT-14")
