@@ -192,14 +192,14 @@ SABOTAGES = [
         "README.md",
         "| `TypeError` | definite |",
         "| `TypeError` | indefinite |",
-        r"README\.md:\d+: the error TypeError is described otherwise",
+        r"README\.md:\d+: the error TypeError is described differently",
     ),
     Sabotage(
         "an operation has no binding",
         "appendix-bindings.md",
         "| `forget` | `forget(task_id)`",
         "| `forgot` | `forget(task_id)`",
-        r"appendix-bindings\.md:\d+: (forget has 0 rows|forgot is no operation)",
+        r"appendix-bindings\.md:\d+: (forget has 0 rows|forgot is not an operation)",
     ),
     Sabotage(
         "a choice has another default",
@@ -248,7 +248,7 @@ SABOTAGES = [
         REGISTER,
         'id = "DIS-2"',
         'id = "DIS-1"',
-        r"DIS-1 is given 2 times|DIS-2 is (not in the register|mentioned)",
+        r"DIS-1 is defined 2 times|DIS-2 is (not in the register|mentioned)",
     ),
     Sabotage(
         "an entry names no chapter",
@@ -290,7 +290,7 @@ SABOTAGES = [
         STATES,
         '"absent": {"PENDING": "replace", ',
         '"absent": {',
-        r"nothing is said of PENDING arriving at absent|3-states\.md:\d+: the columns of the row absent",
+        r"PENDING arriving at absent is not specified|3-states\.md:\d+: the columns of the row absent",
     ),
     Sabotage(
         "a cell of states.json is no action",

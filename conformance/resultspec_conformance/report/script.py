@@ -221,7 +221,7 @@ def _dialect(target: str, construct: str) -> tuple[str, str, bool]:
     if construct:
         return f"{_address(target)}\n\n{dedent(construct).strip()}\n\n{_PYTHON}", "make(URL{options})", True
     opened = f"""
-        # this target has no backend that could be used without the suite
+        # the backend of this target cannot be used without the suite
         from resultspec_conformance.subject.protocols import ClientOptions
         from resultspec_conformance.runner.targets import open_target
         from resultspec_conformance.wire.values import decode
@@ -287,6 +287,6 @@ def script(failure: Mapping[str, Any], target: str, construct: str = "") -> str:
     head = f'"""{said}\n"""\n\n# ruff: noqa\n{modules}\nfrom types import SimpleNamespace\n{IMPORTS}\n\n'
     body = f"{preamble}\n\nCLIENTS = {{\n{indent(chr(10).join(clients), '    ')}\n}}\n\n"
     body += (
-        f"# seconds, client, operation, arguments, how it ended\nSTEPS = [\n{indent(chr(10).join(steps), '    ')}\n]\n"
+        f"# seconds, client, operation, arguments, outcome\nSTEPS = [\n{indent(chr(10).join(steps), '    ')}\n]\n"
     )
     return head + body + _RUNNER + (_AT_ONCE if _overlap(history) else _IN_ORDER)

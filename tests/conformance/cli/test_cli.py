@@ -108,7 +108,7 @@ WRONG = [
     (["check", "python:no_such_module:factory"], 2, "cannot import no_such_module"),
     (["check", "python:no_such_file.py:factory"], 2, "does not exist"),
     (["check", "python:json:no_such_factory"], 2, "json has no no_such_factory"),
-    (["check", "python:json:__name__"], 2, "is no function but of type str; a factory is called as factory(app"),
+    (["check", "python:json:__name__"], 2, "is not a function, but of type str; a factory is called as factory(app"),
     (["check", "redis://localhost:1/0?password=hunter2-and-more"], 3, "?password=[redacted]"),
     (["check", "python:json"], 2, "does not name a factory"),
     (["check", "broken:success-overwriten"], 2, "success-overwritten"),

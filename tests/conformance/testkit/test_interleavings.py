@@ -183,7 +183,7 @@ def test_every_state_is_looked_at_once() -> None:
 
     found = explore((0, 0), steps, lambda state, is_end: None)
     assert (found.met, found.ends, len(met)) == (16, 1, 16)
-    assert str(found) == "nothing is wrong in 16 states, 1 of them ends"
+    assert str(found) == "no violation in 16 states, 1 of them ends"
 
 
 def test_a_search_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

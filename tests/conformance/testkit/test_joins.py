@@ -70,7 +70,7 @@ def test_a_join_is_taken_to_its_end() -> None:
 @pytest.mark.parametrize("item", ["ab", ("a",), ("a", 7), {"a": META}, META])
 def test_what_is_no_pair(item: Any) -> None:
     """It is told as what it is, and not as an error of the join."""
-    with pytest.raises(NoPair, match="no pair"):
+    with pytest.raises(NoPair, match="not a pair"):
         consume(Items(item), dict, lambda error: ("Unknown", str(error)))
 
 

@@ -59,7 +59,7 @@ def test_entries_are_read_with_their_place() -> None:
             'line 4: requirement = "STATE-3"\nAn entry needs a requirement and a reason',
         ),
         (entry('requirement = "STAT-3"\nreason = "x"'), "Did you mean STATE-3"),
-        (entry('requirement = "STATE-3"\nreason = ""'), "a text that is not empty"),
+        (entry('requirement = "STATE-3"\nreason = ""'), "must be non-empty text"),
         (entry('requirement = "STATE-3"\nreason = "x"\nissue = 7'), "An entry has no issue; it has check, reason"),
         (entry('requirement = "STATE-3"\nreason = "x"\ncheck = "states.every_pear"'), "Did you mean states.every_pair"),
         (entry('requirement = "STATE-3"\nreason = "x"\nreplay = "no token"'), "neither a file nor a replay token"),

@@ -76,7 +76,7 @@ def test_what_is_no_group_is_not_saved(wrong: Any) -> None:
     """A TypeError at the call, and the group that is there stays."""
     ours = backend()
     ours.save_group("g", TUPLE)
-    with pytest.raises(TypeError, match="no group"):
+    with pytest.raises(TypeError, match="not a group"):
         ours.save_group("g", wrong)
     assert lists(ours.restore_group("g").as_tuple()) == TUPLE
 
@@ -105,7 +105,7 @@ def test_the_message_names_a_group_id() -> None:
     """A caller is told which of the two ids is wrong."""
     with pytest.raises(ValueError, match="a group id must not be empty"):
         group_id_text("")
-    with pytest.raises(TypeError, match="a group id is text or a UUID, not int"):
+    with pytest.raises(TypeError, match="a group id must be text or a UUID, not int"):
         group_id_text(7)
 
 

@@ -101,7 +101,7 @@ class ErrbacksWithoutTheId(Correct):
 
 @broken("CHORD-11", "refused-errback-is-the-last")
 class RefusedErrbackIsTheLast(Correct):
-    """Gives up on the errbacks that are left when the broker refuses one."""
+    """Gives up on the remaining errbacks when the broker refuses one."""
 
     def call_errbacks(self, body: Mapping[str, Any]) -> None:
         """Try all of them at once."""
@@ -151,7 +151,7 @@ class ChordAroundNotTold(Correct):
 
 @broken("CHORD-13", "refusal-of-the-broker-is-dropped")
 class RefusalDropped(Correct):
-    """Lets the error of the broker pass by, so that the body is neither called nor failed."""
+    """Ignores the error of the broker, so that the body is neither called nor failed."""
 
     def call(self, body: Mapping[str, Any], values: list[Any]) -> None:
         """Ignore it."""
@@ -163,7 +163,7 @@ class RefusalDropped(Correct):
 
 @broken("CHORD-13", "refusal-of-the-broker-is-the-counters")
 class RefusalRaised(Correct):
-    """Lets the error of the broker reach the worker that counted, and nobody who waits for the body."""
+    """Raises the error of the broker in the worker that counted, so that a wait for the body never learns of it."""
 
     def call(self, body: Mapping[str, Any], values: list[Any]) -> None:
         """Let it pass."""
@@ -212,7 +212,7 @@ class LateDuplicateFails(Correct):
 
 @broken("CHORD-15", "late-duplicate-leaves-keys")
 class LateDuplicateLeavesKeys(Correct):
-    """Keeps a part that comes too late under a key of its own."""
+    """Keeps a part that comes too late under its own key."""
 
     def recorded(self, request: Any, found: str) -> None:
         """Keep it."""
@@ -229,7 +229,7 @@ class NoLifetime(Correct):
 
 @broken("CHORD-16", "bookkeeping-for-ever-as-results")
 class BookkeepingForEver(Correct):
-    """Keeps the bookkeeping of a chord for as long as results, also where these are kept for ever."""
+    """Keeps the bookkeeping of a chord for as long as results, even if these are kept forever."""
 
     def life_of_chord(self, record: Record) -> float | None:
         """Return the life of a result."""
@@ -238,7 +238,7 @@ class BookkeepingForEver(Correct):
 
 @broken("CHORD-16", "mark-for-as-long-as-results")
 class MarkForAsLongAsResults(Correct):
-    """Knows that a chord is decided for as long as its results are kept, be it a minute."""
+    """Remembers that a chord is decided only for as long as results are kept, even if that is a minute."""
 
     def life_of_chord(self, record: Record) -> float | None:
         """Return the life of a result, unless that is longer."""
@@ -248,21 +248,21 @@ class MarkForAsLongAsResults(Correct):
 
 @broken("CHORD-16", "mark-without-lifetime")
 class MarkWithoutLifetime(Correct):
-    """Keeps the mark of a decision for ever."""
+    """Keeps the mark of a decision forever."""
 
     life_of_mark = None
 
 
 @broken("CHORD-16", "mark-for-half-a-minute")
 class MarkForHalfAMinute(Correct):
-    """Knows for half a minute that a chord is decided."""
+    """Remembers only for half a minute that a chord is decided."""
 
     life_of_mark = 30.0
 
 
 @broken("CHORD-17", "part-within-a-claim-is-swallowed")
 class SwallowedWithinAClaim(Correct):
-    """Leaves a chord to whoever has claimed it, alive or dead, as Celery's Redis backend does."""
+    """Leaves a chord to the counter that has claimed it, alive or dead, as Celery's Redis backend does."""
 
     def take_claim(self, request: Any, token: str, hint: int | None) -> Any:
         """Give up at a claim that is held."""
@@ -272,7 +272,7 @@ class SwallowedWithinAClaim(Correct):
 
 @broken("CHORD-18", "claim-of-the-dead-is-for-ever")
 class ClaimForEver(Correct):
-    """Never takes over a claim, and tells who comes to come again."""
+    """Never takes over a claim, and tells other counters to try again."""
 
     def claim(self, record: Record, token: str, hint: int | None) -> Any:
         """Leave a claim where it is."""
@@ -285,7 +285,7 @@ class ClaimForEver(Correct):
 
 @broken("CHORD-18", "claim-of-the-dead-is-waited-for")
 class ClaimWaitedFor(Correct):
-    """Waits for whoever has claimed a chord, alive or dead."""
+    """Waits for the counter that has claimed a chord, alive or dead."""
 
     def claim(self, record: Record, token: str, hint: int | None) -> Any:
         """Leave a claim where it is."""

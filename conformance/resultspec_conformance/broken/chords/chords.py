@@ -24,7 +24,7 @@ class DeliveriesCounted(Correct):
 
 @broken("CHORD-1", "called-by-every-delivery-of-a-full-chord", also=["CHORD-2", "CHORD-3", "CHORD-11", "CHORD-15"])
 class CalledByEveryDelivery(Correct):
-    """Notes nowhere that the body was called, and calls it again for a duplicate that finds all parts there."""
+    """Does not record that the body was called, and calls it again for a duplicate that finds all parts present."""
 
     def finish(self, record: Record, token: str) -> bool:
         """Keep the parts, and open the decision again."""
@@ -57,12 +57,12 @@ class _ClaimsInTwoSteps(Correct):
 
 @broken("CHORD-2", "claim-looked-up-and-then-written")
 class ClaimLookedUp(_ClaimsInTwoSteps):
-    """Looks whether somebody decides, and then says that it does: two steps, in which two can take the decision."""
+    """Checks for a claim, and then claims: two steps, between which another counter can claim too."""
 
 
 @broken("CHORD-2", "full-is-enough-to-decide", also=["CHORD-1", "CHORD-18"])
 class FullIsEnough(Correct):
-    """Lets everybody decide who finds the chord full and not yet decided."""
+    """Lets every counter decide that finds the chord full and not yet decided."""
 
     def claim(self, record: Record, token: str, hint: int | None) -> Any:
         """Grant it to all."""
@@ -83,7 +83,7 @@ class PartIsItsTaskId(Correct):
 
 @broken("CHORD-3", "last-delivery-counts")
 class LastDeliveryCounts(Correct):
-    """Replaces the result of a part by that of a later delivery."""
+    """Replaces the result of a part with that of a later delivery."""
 
     def record_part(self, record: Record, name: str, part: list[Any], hint: int | None) -> str:
         """Forget what was there."""
@@ -103,7 +103,7 @@ class EveryReturnCounts(Correct):
 
 @broken("CHORD-4", "all-but-retry-and-started-count")
 class CustomStatesCount(Correct):
-    """Counts what is in no list of unready states."""
+    """Counts every state that is not in a list of unready states."""
 
     def completes(self, state: str) -> bool:
         """Look it up in the list of unready ones."""
@@ -148,7 +148,7 @@ class SizeRemovesParts(Correct):
 
 @broken("CHORD-7", "parts-of-an-older-run-stay")
 class OldPartsStay(Correct):
-    """Keeps the parts that are there when a chord is applied, as Celery's Redis backend does after a failure."""
+    """Keeps the existing parts when a chord is applied, as Celery's Redis backend does after a failure."""
 
     def begin(self, record: Record, leaves: int, shape: list[Any]) -> None:
         """Forget nothing but the decision."""
@@ -220,7 +220,7 @@ class OldNestingStays(Correct):
 
 @broken("CHORD-7", "whoever-finishes-decides")
 class WhoeverFinishesDecides(Correct):
-    """Notes that a chord is decided, whoever says so, and whichever run is meant."""
+    """Records that a chord is decided, whichever counter and whichever run that comes from."""
 
     def finish(self, record: Record, token: str) -> bool:
         """Ask for no token."""
@@ -288,7 +288,7 @@ class SeparateArguments(Correct):
 
 @broken("CHORD-9", "empty-header-waits")
 class EmptyHeaderWaits(Correct):
-    """Waits for the parts of a header that has none."""
+    """Waits for the parts of an empty header."""
 
     def apply_empty(self, body: Any, shape: list[Any]) -> None:
         """Do nothing."""
@@ -317,7 +317,7 @@ class JoinsStoredResults(Correct):
 
 @broken("CHORD-22", "added-part-forgotten")
 class AddedPartForgotten(Correct):
-    """Takes a part that is added, and does not wait for it."""
+    """Accepts an added part, and does not wait for it."""
 
     def add_to_chord(self, group_id: str, result: Any) -> None:
         """Do nothing."""

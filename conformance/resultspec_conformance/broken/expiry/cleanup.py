@@ -34,7 +34,7 @@ class ByCleanup(WithoutAutoexpire, Correct):
 
 @broken("EXP-2", "cleanup-removes-nothing", **BY_CLEANUP)
 class CleanupRemovesNothing(ByCleanup):
-    """Has a cleanup that nobody has written yet."""
+    """Has a cleanup that does nothing."""
 
     def cleanup(self) -> None:
         """Do nothing."""
@@ -42,7 +42,7 @@ class CleanupRemovesNothing(ByCleanup):
 
 @broken("EXP-2", "cleanup-removes-success-only", also=["EXP-14"], **BY_CLEANUP)
 class CleanupRemovesSuccessOnly(ByCleanup):
-    """Has a cleanup that leaves failures for ever."""
+    """Has a cleanup that leaves failures forever."""
 
     def is_over(self, meta: Mapping[str, Any]) -> bool:
         """Look for successes."""
@@ -78,7 +78,7 @@ class RefusedStoresTouchTheDate(ByCleanup):
 
 @broken("EXP-6", "cleanup-takes-for-ever-for-nothing", **BY_CLEANUP)
 class CleanupTakesForEverForNothing(ByCleanup):
-    """Cleans up all that is ready where no life is wanted."""
+    """Removes everything that is ready where no lifetime is set."""
 
     def is_over(self, meta: Mapping[str, Any]) -> bool:
         """Take no life for a life of nothing."""
@@ -97,7 +97,7 @@ class CleanupEmptiesTheStore(Correct):
 
 @broken("EXP-11", "cleanup-at-half-the-life", also=["EXP-8"], **BY_CLEANUP)
 class CleanupAtHalfTheLife(ByCleanup):
-    """Removes what has lived for half of its life."""
+    """Removes what has lived for half of its lifetime."""
 
     def age(self, meta: Mapping[str, Any]) -> float:
         """Return an age that is too old."""
@@ -106,7 +106,7 @@ class CleanupAtHalfTheLife(ByCleanup):
 
 @broken("EXP-11", "cleanup-by-the-clock-on-the-wall", also=["EXP-2"], **BY_CLEANUP)
 class CleanupByLocalTime(ByCleanup):
-    """Compares dates in UTC with the time of the machine's zone."""
+    """Compares dates in UTC with the local time of the machine."""
 
     def age(self, meta: Mapping[str, Any]) -> float:
         """Take local time for UTC."""
@@ -117,7 +117,7 @@ class CleanupByLocalTime(ByCleanup):
 
 @broken("EXP-11", "cleanup-in-the-zone-of-the-app", also=["EXP-2"], **BY_CLEANUP)
 class CleanupInTheZoneOfTheApp(ByCleanup):
-    """Compares the time in the zone of its app with dates in that of the writer, the offsets left out."""
+    """Compares the time in its app's zone with dates in the writer's zone, ignoring the offsets."""
 
     def age(self, meta: Mapping[str, Any]) -> float:
         """Compare without offsets."""
@@ -127,7 +127,7 @@ class CleanupInTheZoneOfTheApp(ByCleanup):
 
 @broken("EXP-12", "cleanup-removes-what-runs")
 class CleanupRemovesRunning(Correct):
-    """Removes on cleanup what has not become ready, as if it never could."""
+    """Removes on cleanup what has not become ready."""
 
     def cleanup(self) -> None:
         """Remove what is not ready."""
@@ -155,7 +155,7 @@ class SecondStartedIsDated(ByCleanup):
 
 @broken("EXP-13", "cleanup-flushes-the-server", also=["EXP-17", "EXP-6", "EXP-8", "EXP-11", "EXP-12", "EXP-14"])
 class CleanupFlushes(Correct):
-    """Removes everything on the server, whoever it belongs to."""
+    """Removes everything on the server, including what belongs to others."""
 
     def cleanup(self) -> None:
         """Remove every key."""
@@ -165,7 +165,7 @@ class CleanupFlushes(Correct):
 
 @broken("EXP-13", "cleanup-scans-beyond-the-prefix", **BY_CLEANUP)
 class CleanupScansBeyond(ByCleanup):
-    """Takes for its own whatever has the prefix of tasks somewhere in its key."""
+    """Takes every key for its own that has the prefix of tasks anywhere in it."""
 
     def cleanup(self) -> None:
         """Remove what looks like a task that is over."""
@@ -220,7 +220,7 @@ class CleanupInsists(ByCleanup):
 
 @broken("EXP-14", "cleanup-removes-what-was-replaced", **BY_CLEANUP)
 class CleanupRemovesReplaced(ByCleanup):
-    """Looks first at all entries, and then removes by key, whatever is there by then."""
+    """Looks at all entries first, and then removes by key, whatever has been stored there since."""
 
     def cleanup(self) -> None:
         """Decide, pause, remove."""
@@ -236,7 +236,7 @@ class CleanupRemovesReplaced(ByCleanup):
 
 @broken("EXP-14", "cleanup-removes-by-id-what-it-looked-at", **BY_CLEANUP)
 class CleanupRemovesById(ByCleanup):
-    """Looks at each entry and removes it at once, whether it is still the one that was looked at or not."""
+    """Looks at each entry and removes it at once, even if it has been replaced in between."""
 
     def clean(self, key: str) -> None:
         """Decide, let others have the processor, remove."""

@@ -16,7 +16,7 @@ from resultspec_conformance.broken.correct.whole import Correct
 
 @broken("EXP-1", "lives-cut-short")
 class LivesCutShort(Correct):
-    """Keeps an entry for three fifths of its life."""
+    """Keeps an entry for three fifths of its lifetime."""
 
     def rounded(self, life: float) -> float:
         """Return a shorter life."""
@@ -25,7 +25,7 @@ class LivesCutShort(Correct):
 
 @broken("EXP-1", "failures-end-early")
 class FailuresEndEarly(Correct):
-    """Keeps a failure for half of the life of a success."""
+    """Keeps a failure for half of the lifetime of a success."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and shorten."""
@@ -51,7 +51,7 @@ class ThousandKept(Correct):
 
 @broken("EXP-1", "swept-when-nearly-over")
 class SweptWhenNearlyOver(Correct):
-    """Makes room at each store, beginning with what is going to be over soon."""
+    """Makes room at each store, starting with the entries that expire soonest."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and sweep."""
@@ -65,7 +65,7 @@ class SweptWhenNearlyOver(Correct):
 
 @broken("EXP-2", "nothing-ends")
 class NothingEnds(Correct):
-    """Keeps everything for ever, whatever it is told."""
+    """Keeps everything forever, whatever is configured."""
 
     def rounded(self, life: float) -> float:
         """Return infinity."""
@@ -74,7 +74,7 @@ class NothingEnds(Correct):
 
 @broken("EXP-2", "lives-doubled")
 class LivesDoubled(Correct):
-    """Keeps an entry for twice its life."""
+    """Keeps an entry for twice its lifetime."""
 
     def rounded(self, life: float) -> float:
         """Return a longer life."""
@@ -83,7 +83,7 @@ class LivesDoubled(Correct):
 
 @broken("EXP-2", "only-success-ends", also=["EXP-5", "EXP-14"])
 class OnlySuccessEnds(Correct):
-    """Gives a life to SUCCESS only."""
+    """Gives a lifetime only to SUCCESS."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write for ever what is no success."""
@@ -95,7 +95,7 @@ class OnlySuccessEnds(Correct):
 
 @broken("EXP-3", "life-of-the-first-store")
 class LifeOfTheFirstStore(Correct):
-    """Keeps the end that an entry got when it was stored for the first time."""
+    """Keeps the end that an entry got when it was first stored."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and put the end back."""
@@ -108,7 +108,7 @@ class LifeOfTheFirstStore(Correct):
 
 @broken("EXP-3", "lives-add-up")
 class LivesAddUp(Correct):
-    """Adds a life to what is left of the one before."""
+    """Adds a lifetime to what is left of the previous one."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and put the end off."""
@@ -121,7 +121,7 @@ class LivesAddUp(Correct):
 
 @broken("EXP-4", "reads-extend", also=["EXP-2", "EXP-3", "EXP-5", "EXP-6", "EXP-7", "EXP-8", "EXP-16"])
 class ReadsExtend(Correct):
-    """Begins the life of an entry anew whenever it is read."""
+    """Restarts the lifetime of an entry whenever it is read."""
 
     def read(self, task_id: str) -> dict[str, Any]:
         """Read, and begin anew."""
@@ -132,7 +132,7 @@ class ReadsExtend(Correct):
 
 @broken("EXP-4", "waits-extend")
 class WaitsExtend(Correct):
-    """Begins the life of an entry anew when somebody waits for it."""
+    """Restarts the lifetime of an entry when a client waits for it."""
 
     def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
         """Begin anew, and wait."""
@@ -142,7 +142,7 @@ class WaitsExtend(Correct):
 
 @broken("EXP-4", "refused-stores-extend")
 class RefusedStoresExtend(Correct):
-    """Begins the life of an entry anew with a store that is refused."""
+    """Restarts the lifetime of an entry when a store is refused."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, or else begin anew."""
@@ -154,7 +154,7 @@ class RefusedStoresExtend(Correct):
 
 @broken("EXP-5", "what-runs-lives-for-ever")
 class RunningLivesForEver(Correct):
-    """Gives a life to ready states only."""
+    """Gives a lifetime only to ready states."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write for ever what is not ready."""
@@ -166,7 +166,7 @@ class RunningLivesForEver(Correct):
 
 @broken("EXP-5", "what-runs-ends-early")
 class RunningEndsEarly(Correct):
-    """Gives half of a life to an entry that is not ready."""
+    """Gives half a lifetime to an entry that is not ready."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and shorten."""
@@ -181,7 +181,7 @@ class RunningEndsEarly(Correct):
 
 @broken("EXP-6", "zero-is-at-once", also=["EXP-16"])
 class ZeroIsAtOnce(Correct):
-    """Takes a life of 0 at its word."""
+    """Ends an entry at once if its lifetime is 0."""
 
     def life_of(self, expires: Any) -> float:
         """Return nothing for 0."""
@@ -190,7 +190,7 @@ class ZeroIsAtOnce(Correct):
 
 @broken("EXP-6", "none-is-a-day")
 class NoneIsADay(Correct):
-    """Takes a day where no life is wanted."""
+    """Keeps entries for a day where no lifetime is set."""
 
     def life_of(self, expires: Any) -> float:
         """Return a day for None."""
@@ -199,7 +199,7 @@ class NoneIsADay(Correct):
 
 @broken("EXP-6", "zero-is-refused", also=["EXP-16"])
 class ZeroIsRefused(Correct):
-    """Refuses a life of 0."""
+    """Refuses a lifetime of 0."""
 
     def life_of(self, expires: Any) -> float:
         """Refuse 0."""
@@ -210,7 +210,7 @@ class ZeroIsRefused(Correct):
 
 @broken("EXP-7", "fractions-are-cut-off")
 class FractionsCutOff(Correct):
-    """Cuts a life to whole seconds, so that half a second is none, which is for ever."""
+    """Cuts a lifetime to whole seconds, so that half a second becomes 0, which is forever."""
 
     def counted(self, seconds: float) -> float:
         """Return whole seconds."""
@@ -219,7 +219,7 @@ class FractionsCutOff(Correct):
 
 @broken("EXP-7", "less-than-a-second-is-at-once")
 class LessThanASecondIsAtOnce(Correct):
-    """Cuts a life to whole seconds, so that half a second is over at once."""
+    """Cuts a lifetime to whole seconds, so that half a second is over at once."""
 
     def counted(self, seconds: float) -> float:
         """Return whole seconds."""
@@ -228,14 +228,14 @@ class LessThanASecondIsAtOnce(Correct):
 
 @broken("EXP-7", "lives-in-minutes")
 class LivesInMinutes(Correct):
-    """Rounds a life up to whole minutes, and does not declare it."""
+    """Rounds a lifetime up to whole minutes, and does not declare it."""
 
     resolution = 60.0
 
 
 @broken("EXP-8", "thirty-days-are-absolute")
 class ThirtyDaysAreAbsolute(Correct):
-    """Takes what is longer than 30 days for a moment since 1970, which is long ago."""
+    """Takes a lifetime of more than 30 days for seconds since 1970, a moment long past."""
 
     def counted(self, seconds: float) -> float:
         """Return what is left until that moment."""
@@ -254,7 +254,7 @@ class MillisecondsIn32Bits(Correct):
 
 @broken("EXP-8", "long-lives-are-refused")
 class LongLivesRefused(Correct):
-    """Refuses a life of more than a year."""
+    """Refuses a lifetime of more than a year."""
 
     def counted(self, seconds: float) -> float:
         """Refuse what is long."""
@@ -265,7 +265,7 @@ class LongLivesRefused(Correct):
 
 @broken("EXP-9", "negative-is-for-ever")
 class NegativeIsForEver(Correct):
-    """Takes a negative life for one without an end."""
+    """Takes a negative lifetime for one without an end."""
 
     def life_of(self, expires: Any) -> float:
         """Return infinity for what is negative."""
@@ -275,7 +275,7 @@ class NegativeIsForEver(Correct):
 
 @broken("EXP-9", "wrong-life-is-found-by-the-first-store")
 class WrongLifeFoundLate(Correct):
-    """Opens with any life, and finds out when something is stored."""
+    """Opens with any lifetime, and refuses it only when something is stored."""
 
     def __init__(self, *args: Any, expires: Any = 3600, **options: Any) -> None:
         try:
@@ -295,7 +295,7 @@ class WrongLifeFoundLate(Correct):
 
 @broken("EXP-9", "nan-is-taken")
 class NanIsTaken(Correct):
-    """Compares a life in a way in which NaN is not refused."""
+    """Checks a lifetime with a comparison that does not refuse NaN."""
 
     def life_of(self, expires: Any) -> float:
         """Take NaN for infinity."""
@@ -304,7 +304,7 @@ class NanIsTaken(Correct):
 
 @broken("EXP-9", "words-are-an-hour")
 class WordsAreAnHour(Correct):
-    """Takes text for a life of a second."""
+    """Takes text for a lifetime of one second."""
 
     def life_of(self, expires: Any) -> float:
         """Take text."""
@@ -313,7 +313,7 @@ class WordsAreAnHour(Correct):
 
 @broken("EXP-9", "wrong-life-is-a-value-error")
 class WrongLifeIsAValueError(Correct):
-    """Refuses a wrong life with ValueError."""
+    """Refuses a wrong lifetime with ValueError."""
 
     def life_of(self, expires: Any) -> float:
         """Refuse in another way."""
@@ -325,7 +325,7 @@ class WrongLifeIsAValueError(Correct):
 
 @broken("EXP-10", "days-of-a-timedelta-are-lost")
 class DaysAreLost(Correct):
-    """Takes the seconds of a timedelta without its days."""
+    """Uses the seconds of a timedelta without its days."""
 
     def seconds(self, expires: Any) -> Any:
         """Return the wrong member."""
@@ -346,7 +346,7 @@ class FractionsAreLost(Correct):
 
 @broken("EXP-10", "timedelta-is-refused")
 class TimedeltaRefused(Correct):
-    """Takes numbers only."""
+    """Accepts only numbers."""
 
     def seconds(self, expires: Any) -> Any:
         """Return what came, which is then refused."""
@@ -407,7 +407,7 @@ class WaitsRemember(Correct):
 
 @broken("EXP-16", "expire-only-shortens")
 class ExpireOnlyShortens(Correct):
-    """Gives an entry another life only if that ends sooner."""
+    """Gives an entry another lifetime only if that ends sooner."""
 
     def expire(self, key: str, value: Any) -> None:
         """Compare the ends."""
@@ -418,7 +418,7 @@ class ExpireOnlyShortens(Correct):
 
 @broken("EXP-16", "expire-zero-removes")
 class ExpireZeroRemoves(Correct):
-    """Takes 0 for a life that is over."""
+    """Takes 0 for a lifetime that is over."""
 
     def expire(self, key: str, value: Any) -> None:
         """Remove at 0."""
@@ -429,7 +429,7 @@ class ExpireZeroRemoves(Correct):
 
 @broken("EXP-16", "expire-makes-an-entry")
 class ExpireMakesAnEntry(Correct):
-    """Makes an entry where there is none, to have something that can end."""
+    """Creates an entry where none exists, to give it a lifetime."""
 
     def expire(self, key: str, value: Any) -> None:
         """Make an entry first."""
@@ -440,7 +440,7 @@ class ExpireMakesAnEntry(Correct):
 
 @broken("EXP-16", "expire-ignores-none")
 class ExpireIgnoresNone(Correct):
-    """Leaves the life as it is where no life is wanted."""
+    """Leaves the lifetime as it is where no lifetime is wanted."""
 
     def expire(self, key: str, value: Any) -> None:
         """Do nothing for None and 0."""
@@ -453,7 +453,7 @@ class ExpireIgnoresNone(Correct):
 
 @broken("EXP-17", "groups-for-ever")
 class GroupsForEver(Correct):
-    """Gives a life to tasks only."""
+    """Gives a lifetime only to tasks."""
 
     @property
     def life_of_groups(self) -> float:
@@ -463,7 +463,7 @@ class GroupsForEver(Correct):
 
 @broken("EXP-17", "groups-for-half-a-life")
 class GroupsForHalfALife(Correct):
-    """Takes a group for something that is needed only for a while."""
+    """Keeps a group for half of its lifetime."""
 
     @property
     def life_of_groups(self) -> float:

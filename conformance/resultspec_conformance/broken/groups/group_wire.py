@@ -26,7 +26,7 @@ class Remembers(Correct):
 
 @broken("GROUP-13", "saving-leaves-the-cached-group")
 class SavingLeavesCache(Remembers):
-    """Restores the group that it has cached, though it has saved another one since, as Celery does."""
+    """Restores the cached group even after saving another one, as Celery does."""
 
     def save_group(self, group_id: Any, result: Any) -> None:
         """Save past the cache."""
@@ -35,7 +35,7 @@ class SavingLeavesCache(Remembers):
 
 @broken("GROUP-13", "deleting-leaves-the-cached-group")
 class DeletingLeavesCache(Remembers):
-    """Restores the group that it has cached, though it has deleted it."""
+    """Restores the cached group even after deleting it."""
 
     def delete_group(self, group_id: Any) -> None:
         """Delete past the cache."""
@@ -69,7 +69,7 @@ class AbsenceCached(Correct):
 
 @broken("GROUP-14", "cache-false-is-ignored-for-groups")
 class CacheFalseIgnoredForGroups(Correct):
-    """Answers from its cache of groups also where it was asked not to."""
+    """Answers from its cache of groups even when asked not to."""
 
     def find_group(self, group_id: str, cache: bool) -> list[Any] | None:
         """Look into the cache."""
@@ -78,7 +78,7 @@ class CacheFalseIgnoredForGroups(Correct):
 
 @broken("GROUP-14", "reload-keeps-the-cached-group")
 class ReloadKeepsGroup(Correct):
-    """Takes what is cached for good, so that `reload_group_result` reads nothing."""
+    """Always trusts its cache, so that `reload_group_result` reads nothing."""
 
     def reload_group_result(self, group_id: Any) -> None:
         """Read the store where the cache has nothing."""
@@ -87,7 +87,7 @@ class ReloadKeepsGroup(Correct):
 
 @broken("GROUP-15", "cached-group-handed-out")
 class CachedGroupHandedOut(Correct):
-    """Returns the very list that is in its cache, as Celery does."""
+    """Returns the list in its cache itself, as Celery does."""
 
     def own_group(self, group: list[Any]) -> list[Any]:
         """Return the group itself."""
@@ -96,7 +96,7 @@ class CachedGroupHandedOut(Correct):
 
 @broken("GROUP-15", "members-of-a-cached-group-handed-out")
 class MembersHandedOut(Correct):
-    """Copies the list that is in its cache and not what is in it."""
+    """Copies the list in its cache, but not the items in it."""
 
     def own_group(self, group: list[Any]) -> list[Any]:
         """Return a copy of the list."""
@@ -171,7 +171,7 @@ class GroupsAsText(Correct):
 
 @broken("GROUP-19", "older-groups-refused")
 class OlderGroupsRefused(Correct):
-    """Reads no group in the form that Celery wrote until 4.2."""
+    """Does not read groups in the form that Celery wrote until 4.2."""
 
     def shape_group(self, found: Any) -> list[Any]:
         """Insist on a list of id and parent."""
@@ -182,7 +182,7 @@ class OlderGroupsRefused(Correct):
 
 @broken("GROUP-19", "members-of-an-entry-refused")
 class UnknownMembersRefused(Correct):
-    """Reads no entry of a group that has a member which it does not know."""
+    """Does not read the entry of a group with an unknown member."""
 
     def shape_group(self, found: Any) -> list[Any]:
         """Insist on one member."""
@@ -193,7 +193,7 @@ class UnknownMembersRefused(Correct):
 
 @broken("GROUP-20", "damaged-group-is-null")
 class DamagedGroupIsNull(Correct):
-    """Says of a group that it cannot decode that there is none."""
+    """Reports a group that it cannot decode as absent."""
 
     def read_group(self, group_id: str) -> list[Any] | None:
         """Return nothing for what cannot be read."""
@@ -205,7 +205,7 @@ class DamagedGroupIsNull(Correct):
 
 @broken("GROUP-20", "damaged-group-without-a-name")
 class DamagedGroupUnnamed(Correct):
-    """Does not say which group it is that cannot be decoded."""
+    """Does not say which group cannot be decoded."""
 
     def undecodable(self, group_id: str, error: Exception) -> Exception:
         """Return an error without the id."""
@@ -232,7 +232,7 @@ class TaskTakenForGroup(Correct):
 
 @broken("GROUP-20", "damaged-group-is-not-replaced")
 class DamagedGroupStays(Correct):
-    """Looks at the group that is there before it saves one, and fails where that cannot be decoded."""
+    """Reads the existing group before saving one, and fails if that cannot be decoded."""
 
     def put_group(self, group_id: str, payload: bytes) -> None:
         """Read first."""
@@ -245,7 +245,7 @@ class DamagedGroupStays(Correct):
 
 @broken("GROUP-21", "disabled-restores-nothing")
 class DisabledRestoresNothing(CorrectDisabled):
-    """Says of every group that it was not saved."""
+    """Reports every group as not saved."""
 
     def restore_group(self, group_id: Any, cache: bool = True) -> Any:
         """Say that there is none."""
@@ -254,7 +254,7 @@ class DisabledRestoresNothing(CorrectDisabled):
 
 @broken("GROUP-21", "disabled-saves-groups")
 class DisabledSavesGroups(CorrectDisabled):
-    """Takes a group as if it were saved."""
+    """Accepts a group without saving it."""
 
     def save_group(self, group_id: Any, result: Any) -> Any:
         """Return it."""

@@ -69,7 +69,7 @@ class MembersSorted(Alters):
 
 @broken("GROUP-1", "members-once", also=["GROUP-18"])
 class MembersOnce(Alters):
-    """Keeps a member once that is in its group twice."""
+    """Keeps a member once if it is in its group twice."""
 
     def altered(self, group: Any) -> Any:
         """Return the group as if its members were a set."""
@@ -78,7 +78,7 @@ class MembersOnce(Alters):
 
 @broken("GROUP-1", "groups-go-with-their-writer")
 class GroupsGoWithWriter(Correct):
-    """Removes on closing the groups that it has saved."""
+    """Removes the groups that it has saved when it closes."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -111,7 +111,7 @@ class OlderGroupsEvicted(Correct):
 
 @broken("GROUP-2", "empty-group-is-null", also=["GROUP-5", "GROUP-19"])
 class EmptyGroupIsNull(Correct):
-    """Takes a group without members for none, as code does that asks for its truth value."""
+    """Takes a group without members for no group, as code does that tests its truth value."""
 
     def read_group(self, group_id: str) -> list[Any] | None:
         """Return a group that has members."""
@@ -201,7 +201,7 @@ class UnknownGroupIsEmpty(KnowsWhatWasSaved):
 
 @broken("GROUP-4", "meta-of-an-unknown-group", also=["GROUP-13"])
 class MetaOfUnknownGroup(KnowsWhatWasSaved):
-    """Returns for a group that was never saved a map without a group."""
+    """Returns a map without a group for a group that was never saved."""
 
     def get_group_meta(self, group_id: Any, cache: bool = True) -> Any:
         """Return a map."""
@@ -336,7 +336,7 @@ class LikeNamesDeleted(Correct):
 
 @broken("GROUP-7", "delete-then-insert")
 class DeleteThenInsert(Correct):
-    """Deletes a group before it saves it anew, and there is a moment in which there is none."""
+    """Deletes a group before saving it again, so that for a moment it does not exist."""
 
     def put_group(self, group_id: str, payload: bytes) -> None:
         """Take two steps."""
@@ -347,7 +347,7 @@ class DeleteThenInsert(Correct):
 
 @broken("GROUP-7", "look-then-insert")
 class LookThenInsert(Correct):
-    """Looks whether there is a group, then inserts it, and raises if somebody else did so meanwhile."""
+    """Checks whether a group exists, then inserts it, and raises if another client has inserted it in between."""
 
     def put_group(self, group_id: str, payload: bytes) -> None:
         """Take two steps."""
@@ -398,7 +398,7 @@ class GroupIdsFolded(OtherGroupIds):
 
 @broken("GROUP-8", "blanks-of-group-ids-stripped", classes=WITHOUT_KEYS)
 class GroupIdsStripped(OtherGroupIds):
-    """Takes no notice of blanks around a group id."""
+    """Ignores blanks around a group id."""
 
     def other_id(self, group_id: str) -> str:
         """Return the id without blanks around it."""
@@ -428,7 +428,7 @@ class GroupIdsOf100(Correct):
 
 @broken("GROUP-8", "group-ids-are-patterns")
 class GroupIdsArePatterns(Correct):
-    """Deletes all groups that an id with an asterisk is a pattern for."""
+    """Deletes all groups that an id with an asterisk matches as a pattern."""
 
     def delete_group(self, group_id: Any) -> None:
         """Match."""
@@ -450,7 +450,7 @@ class NoGroupIdTaken(Correct):
 
 @broken("GROUP-9", "groups-without-an-id-are-absent")
 class NoGroupIdIsAbsent(Correct):
-    """Answers that there is no group where it is asked for one without an id."""
+    """Answers that no group exists when asked for one without an id."""
 
     def restore_group(self, group_id: Any, cache: bool = True) -> Any:
         """Return nothing for nothing."""
@@ -513,7 +513,7 @@ class EndingsTaken(Correct):
 
 @broken("GROUP-12", "endings-of-chords-refused-as-types")
 class EndingsAreTypes(Correct):
-    """Refuses a group id that ends as the keys of chords do with another error than ValueError."""
+    """Refuses a group id that ends as the keys of chords do, but not with ValueError."""
 
     def check_ending(self, group_id: str) -> None:
         """Raise TypeError."""

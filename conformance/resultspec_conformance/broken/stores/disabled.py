@@ -38,7 +38,7 @@ class ForgettingRefused(CorrectDisabled):
 
 @broken("DIS-2", "every-task-is-pending")
 class EveryTaskIsPending(CorrectDisabled):
-    """Says of every task that it is PENDING."""
+    """Reports every task as PENDING."""
 
     def get_state(self, task_id: Any) -> Any:
         """Say PENDING."""
@@ -56,7 +56,7 @@ class NoSuchMethod(CorrectDisabled):
 
 @broken("DIS-2", "says-nothing-of-a-backend")
 class SaysNothing(CorrectDisabled):
-    """Raises NotImplementedError without a word of what to configure."""
+    """Raises NotImplementedError without saying what to configure."""
 
     def nothing(self) -> Any:
         """Refuse without a text."""
@@ -76,7 +76,7 @@ class WaitsUntilTimeout(CorrectDisabled):
 
 @broken("DIS-2", "joins-up-to-the-first-item")
 class JoinsUpToTheFirstItem(CorrectDisabled):
-    """Returns an iterator from a join, which says only when it is asked for an item that there is no backend."""
+    """Returns an iterator from a join, which fails only when it is asked for an item."""
 
     def get_many(self, task_ids: Any, **options: Any) -> Any:
         """Refuse late."""

@@ -93,7 +93,7 @@ class EveryResultPickled(CorrectTables):
 
 @broken("SQL-2", "result-in-a-map")
 class ResultInAMap(CorrectTables):
-    """Stores the result inside of a map of one member."""
+    """Stores the result inside a map of one member."""
 
     def row(self, meta: Mapping[str, Any]) -> Row:
         """Put a map around it."""

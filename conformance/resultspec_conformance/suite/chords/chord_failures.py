@@ -68,7 +68,7 @@ FAILED = (
 
 @check("CHORD-10", cases=[{"states": states, "times": times} for states in FAILED for times in (1, 2)])
 def failed_part_fails_the_body(ctx: Context, states: list[str], times: int) -> None:
-    """Where a part has failed the body is never called, and is FAILURE with the id and the error of such a part."""
+    """Where a part has failed, the body is never called, and is FAILURE with the id and the error of such a part."""
     chord = Chord.of(ctx, FLAT[len(states)]).apply(ctx.client("client"), len(states))
     deliver_all(ctx, chord, states, times)
     chord.require_not_called("CHORD-10", f"parts have returned with {', '.join(states)}")
@@ -99,7 +99,7 @@ def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
     needs=["in-process"],
 )
 def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int) -> None:
-    """Where the broker refuses one errback, each other is called exactly once, and the body is FAILURE all the same."""
+    """Where the broker refuses one errback, every other one is called exactly once, and the body is still FAILURE."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     links = [errback(ctx) for _ in range(errbacks)]
     ids = [link["options"]["task_id"] for link in links]
@@ -120,7 +120,7 @@ def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int
 
 @check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["in-process"])
 def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> None:
-    """Where the broker refuses the body, and takes all else, each errback is called once, with the id of the body."""
+    """Where the broker refuses only the body, each errback is called once, with the id of the body."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     links = [errback(ctx) for _ in range(errbacks)]
     chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
@@ -142,7 +142,7 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
 
 @check("CHORD-11")
 def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
-    """No errback is called of a chord that succeeds."""
+    """A chord that succeeds calls no errback."""
     link = errback(ctx)
     chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=[link])).apply(ctx.client("client"), 2)
     deliver_all(ctx, chord, ["SUCCESS", "SUCCESS"])
@@ -173,7 +173,7 @@ def failure_reaches_every_task_of_the_body(ctx: Context, kind: str, parts: int) 
 
 @check("CHORD-1", cases=[{"kind": "group"}, {"kind": "chain"}])
 def compound_body_is_called_once(ctx: Context, kind: str) -> None:
-    """A body that is a group or a chain is called once, as the whole that it is."""
+    """A body that is a group or a chain is called once, as a whole."""
     first, second = (signature(ctx.new_id("body")) for _ in range(2))
     body = group_of(first, second) if kind == "group" else chain_of(first, second)
     chord = Chord.of(ctx, FLAT[2], body).apply(ctx.client("client"), 2)
@@ -183,7 +183,7 @@ def compound_body_is_called_once(ctx: Context, kind: str) -> None:
 
 @check("CHORD-12", cases=[{"outer": outer} for outer in (1, 2)])
 def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
-    """A chord that is a part of another one, and fails, is a part that has failed."""
+    """A chord that fails inside another chord counts there as a failed part."""
     client = ctx.client("client")
     around = Chord.of(ctx, FLAT[outer]).apply(client, outer)
     options = {"chord": around.body, "group_id": around.group_id, "group_index": outer - 1}
@@ -200,7 +200,7 @@ def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
 
 @check("CHORD-14", cases=[{"states": states} for states in (["SUCCESS", "SUCCESS"], ["SUCCESS", "FAILURE"])])
 def body_without_an_id_gets_one(ctx: Context, states: list[str]) -> None:
-    """A body that has no id when the chord is applied has one afterwards, by which it is called, or fails."""
+    """A body without an id gets one when the chord is applied, and is called, or fails, under that id."""
     chord = Chord.of(ctx, FLAT[2], signature(None))
     chord.apply(ctx.client("client"), 2)
     got = "the body has no id after the chord was applied"
@@ -231,7 +231,7 @@ ENDINGS = (["SUCCESS"], ["SUCCESS", "SUCCESS"], ["FAILURE", "SUCCESS"], ["SUCCES
 
 @check("CHORD-15", cases=[{"states": states, "stored": stored} for states in ENDINGS for stored in (False, True)])
 def late_duplicate_changes_nothing(ctx: Context, states: list[str], stored: bool) -> None:
-    """After the decision parts that are delivered again call nothing, store nothing and leave no key or row."""
+    """After the decision, parts that are delivered again call nothing, store nothing, and leave no key or row."""
     client, link = ctx.client("client"), errback(ctx)
     chord = Chord.of(ctx, FLAT[len(states)], signature(ctx.new_id("body"), link_error=[link]))
     chord.apply(client, len(states))

@@ -24,7 +24,7 @@ def _value(index: int) -> Value:
 
 @check("CHORD-13", cases=[{"error": error} for error in ("ConnectionError", "RuntimeError", "ValueError")])
 def body_that_cannot_be_called_fails(ctx: Context, error: str) -> None:
-    """Where the broker refuses the body it becomes FAILURE, with the broker's error in its own."""
+    """Where the broker refuses the body, the body becomes FAILURE with an error that includes the broker's."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     refusals = {"ConnectionError": ConnectionError, "RuntimeError": RuntimeError, "ValueError": ValueError}
     chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
@@ -140,7 +140,7 @@ ENDS = (["SUCCESS"] * 2, ["FAILURE", "SUCCESS"])
     needs=["bookkeeping"],
 )
 def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str) -> None:
-    """From the first write to after the decision every key of a chord has a lifetime, whatever that of results is."""
+    """From the first write until after the decision, every key of a chord has a lifetime, whatever that of results."""
     if results and "expiry" not in ctx.capabilities.classes:
         raise Unobserved("the subject does not claim that clients can set how long results are kept")
     lives: Mapping[str, Value] = {"endless": None, "short": 60.0}
@@ -186,7 +186,7 @@ def _costs_of_parts(ctx: Context, client: Client, parts: int) -> list[int]:
 
 @check("CHORD-19", needs=["traffic"])
 def part_costs_the_same_in_a_large_chord(ctx: Context) -> None:
-    """What goes back and forth for a part of a large chord is about what goes for one of a small chord."""
+    """A part of a large chord causes about as much traffic as a part of a small chord."""
     client = ctx.client("client")
     few = statistics.median(_costs_of_parts(ctx, client, FEW))
     # what others do at a server may be counted too: it makes no part cheaper, and hardly every one dearer

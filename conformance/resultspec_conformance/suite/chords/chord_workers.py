@@ -85,7 +85,7 @@ def part_that_has_failed_is_counted(ctx: Context, state: str, first: int) -> Non
 
 @check("WORK-13")
 def part_that_ignores_its_result_is_counted(ctx: Context) -> None:
-    """A part whose request ignores its value is a part all the same: its chord is decided."""
+    """A part whose request ignores its value still counts: its chord is decided."""
     client, worker = ctx.client("client"), ctx.client("worker")
     control = Chord.of(ctx, FLAT[1]).apply(client, 1)
     before = _became(control, client)

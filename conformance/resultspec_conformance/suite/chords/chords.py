@@ -141,7 +141,7 @@ def _complete(ctx: Context, chord: Chord, parts: int, requirement: str) -> None:
 
 @check("CHORD-5", cases=[{"shape": shape} for shape in (FLAT[1], FLAT[4], NESTED, [[None, None]], [[None], [None]])])
 def header_has_as_many_parts_as_leaves(ctx: Context, shape: Any) -> None:
-    """Where nobody says how many parts there are, the leaves of the header are counted."""
+    """Without an explicit size, the leaves of the header are counted."""
     chord = Chord.of(ctx, shape).apply(ctx.client("client"))
     _complete(ctx, chord, len(chord.ids), "CHORD-5")
 
@@ -249,7 +249,7 @@ CALLING = 2.0
 
 @check("CHORD-7", needs=["in-process"])
 def older_run_does_not_decide_the_new(ctx: Context) -> None:
-    """A chord that is applied again while its older run is being decided is not decided by that."""
+    """A chord that is applied again while its older run is being decided is not decided by the older run."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
     applied: list[bool] = []
@@ -319,7 +319,7 @@ def _returns_in_some_order(ctx: Context, chord: Chord, values: list[Value], orde
 
 @check("CHORD-8", given={"shape": HEADERS, "seed": st.integers(0, 2**16)}, effort=0.3)
 def results_are_nested_as_the_header(ctx: Context, shape: Any, seed: int) -> None:
-    """The results come in the order and in the nesting of the header, in whatever order its parts return."""
+    """The results have the order and the nesting of the header, in whatever order its parts return."""
     chord = Chord.of(ctx, shape).apply(ctx.client("client"))
     count = len(chord.ids)
     order = random.Random(seed).sample(range(count), count)
@@ -329,7 +329,7 @@ def results_are_nested_as_the_header(ctx: Context, shape: Any, seed: int) -> Non
 
 @check("CHORD-8", given={"values": st.lists(PLAIN, min_size=1, max_size=4)}, effort=0.3)
 def results_are_what_was_returned(ctx: Context, values: list[Value]) -> None:
-    """Each result is what a reader gets of it, also where it is null, false, or a list itself."""
+    """Each result is what a reader gets, even if it is null, false, or a list."""
     chord = Chord.of(ctx, FLAT[len(values)]).apply(ctx.client("client"))
     _returns_in_some_order(ctx, chord, values, list(reversed(range(len(values)))))
     chord.require_called_with("CHORD-8", values)
@@ -337,7 +337,7 @@ def results_are_what_was_returned(ctx: Context, values: list[Value]) -> None:
 
 @check("CHORD-8", cases=[{"parts": 12}, {"parts": 120}])
 def results_are_in_the_order_of_numbers(ctx: Context, parts: int) -> None:
-    """The tenth part comes after the ninth, not after the first, as text would have it."""
+    """The tenth part comes after the ninth, not after the first as if sorted as text."""
     chord = Chord.of(ctx, [None] * parts).apply(ctx.client("client"))
     values = [f"result {index}" for index in range(parts)]
     _returns_in_some_order(ctx, chord, values, list(chain(range(1, parts, 2), range(0, parts, 2))))
@@ -349,7 +349,7 @@ EMPTY: tuple[Any, ...] = ([], [[]], [[], [[]]])
 
 @check("CHORD-9", cases=[{"shape": shape} for shape in EMPTY])
 def empty_header_calls_the_body(ctx: Context, shape: Any) -> None:
-    """The body of a chord without parts is called when it is applied, with lists that are empty."""
+    """The body of a chord without parts is called when the chord is applied, with empty lists."""
     client = ctx.client("client")
     chord = Chord.of(ctx, shape).apply(client)
     chord.settle(client)

@@ -18,7 +18,7 @@ from resultspec_conformance.testkit.registry import check
 
 @check("EXP-11", cases=[{"states": ["SUCCESS", "FAILURE", "REVOKED"]}], needs=["time"])
 def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
-    """A ready task is still there after a cleanup, at any time before its lifetime is over."""
+    """A ready task survives a cleanup at any time before its lifetime is over."""
     passage = passage_of(ctx)
     writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
     entries = [passage.store(writer, passage.life, state) for state in states]
@@ -66,7 +66,7 @@ EAST, WEST = "Asia/Tokyo", "America/Los_Angeles"
     needs=["time", "in-process"],
 )
 def cleanup_knows_an_instant(ctx: Context, machine: str | None, writer: str | None, cleaner: str | None) -> None:
-    """A life is as long in every time zone: nothing ends hours early, and nothing stays for hours."""
+    """A lifetime is the same in every time zone: nothing ends hours early, and nothing stays for hours."""
     with _machine_in(machine):
         passage = passage_of(ctx)
         author = ctx.fresh_client("author", expires=LONG_LIFE, timezone=writer)
@@ -95,7 +95,7 @@ RUNNING = [["STARTED", "PROGRESS", "PROGRESS"], ["RETRY", "STARTED", "STARTED"],
 
 @check("EXP-12", cases=[{"stores": RUNNING}], needs=["time"])
 def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
-    """A task that is not ready is still there after a cleanup, where lives end by cleanup also when it is old."""
+    """A task that is not ready survives a cleanup, even when it is old and lifetimes end by cleanup."""
     passage = passage_of(ctx)
     writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
     entries = [passage.store(writer, passage.life, states[0]) for states in stores]
@@ -123,7 +123,7 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
 
 @check("EXP-13", needs=["time"])
 def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
-    """Entries under another prefix are there after a cleanup, whatever life the one who cleans up has."""
+    """Entries under another prefix survive a cleanup, whatever lifetime the client that cleans up has."""
     passage = passage_of(ctx)
     mine = ctx.client("mine", expires=passage.life, prefix="a")
     theirs = ctx.client("theirs", expires=None, prefix="b")
@@ -139,7 +139,7 @@ def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
 
 @check("EXP-13", needs=["time", "wire"])
 def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
-    """Keys that are no entries of the client are there after a cleanup, as they were."""
+    """Keys that are not entries of the client survive a cleanup unchanged."""
     passage = passage_of(ctx)
     client, mark = ctx.client("writer", expires=passage.life), ctx.new_id("foreign")
     prefix = ctx.capabilities.prefix
@@ -188,7 +188,7 @@ ROUNDS = 4
 
 @check("EXP-14", cases=[{"tasks": 40}], needs=["time"], blame_hang="EXP-14")
 def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
-    """Cleanups of several clients succeed at once, while others store and forget, and lose nothing that lives."""
+    """Cleanups by several clients at once, while others store and forget, succeed and remove nothing that is alive."""
     passage = passage_of(ctx)
     writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
     over = [passage.store(writer, passage.life, "FAILURE") for _ in range(tasks)]
@@ -220,7 +220,7 @@ PHASES = 10
 
 @check("EXP-14", cases=[{"times": 60}], needs=["time"], blame_hang="EXP-14")
 def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None:
-    """A task whose life is over, and that is stored anew in any phase of a cleanup, is there afterwards."""
+    """An expired task that is stored again in any phase of a cleanup exists afterwards."""
     if passage_of(ctx).way == "waiting":
         raise Unobserved("lifetimes cannot be ended so often without waiting for each")
     passage = Passage(ctx)

@@ -39,7 +39,7 @@ def _clients(ctx: Context, passage: Passage) -> tuple[Client, Client]:
 
 @check("EXP-1", "EXP-2", cases=[{"states": READY}], needs=["time"])
 def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -> None:
-    """A ready task is there until its lifetime is over, and then reads as one that was never stored."""
+    """A ready task exists until its lifetime is over, and then reads as one that was never stored."""
     passage = Passage(ctx)
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, state) for state in states]
@@ -86,7 +86,7 @@ def _fill(ctx: Context, client: Client, others: int) -> None:
 
 @check("EXP-1", cases=[{"others": others} for others in (20, 150, 1200, 5200)], needs=["time"])
 def others_end_no_life(ctx: Context, others: int) -> None:
-    """However many tasks are stored after it, a task is there, also when its life is nearly over."""
+    """However many tasks are stored after it, a task exists, even when its lifetime is nearly over."""
     passage = passage_of(ctx)
     life = LONG_LIFE if passage.way == "waiting" else passage.life
     writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
@@ -99,7 +99,7 @@ def others_end_no_life(ctx: Context, others: int) -> None:
 
 @check("EXP-5", cases=[{"states": UNREADY}], needs=["time"])
 def unready_task_has_the_same_life(ctx: Context, states: list[str]) -> None:
-    """An entry in an unready state lives as long as one in a ready state, where lives end by themselves."""
+    """Where lifetimes end by themselves, an entry in an unready state lives as long as one in a ready state."""
     passage = passage_of(ctx)
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, state) for state in states]
@@ -125,7 +125,7 @@ STORES = [
 
 @check("EXP-3", cases=[{"stores": STORES}], needs=["time"])
 def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> None:
-    """An entry that is stored once more lives as long from then on as one that is stored then for the first time."""
+    """An entry that is stored again lives as long from then on as one that is first stored then."""
     passage = passage_of(ctx)
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, there) for there, _ in [*stores, ["SUCCESS", "SUCCESS"]]]
@@ -172,7 +172,7 @@ REFUSED = ["FAILURE", "STARTED", "SUCCESS"]
 
 @check("EXP-4", cases=[{"reads": [name for name, _ in READS], "refused": REFUSED}], needs=["time"])
 def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], refused: list[str]) -> None:
-    """An entry ends when it was to end, however it was read, waited for, or stored in vain."""
+    """Reads, waits and refused stores do not change when an entry ends."""
     passage = passage_of(ctx)
     writer, reader = _clients(ctx, passage)
     read = [(passage.store(writer, passage.life), name) for name in reads]
@@ -206,7 +206,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
 
 @check("EXP-6", cases=[{"lives": [None, 0, 0.0]}], needs=["time"])
 def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
-    """An entry with the life None or 0 outlasts others by a century, and every cleanup."""
+    """An entry with the lifetime None or 0 outlasts others by a century, and every cleanup."""
     passage, reader = passage_of(ctx), ctx.client("reader")
     entries = []
     for life in lives:
@@ -229,7 +229,7 @@ FRACTIONS = [0.5, 1.5, 100.75, 0.3, 0.02, 1e-4, 1e-9]
 
 @check("EXP-7", cases=[{"life": life} for life in FRACTIONS], needs=["time"])
 def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
-    """An entry whose life is no whole number of seconds is there until that is over, and does end."""
+    """An entry whose lifetime is not a whole number of seconds exists until it is over, and does end."""
     passage = passage_of(ctx)
     opened = ctx.open_client("brief", expires=life)
     ctx.require("EXP-7", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
@@ -256,7 +256,7 @@ COUNTED = 30 * DAY
 
 @check("EXP-8", cases=[{"life": life} for life in LONG_LIVES], needs=["time"])
 def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
-    """A life of months or of ages is taken, and the entry is there after all the time that a store has to count."""
+    """A lifetime of months or ages is accepted, and the entry outlasts the longest time a store has to count."""
     opened = ctx.open_client("patient", expires=life)
     ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
     passage, reader = passage_of(ctx), ctx.client("reader")
@@ -276,13 +276,13 @@ WRONG_LIVES: list[Value] = [
 
 @check("EXP-9", cases=[{"life": life} for life in WRONG_LIVES])
 def wrong_life_is_refused(ctx: Context, life: Value) -> None:
-    """A life that is none is refused as soon as a client is opened with it."""
+    """An invalid lifetime is refused as soon as a client is opened with it."""
     ctx.require_refused("EXP-9", ctx.open_client("wrong", expires=life), "ImproperlyConfigured")
 
 
 @check("EXP-9", cases=[{"life": life} for life in ("600", "600.5")], needs=["time"])
 def life_in_words_is_a_number_or_refused(ctx: Context, life: str) -> None:
-    """Text that is a number is that number, or refused; it is never another life."""
+    """Text that is a number is read as that number or refused; it never becomes another lifetime."""
     opened = ctx.open_client("in-words", expires=life)
     if opened.kind != "ok":
         ctx.require_refused("EXP-9", opened, "ImproperlyConfigured")
@@ -307,7 +307,7 @@ SPANS = [
 
 @check("EXP-10", cases=[{"life": span} for span in SPANS], needs=["time"])
 def timedelta_is_its_seconds(ctx: Context, life: dt.timedelta) -> None:
-    """A timedelta is a life of as many seconds as it has, days and fractions included."""
+    """A timedelta is a lifetime of all its seconds, days and fractions included."""
     passage, reader, seconds = passage_of(ctx), ctx.client("reader"), life.total_seconds()
     opened = ctx.open_client("span", expires=life)
     ctx.require("EXP-10", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the lifetime {life!r}")
@@ -338,7 +338,7 @@ LATE = [["SUCCESS", "FAILURE"], ["SUCCESS", "STARTED"], ["FAILURE", "STARTED"], 
 
 @check("EXP-15", cases=[{"stores": LATE}], needs=["time"])
 def late_store_is_accepted(ctx: Context, stores: list[list[str]]) -> None:
-    """A store that comes after the end of a life is accepted as for an unknown task."""
+    """A store after the end of a lifetime is accepted as for an unknown task."""
     passage = passage_of(ctx)
     writer, reader = _clients(ctx, passage)
     entries = [passage.store(writer, passage.life, there) for there, _ in stores]
@@ -358,7 +358,7 @@ def late_store_is_accepted(ctx: Context, stores: list[list[str]]) -> None:
 
 @check("EXP-15", cases=[{"state": "SUCCESS"}, {"state": "FAILURE"}], needs=["time"], blame_hang="EXP-15")
 def wait_does_not_end_by_what_is_over(ctx: Context, state: str) -> None:
-    """A wait for a task whose life is over runs out of its time, and ends by a store that comes while it runs."""
+    """A wait for an expired task times out, or ends with a result that is stored while it runs."""
     passage = passage_of(ctx)
     writer, reader = _clients(ctx, passage)
     entry = passage.store(writer, passage.life, state)
@@ -400,7 +400,7 @@ def _given_life(ctx: Context, passage: Passage, state: str, usual: Value, life: 
     needs=["time"],
 )
 def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: float | None) -> None:
-    """An entry lives as long as `expire` said, from that moment on, whatever life it had before."""
+    """From the call of `expire` on, an entry lives as long as that call said, whatever its lifetime was before."""
     passage, reader = passage_of(ctx), ctx.client("reader")
     life = None if factor is None else factor * passage.life
     entry = _given_life(ctx, passage, state, passage.life if usual else None, life)
@@ -416,7 +416,7 @@ def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: flo
 
 @check("EXP-16", cases=[{"life": 600}, {"life": None}])
 def expire_makes_no_entry(ctx: Context, life: Value) -> None:
-    """A task that is unknown stays so when it is given a life; whether that is an error is free."""
+    """An unknown task stays unknown when it is given a lifetime; whether that is an error is free."""
     client, task_id = ctx.client("writer"), ctx.new_id()
     client.attempt("expire", task_id=task_id, life=life)
     found = client.meta(task_id)
@@ -452,7 +452,7 @@ LONGER = (1, 4, 16)
 
 @check("EXP-17", needs=["time"], blame_hang="EXP-14")
 def group_lives_as_a_task(ctx: Context) -> None:
-    """A group is there until its lifetime is over, whatever is cleaned up meanwhile, and then it was never saved."""
+    """A group exists until its lifetime is over, through every cleanup, and then reads as never saved."""
     passage = passage_of(ctx)
     if passage.way == "ageing":
         # probes make tasks older

@@ -56,7 +56,7 @@ def _require_own(ctx: Context, client: Client, ids: Mapping[str, bool]) -> None:
     effort=0.2,
 )
 def portable_group_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> None:
-    """Ids of the portable domain, up to the longest, are all taken, and each has a group of its own."""
+    """Ids of the portable domain, up to the longest, are all accepted, and each has its own group."""
     base = _base(ctx)
     room = LONGEST - len(base) - max(map(len, tails)) - 1
     # a tilde behind, lest an id ends as those of GROUP-12
@@ -85,7 +85,7 @@ HARMLESS = (".J", ".jx", ".s.", ".", ".sd", "s", "-s", ":c", ".s-1", ".j.x", "_t
 
 @check("GROUP-8", cases=[{"ending": ending} for ending in HARMLESS])
 def ids_with_a_harmless_ending_are_taken(ctx: Context, ending: str) -> None:
-    """An id that only looks as if it ended as the keys of chords do is taken."""
+    """An id is accepted if it only seems to end as the keys of chords do."""
     client, group_id = ctx.client(), ctx.new_id("group") + ending
     outcome = client.attempt("save_group", group_id=group_id, result=_saved(group_id))
     require_done(ctx, "GROUP-8", outcome, f"the portable id {show(group_id)} is taken")
@@ -94,7 +94,7 @@ def ids_with_a_harmless_ending_are_taken(ctx: Context, ending: str) -> None:
 
 @check("GROUP-8", cases=PAIRS)
 def group_ids_that_look_alike_are_two(ctx: Context, text: str, fold: str) -> None:
-    """Ids that differ in case, blanks or normalisation only name different groups."""
+    """Ids that differ only in case, blanks or normalisation name different groups."""
     base, writer, reader = _base(ctx), ctx.client("writer"), ctx.client("reader")
     left, right = base + text, FOLDS[fold](base + text)
     if writer.attempt("save_group", group_id=left, result=_saved(left)).kind != "ok":
@@ -261,7 +261,7 @@ def task_and_group_of_one_id_are_two(ctx: Context, cached: bool, group_first: bo
 
 @check("GROUP-11", needs=["cache"])
 def cached_group_is_no_cached_task(ctx: Context) -> None:
-    """What is cached of a group, `is_cached` and `reload_task_result` know nothing of, and the other way round."""
+    """`is_cached` and `reload_task_result` do not see cached groups, and the other way round."""
     client, writer = ctx.client("client", **CACHED), ctx.client("writer")
     first, second = ctx.new_id("both"), ctx.new_id("both")
     saved = of_members(first, "m")
@@ -295,7 +295,7 @@ def ending_of_a_chord_is_refused(ctx: Context, ending: str, before: str) -> None
 
 @check("GROUP-12", needs=["probe"], cases=[{"ending": ending} for ending in ENDINGS])
 def bookkeeping_of_a_chord_is_left_alone(ctx: Context, ending: str) -> None:
-    """What a chord keeps under such an id is as it was, after a group was refused under it."""
+    """What a chord keeps under such an id is unchanged after a group was refused under it."""
     client, group_id, kept = ctx.client(), ctx.new_id("group") + ending, b"3"
     ctx.groups.write_group(group_id, kept)
     ctx.history.note("suite", "probe_write_group", {"group_id": group_id, "payload": kept})

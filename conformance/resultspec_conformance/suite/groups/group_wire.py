@@ -49,7 +49,7 @@ def key_is_made_of_the_group_id(ctx: Context, tail: str) -> None:
 
 @check("GROUP-17", needs=["wire"], cases=[{"tail": tail} for tail in (":", ".", "a:b", GROUP_KEY_PREFIX, "%41", "é")])
 def key_of_a_group_is_not_escaped(ctx: Context, tail: str) -> None:
-    """No character of an id that the store takes is escaped or replaced in the key."""
+    """No character of an id that the store accepts is escaped or replaced in the key."""
     _require_key(ctx, ctx.new_id("group") + tail)
 
 
@@ -83,7 +83,7 @@ def prefix_is_before_the_key_of_a_group(ctx: Context, prefix: str, completed: st
 
 @check("GROUP-17", needs=["wire"])
 def group_has_one_key(ctx: Context) -> None:
-    """Saving a group creates its key and no other, not one of its members either, and the other operations none."""
+    """Saving a group creates its key and no other, not even for its members; other operations create none."""
     client, base = ctx.client(), ctx.new_id("group")
     group_id, inner = base + ".", of_members(f"{base}.inner", f"{base}.n")
     saved = group(group_id, [task(f"{base}.m"), inner], task(f"{base}.p"))
@@ -195,7 +195,7 @@ def _require_undecodable(ctx: Context, outcome: Outcome, group_id: str, what: st
 
 @check("GROUP-20", cases=[{"vector": name} for name, vector in _ALL.items() if not vector.valid])
 def invalid_group_vector_is_refused(ctx: Context, vector: str) -> None:
-    """What is no group is refused with an error that names it, by every operation that reads."""
+    """An entry that is not a group is refused with an error that names it, by every operation that reads."""
     shown, reader = _ALL[vector], json_client(ctx)
     _put(ctx, shown.group_id, shown.stored)
     for op in ("restore_group", "get_group_meta"):

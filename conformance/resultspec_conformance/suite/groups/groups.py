@@ -98,7 +98,7 @@ def group_comes_back(ctx: Context, shape: dict[str, Value], serializer: int) -> 
 
 @check("GROUP-1")
 def group_outlives_its_writer(ctx: Context) -> None:
-    """A group is there for other clients, also after the one that saved it has closed."""
+    """Other clients can read a group, even after the one that saved it has closed."""
     writer, group_id = ctx.fresh_client("writer"), ctx.new_id("group")
     saved = of_members(group_id, "m-1", "m-2")
     writer.save_group(group_id, saved)
@@ -110,7 +110,7 @@ def group_outlives_its_writer(ctx: Context) -> None:
 
 @check("GROUP-1", cases=[{"groups": 300}])
 def many_groups_are_kept(ctx: Context, groups: int) -> None:
-    """However many groups are saved, each of them is there."""
+    """However many groups are saved, each of them can be restored."""
     writer, reader, base = ctx.client("writer"), ctx.client("reader"), ctx.new_id("group")
     for number in range(groups):
         writer.save_group(f"{base}.{number}-", of_members(f"{base}.{number}-", f"m-{number}"))
@@ -120,7 +120,7 @@ def many_groups_are_kept(ctx: Context, groups: int) -> None:
 
 @check("GROUP-2", cases=[{"parent": parent} for parent in (None, task("p"))])
 def empty_group_is_a_group(ctx: Context, parent: Value) -> None:
-    """A group without members comes back as one: not as null, and not as a task."""
+    """A group without members comes back as such: not as null, and not as a task."""
     group_id = ctx.new_id("group")
     saved = group(group_id, [], parent)
     outcome = ctx.client("writer").attempt("save_group", group_id=group_id, result=saved)
@@ -165,7 +165,7 @@ LARGE = {"members": _large, "groups in groups": _nested, "parents": _descended}
     ],
 )
 def large_group_comes_back(ctx: Context, what: str, number: int) -> None:
-    """A group of 10,000 members is taken and restored, and so is one of 32 levels."""
+    """A group of 10,000 members is saved and restored, and so is one of 32 levels."""
     group_id = ctx.new_id("group")
     saved = LARGE[what](group_id, number)
     outcome = ctx.client("writer").attempt("save_group", group_id=group_id, result=saved)
@@ -213,7 +213,7 @@ def saving_again_replaces(ctx: Context, first: str, second: str, by: str) -> Non
 
 @check("GROUP-5")
 def saving_again_can_empty_a_group(ctx: Context) -> None:
-    """A group that is saved without members has none left, and one that was saved twice the same is as it was."""
+    """A group that is saved again without members has none left; saving the same group twice changes nothing."""
     client, group_id = ctx.client("writer"), ctx.new_id("group")
     full, empty = of_members(group_id, "m-1", "m-2"), group(group_id, [])
     for saved in (full, full, empty):
@@ -241,7 +241,7 @@ def deleted_group_is_gone(ctx: Context, by: str, shape: str) -> None:
 
 @check("GROUP-6")
 def deleting_is_idempotent(ctx: Context) -> None:
-    """Deleting a group that is not there is no error, the first time or the third."""
+    """Deleting a group that does not exist is not an error, the first time or the third."""
     client, other, never, once = ctx.client("writer"), ctx.client("other"), ctx.new_id("group"), ctx.new_id("group")
     client.save_group(once, of_members(once, "m"))
     for who, group_id in ((client, never), (client, never), (client, once), (client, once), (other, once)):
@@ -278,7 +278,7 @@ def deleting_leaves_members_and_other_groups(ctx: Context, state: str) -> None:
     deadline=120.0,
 )
 def parallel_saves_do_not_mix(ctx: Context, saves: int, there: bool) -> None:
-    """Of groups that are saved at the same time one is there, whole, and no save fails."""
+    """When groups are saved under one id at the same time, one of them is kept whole, and no save fails."""
     group_id, savers = ctx.new_id("group"), ("rival-1", "rival-2", "rival-3")
     barrier, reader = Barrier(len(savers) + 1), ctx.client("reader")
     tried = {
@@ -337,7 +337,7 @@ def _look(client: Client, group_id: str, how: str) -> None:
 
 @check("GROUP-13", cases=[{"read": how, "then": then} for how in READS for then in ("save", "delete")])
 def own_changes_reach_the_cache(ctx: Context, read: str, then: str) -> None:
-    """A client that has restored a group and then saves or deletes it restores what it has made of it."""
+    """A client that has restored a group and then saves or deletes it sees its own change."""
     cached, group_id = ctx.client("cached", **CACHED), ctx.new_id("group")
     ctx.client("writer").save_group(group_id, of_members(group_id, "first"))
     _look(cached, group_id, read)
@@ -354,7 +354,7 @@ def own_changes_reach_the_cache(ctx: Context, read: str, then: str) -> None:
 
 @check("GROUP-13", cases=[{"read": how, "deleted": deleted} for how in READS for deleted in (False, True)])
 def absence_is_not_cached(ctx: Context, read: str, deleted: bool) -> None:
-    """A client with a cache that has found no group finds the one that another client saves then."""
+    """A client with a cache that has found no group finds the one that another client saves later."""
     cached, writer, group_id = ctx.client("cached", **CACHED), ctx.client("writer"), ctx.new_id("group")
     if deleted:
         cached.save_group(group_id, of_members(group_id, "first"))

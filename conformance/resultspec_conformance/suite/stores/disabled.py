@@ -44,7 +44,7 @@ def storing_and_forgetting_succeed(ctx: Context, state: str) -> None:
     ],
 )
 def worker_runs_without_a_backend(ctx: Context, op: str, args: dict[str, Value] | None) -> None:
-    """Everything that a worker calls succeeds, and no property of a message comes of it."""
+    """Everything that a worker calls succeeds, and adds no properties to a message."""
     given = {} if args is None else {"task_id": ctx.new_id(), **args}
     for _ in range(2):
         outcome = ctx.client().attempt(op, **given)
@@ -84,7 +84,7 @@ def wait_says_that_there_is_no_backend(ctx: Context, options: dict[str, Value]) 
     blame_hang="DIS-2",
 )
 def join_says_that_there_is_no_backend(ctx: Context, count: int, options: dict[str, Value]) -> None:
-    """Every join is refused at the call, also one of no ids, before there is anything to iterate over."""
+    """Every join is refused at the call, even one without ids, before it returns an iterator."""
     _require_refused(ctx, "get_many", task_ids=[ctx.new_id() for _ in range(count)], **options)
 
 

@@ -96,7 +96,7 @@ RESULTS: list[dict[str, Value]] = [{"state": "SUCCESS", "result": value} for val
 
 @check("VALUE-7", needs=["rows"], cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
 def row_without_a_status_is_replaced(ctx: Context, state: str) -> None:
-    """A row whose status is NULL is no meta, and is replaced by whatever is stored."""
+    """A row whose status is NULL is not a meta, and is replaced by whatever is stored."""
     client, task_id = json_client(ctx, "writer"), ctx.new_id()
     # where there is no table yet, this makes one
     client.store(ctx.new_id(), None)
@@ -165,7 +165,7 @@ def _moment(stored: Value) -> dt.datetime | None:
 
 @check("SQL-4", needs=["rows"], cases=[{"state": state, "times": times} for state in EVERY_STATE for times in (1, 2)])
 def date_is_in_utc_or_null(ctx: Context, state: str, times: int) -> None:
-    """A ready row has the instant of the store in UTC, without zone; any other has none, however often it is stored."""
+    """A ready row has the instant of the store in UTC, without a zone; any other row has no date."""
     client, task_id = ctx.client("writer"), ctx.new_id()
     before = time.time()
     for _ in range(times):
@@ -240,7 +240,7 @@ def row_is_replaced_whole(ctx: Context, state: str) -> None:
     ],
 )
 def success_is_told_by_its_column(ctx: Context, arrives: str, result: bytes | None) -> None:
-    """A row in SUCCESS is kept as it is, also one whose result is missing or cannot be decoded."""
+    """A row in SUCCESS is kept as it is, even if its result is missing or cannot be decoded."""
     client, task_id = json_client(ctx, "writer"), ctx.new_id()
     _put(ctx, task_id, status="SUCCESS", result=result, traceback="kept", date_done="2026-03-01 12:00:00")
     before = _row(ctx, task_id)
@@ -299,7 +299,7 @@ def pickled_row_is_read_where_pickle_is_accepted(ctx: Context, vector: str) -> N
     cases=[{"protocol": protocol, "trap": trap} for protocol in (2, 3, 4, 5) for trap in (True, False)],
 )
 def pickled_row_is_refused_where_pickle_is_not_accepted(ctx: Context, protocol: int, trap: bool) -> None:
-    """A client that accepts json alone refuses a pickle by every way of reading, and deserialises none."""
+    """A client that accepts only json refuses a pickle in every way of reading, and never deserialises it."""
     task_id = ctx.new_id()
     _put(ctx, task_id, status="SUCCESS", result=pickle.dumps(samples.Trap() if trap else {"x": 1}, protocol))
     before = _row(ctx, task_id)
@@ -315,7 +315,7 @@ def pickled_row_is_refused_where_pickle_is_not_accepted(ctx: Context, protocol: 
 
 @check("SQL-9", needs=["rows"], cases=[{"column": column} for column in ("children", "args", "kwargs", "stamps")])
 def pickle_in_any_column_is_left_alone(ctx: Context, column: str) -> None:
-    """Neither the children nor what is told of a call is deserialised by a client that accepts json alone."""
+    """A client that accepts only json deserialises neither the children nor the description of a call from a pickle."""
     task_id = ctx.new_id()
     if column not in ctx.rows.columns():
         raise Unobserved(f"the table has no column {column}")
@@ -327,7 +327,7 @@ def pickle_in_any_column_is_left_alone(ctx: Context, column: str) -> None:
 
 @check("SQL-10", needs=["rows"], cases=[{"state": state} for state in EVERY_STATE if not STATES.is_ready(state)])
 def date_of_an_unready_row_is_null(ctx: Context, state: str) -> None:
-    """The date that another writer gave to a row that is not ready is no date of its end."""
+    """A date that another writer gave to an unready row is not reported as the end of the task."""
     reader, task_id = json_client(ctx), ctx.new_id()
     _put(ctx, task_id, status=state, result=b"null", date_done="2026-03-01 12:00:00")
     outcome = reader.attempt("get_task_meta", task_id=task_id)
@@ -348,7 +348,7 @@ def row_of_a_state_alone_is_read(ctx: Context, state: str) -> None:
 
 @check("SQL-11", needs=["rows"], cases=[{"column": column} for column in ("args", "kwargs", "stamps")])
 def what_is_told_of_a_call_hides_no_result(ctx: Context, column: str) -> None:
-    """A result is read though the arguments or the stamps beside it cannot be."""
+    """A result is read even if the arguments or stamps beside it cannot be decoded."""
     reader, task_id = json_client(ctx), ctx.new_id()
     if column not in ctx.rows.columns():
         raise Unobserved(f"the table has no column {column}")

@@ -31,7 +31,7 @@ def _late(client: Client, task_id: str, state: str, barrier: Barrier) -> None:
 
 @check("STATE-12", cases=[{"late": state} for state in LATE for _ in range(ROUNDS)], deadline=120.0)
 def success_survives_a_race(ctx: Context, late: str) -> None:
-    """A SUCCESS that races other writers is there when all have returned, and stays."""
+    """A SUCCESS that races other writers is stored when all have returned, and stays."""
     task_id, barrier = ctx.new_id(), Barrier(3)
     winner = ctx.client("winner")
 

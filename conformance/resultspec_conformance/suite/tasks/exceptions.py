@@ -119,7 +119,7 @@ def tagged_arguments_come_back(ctx: Context, args: tuple[Value, ...]) -> None:
     effort=0.25,
 )
 def value_that_is_no_exception_becomes_an_argument(ctx: Context, value: Value, state: str, serializer: int) -> None:
-    """A value that is no exception, stored in a state of EXCEPTION, reads as the argument of one."""
+    """A value that is not an exception, stored in a state of EXCEPTION, reads as the argument of one."""
     if value is None and state == "RETRY":
         raise Unobserved("a null in RETRY is null")
     _require_argument(ctx, value, state, serializer_of(ctx, serializer))
@@ -134,7 +134,7 @@ NO_EXCEPTIONS: list[Value] = [
 
 @check("EXC-7", cases=[{"value": value, "state": state} for value in NO_EXCEPTIONS for state in EXCEPTION_STATES])
 def text_or_map_becomes_an_argument(ctx: Context, value: Value, state: str) -> None:
-    """Texts, numbers, lists and maps that were stored as a failure read as the argument of one."""
+    """Texts, numbers, lists and maps that were stored as a failure read as the argument of an exception."""
     for serializer in _serializers(ctx, state):
         _require_argument(ctx, value, state, serializer)
 
@@ -240,7 +240,7 @@ BASE_ONLY: list[ExceptionData] = [
 
 @check("EXC-10", cases=[{"error": error, "state": state} for error in BASE_ONLY for state in EXCEPTION_STATES])
 def base_exception_is_storable(ctx: Context, error: ExceptionData, state: str) -> None:
-    """What derives from BaseException only is stored, and reads as itself or as an exception that names its type."""
+    """An exception derived only from BaseException is stored, and reads as itself or as one that names its type."""
     for serializer in _serializers(ctx, state):
         found = _stored(ctx, "EXC-10", error, state, serializer)
         holds = found.kind == "ok" and isinstance(found.value, ExceptionData) and error.type in show(found.value)
@@ -343,7 +343,7 @@ def unknown_class_is_synthesized(ctx: Context, name: str, module: Value, state: 
     ],
 )
 def class_of_a_writer_alone_is_synthesized(ctx: Context, name: str, state: str) -> None:
-    """An exception of a class that only the writer has is stored, and read as one of that name."""
+    """An exception whose class only the writer has is stored, and read as one of that name."""
     error = ExceptionData(name, samples.UNKNOWN_MODULE, ("boom", 3))
     found = _stored(ctx, "EXC-2", error, state, serializer_of(ctx, 0))
     _require_exception(ctx, "EXC-2", found, error, serializer_of(ctx, 0))
@@ -436,7 +436,7 @@ def _texts(value: Value) -> str:
 
 @check("EXC-5", cases=[{"error": error, "state": state} for error in AWKWARD for state in EXCEPTION_STATES])
 def awkward_constructor_is_no_error(ctx: Context, error: ExceptionData, state: str) -> None:
-    """An exception whose constructor raises, or wants other arguments, reads as one that holds both."""
+    """An exception whose constructor raises or wants other arguments reads as one with its name and arguments."""
     for serializer in _serializers(ctx, state):
         found = _stored(ctx, "EXC-5", error, state, serializer)
         _require_held(ctx, found, error, serializer)

@@ -141,7 +141,7 @@ def arguments_come_back(ctx: Context, args: Value, kwargs: Value, serializer: in
     ],
 )
 def odd_arguments_come_back(ctx: Context, args: Value, kwargs: Value, state: str) -> None:
-    """Empty arguments are no missing ones, and what a worker received as text stays a text."""
+    """Empty arguments are not missing ones, and what a worker received as text stays text."""
     found = _stored(ctx, {**CALL, "args": args, "kwargs": kwargs}, state)
     for member, value in (("args", args), ("kwargs", kwargs)):
         ctx.require("EXT-2", same(found.get(member), value), got=show(found.get(member)), allowed=show(value))
@@ -149,7 +149,7 @@ def odd_arguments_come_back(ctx: Context, args: Value, kwargs: Value, state: str
 
 @check("EXT-3", cases=[{"state": state, "option": option} for state in STATES.named for option in (False, True)])
 def nothing_is_told_unasked(ctx: Context, state: str, option: bool) -> None:
-    """Without the option nothing of a request is told, and with it nothing where no request is given."""
+    """Nothing of a request is stored without the option, nor with the option where no request is given."""
     _stored(ctx, {**CALL, **STAMPS})
     task_id = ctx.new_id()
     request = None if option else _request(task_id, **CALL, **STAMPS)
@@ -206,7 +206,7 @@ def _require_text(ctx: Context, member: str, found: Value, start: str = "") -> N
     cases=[{"member": member, "state": state} for member in CALL for state in ("SUCCESS", "FAILURE", "STARTED")],
 )
 def long_member_costs_no_result(ctx: Context, member: str, state: str) -> None:
-    """A name, a host, a queue or an argument of thousands of characters keeps no result from being stored."""
+    """A name, a host, a queue or an argument of thousands of characters does not prevent a result from being stored."""
     text = "long." * 1000
     odd: Mapping[str, Value] = {
         "args": [text],
@@ -243,7 +243,7 @@ def _odd_request(place: str, odd: Value) -> dict[str, Value]:
     ],
 )
 def member_that_cannot_be_encoded_costs_no_result(ctx: Context, place: str, odd: Value, state: str) -> None:
-    """An argument that no serializer carries, even one without a representation, keeps no result from being stored."""
+    """An argument that no serializer carries, even one without a representation, does not prevent the store."""
     for serializer in ctx.capabilities.serializers:
         meta = _require_unharmed(ctx, _odd_request(place, odd), state, serializer)
         if place == "stamps":
@@ -262,7 +262,7 @@ def member_that_cannot_be_encoded_costs_no_result(ctx: Context, place: str, odd:
     ],
 )
 def odd_text_costs_no_result(ctx: Context, place: str, odd: str, state: str) -> None:
-    """NUL and lone surrogates in what is told of a call keep no result from being stored."""
+    """NUL and lone surrogates in the description of a call do not prevent a result from being stored."""
     for serializer in ctx.capabilities.serializers:
         meta = _require_unharmed(ctx, _odd_request(place, odd), state, serializer)
         if place in ("name", "hostname"):
@@ -358,7 +358,7 @@ LATER: dict[str, dict[str, Value] | None] = {
     ],
 )
 def nothing_told_remains(ctx: Context, later: str, state: str, option: bool) -> None:
-    """What was told of the first run is gone with the next store, whatever that tells."""
+    """The next store removes what was stored of the first run's request, whatever its own request has."""
     task_id = ctx.new_id()
     _writer(ctx).store(task_id, None, "STARTED", request=_request(task_id, **CALL, **STAMPS))
     told = LATER[later]
@@ -396,7 +396,7 @@ def store_that_loses_tells_nothing(ctx: Context, state: str) -> None:
     cases=[{"state": state, "request": request} for state in (None, *STATES.named) for request in (False, True)],
 )
 def option_changes_no_reading(ctx: Context, state: str | None, request: bool) -> None:
-    """Unknown tasks, and entries that tell nothing of their call, are read with the option as without it."""
+    """Unknown tasks, and entries without extended members, are read the same with the option and without it."""
     task_id = ctx.new_id()
     given = _request(task_id) if request else None
     if state is not None:
@@ -416,7 +416,7 @@ def option_changes_no_reading(ctx: Context, state: str | None, request: bool) ->
 
 @check("EXT-9", cases=[{"state": state} for state in STATES.named])
 def whoever_reads_is_told(ctx: Context, state: str) -> None:
-    """What a client with the option has stored is read alike by one with the option and by one without it."""
+    """What a client with the option stored reads the same with the option and without it."""
     task_id = ctx.new_id()
     _writer(ctx).store(task_id, any_result(state), state, request=_request(task_id, **CALL, **STAMPS))
     told, plain = (ctx.client("reader", extended=option).meta(task_id) for option in (True, False))
@@ -440,7 +440,7 @@ def whoever_reads_is_told(ctx: Context, state: str) -> None:
     ],
 )
 def foreign_members_are_handed_on(ctx: Context, members: dict[str, Value]) -> None:
-    """Members that a foreign writer stored are handed on as they are, whatever their type."""
+    """Members that a foreign writer stored are passed on as they are, whatever their type."""
     task_id, reader = ctx.new_id(), json_client(ctx)
     core = {"status": "SUCCESS", "result": 1, "traceback": None, "children": [], "task_id": task_id}
     stored_json(ctx, task_id, {**core, "date_done": "2026-03-01T12:00:00+00:00", **members})

@@ -58,7 +58,7 @@ def _require_own(ctx: Context, requirement: str, client: Client, stored: Mapping
     effort=0.4,
 )
 def portable_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> None:
-    """Ids of the portable domain, up to the longest, are all taken, and each has an entry of its own."""
+    """Ids of the portable domain, up to the longest, are all accepted, and each has its own entry."""
     base = _base(ctx)
     filler = PORTABLE_ID_ALPHABET[::-1] * 3
     room = LONGEST - len(base) - max(map(len, tails))
@@ -153,7 +153,7 @@ def _keep_apart(ctx: Context, left: str, right: str) -> None:
 
 @check("ID-2", cases=PAIRS)
 def ids_that_look_alike_are_two(ctx: Context, text: str, fold: str) -> None:
-    """Ids that differ in case, blanks or normalisation only are different ids."""
+    """Ids that differ only in case, blanks or normalisation are different ids."""
     base = _base(ctx)
     _keep_apart(ctx, base + text, FOLDS[fold](base + text))
 
@@ -217,7 +217,7 @@ def long_ids_are_kept_or_refused(ctx: Context, length: int) -> None:
 
 @check("ID-3", needs=["surrogates"], cases=[{"odd": odd} for odd in ("\ud800", "\udfff", "a\udc80b", "\udce9")])
 def ids_with_lone_surrogates_are_kept_or_refused(ctx: Context, odd: str) -> None:
-    """An id that is no sequence of Unicode scalar values is kept as it is, or refused."""
+    """An id that is not a sequence of Unicode scalar values is kept as it is, or refused."""
     base = _base(ctx)
     task_id = base + odd
     others = [base, task_id.encode("utf-8", "replace").decode(), task_id.encode("utf-8", "ignore").decode()]
@@ -250,7 +250,7 @@ UUIDS = st.one_of(st.uuids(), st.sampled_from([uuid.UUID(int=0), uuid.UUID(int=2
 
 @check("ID-5", given={"task_id": UUIDS, "by_uuid": st.booleans()}, effort=0.2)
 def uuid_is_its_text(ctx: Context, task_id: uuid.UUID, by_uuid: bool) -> None:
-    """A UUID and its text are one id, whichever of them a result is stored by."""
+    """A UUID and its text are one id, whichever of them a result is stored under."""
     client, text = ctx.client(), str(task_id)
     client.forget(text)
     client.store(task_id if by_uuid else text, "x")

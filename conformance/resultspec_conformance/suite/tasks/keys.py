@@ -53,7 +53,7 @@ def key_is_made_of_the_id(ctx: Context, tail: str) -> None:
     cases=[{"tail": tail} for tail in (":", "~", ".", "_", "a:b", TASK_KEY_PREFIX, "%41", "é", "/x", " ", "x" * 99)],
 )
 def key_is_not_escaped(ctx: Context, tail: str) -> None:
-    """No character of an id that the store takes is escaped or replaced in the key."""
+    """No character of an id that the store accepts is escaped or replaced in the key."""
     _require_key(ctx, ctx.new_id() + tail)
 
 
@@ -211,7 +211,7 @@ def store_is_published(ctx: Context, state: str) -> None:
 
 @check("KEY-5", needs=["wire"], cases=[{"rounds": 30}])
 def value_is_there_before_its_message(ctx: Context, rounds: int) -> None:
-    """Whoever is woken by the message of a store finds its value already there."""
+    """A subscriber that receives the message of a store finds its value already stored."""
     client, task_id = ctx.client("writer"), ctx.new_id()
     key = task_key(ctx, task_id)
     listener = ctx.wire.listen([key])
@@ -235,7 +235,7 @@ REFUSED = [("FAILURE", "SUCCESS"), ("SUCCESS", "SUCCESS"), ("STARTED", "SUCCESS"
 
 @check("KEY-6", needs=["wire"], cases=[{"arrives": arrives, "there": there} for arrives, there in REFUSED])
 def refused_payload_is_not_published(ctx: Context, arrives: str, there: str) -> None:
-    """A store that loses to the entry that is there publishes nothing but, perhaps, that entry."""
+    """A store that loses to the existing entry publishes nothing, except perhaps that entry."""
     writer, late, task_id = ctx.client("writer"), ctx.client("late"), ctx.new_id()
     key = task_key(ctx, task_id)
     writer.store(task_id, result_in(there, 1), there)
@@ -293,7 +293,7 @@ FORGED = {
 
 @check("KEY-7", needs=["wire"], cases=[{"body": body} for body in FORGED], blame_hang="KEY-7")
 def forged_message_resolves_nothing(ctx: Context, body: str) -> None:
-    """A message with a result that is not in the store, or with bytes that do not decode, ends no wait."""
+    """A message with a result that is not in the store, or with undecodable bytes, does not end a wait."""
     task_id = ctx.new_id()
     forged = FORGED[body]
     forged = _ready_bytes(ctx, task_id) if forged is None else forged
@@ -320,7 +320,7 @@ def message_that_names_another_task_resolves_neither(ctx: Context) -> None:
 
 @check("KEY-7", needs=["wire"], blame_hang="KEY-7")
 def forged_failure_hides_no_result(ctx: Context) -> None:
-    """A message that denies the SUCCESS in the store does not change what the wait ends with."""
+    """A message that contradicts the SUCCESS in the store does not change what the wait ends with."""
     waiter, task_id, denied = ctx.client("waiter"), ctx.new_id(), ctx.new_id()
     ctx.client("writer").store(denied, failure(1), "FAILURE")
     forged, payload = ctx.wire.get(task_key(ctx, denied)), _ready_bytes(ctx, task_id, "real")

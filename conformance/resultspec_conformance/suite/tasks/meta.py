@@ -74,7 +74,7 @@ def meta_has_its_members(ctx: Context, state: str, request: bool) -> None:
 
 @check("META-2", cases=[{"task_id": task_id} for task_id in ("", "-x", ".y", "0" * 60)])
 def unknown_task_is_pending(ctx: Context, task_id: str) -> None:
-    """A task that nobody stored reads as PENDING with a null result, by every way of reading."""
+    """A task that nobody stored reads as PENDING with a null result, in every way of reading."""
     client, unknown = ctx.client(), ctx.new_id("unknown") + task_id
     outcome = client.attempt("get_task_meta", task_id=unknown)
     holds = outcome.kind == "ok" and outcome.value["status"] == "PENDING" and outcome.value["result"] is None
@@ -151,7 +151,7 @@ def _escapable(traceback: str) -> "re.Pattern[str]":
     ],
 )
 def odd_traceback_keeps_no_state_from_being_stored(ctx: Context, traceback: str, state: str) -> None:
-    """NUL and lone surrogates in a traceback neither keep the failure from being stored nor vanish."""
+    """NUL and lone surrogates in a traceback neither prevent the failure from being stored nor vanish."""
     for serializer in ctx.capabilities.serializers:
         client, task_id = ctx.client("writer", serializer=serializer), ctx.new_id()
         outcome = client.attempt(
@@ -254,7 +254,7 @@ def group_and_parent_in_every_state(ctx: Context, state: str, empty: str | None)
 
 @check("META-9", cases=[{"state": state, "times": times} for state in EVERY_STATE for times in (1, 2)])
 def only_ready_tasks_are_dated(ctx: Context, state: str, times: int) -> None:
-    """`date_done` is there in READY states and null in all others, also when a state is stored again."""
+    """`date_done` is set in READY states and null in all others, also when a state is stored again."""
     client, task_id = ctx.client(), ctx.new_id()
     for _ in range(times):
         client.store(task_id, any_result(state), state, request={"id": task_id})
@@ -283,7 +283,7 @@ def retried_task_is_not_dated(ctx: Context) -> None:
     ],
 )
 def date_done_is_the_instant_of_the_store(ctx: Context, state: str, serializer: int) -> None:
-    """`date_done` lies between the start and the end of the store, and says its offset."""
+    """`date_done` lies between the start and the end of the store, and includes its offset."""
     serializers = ctx.capabilities.serializers
     client, task_id = ctx.client(serializer=serializers[serializer % len(serializers)]), ctx.new_id()
     client.store(task_id, None, "STARTED")
@@ -364,7 +364,7 @@ def unknown_members_are_no_error(ctx: Context, members: dict[str, Value], first:
     effort=0.4,
 )
 def missing_members_are_null(ctx: Context, status: str, left: set[str], null_id: bool) -> None:
-    """A meta of no more than `status` is read, whichever other members it has."""
+    """A meta that has `status` is read, whichever other members it has or lacks."""
     reader, task_id = json_client(ctx), ctx.new_id()
     result: Value = {"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"}
     whole = {

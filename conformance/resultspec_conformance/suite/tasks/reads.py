@@ -38,7 +38,7 @@ def _store(ctx: Context, client: Client, task_id: str, entry: dict[str, Value]) 
 
 @check("READ-1", given={"entry": entries}, effort=0.3)
 def reading_changes_nothing(ctx: Context, entry: dict[str, Value]) -> None:
-    """However often and by whom a task is read and waited for, it reads the same."""
+    """However often and by whichever client a task is read and waited for, it reads the same."""
     task_id = ctx.new_id()
     _store(ctx, ctx.client("writer"), task_id, entry)
     _require_unchanged_by_reads(ctx, task_id)
@@ -125,7 +125,7 @@ def forgotten_task_is_unknown(ctx: Context, state: str, by: str) -> None:
 
 @check("READ-4")
 def forgetting_is_idempotent(ctx: Context) -> None:
-    """Forgetting a task that is not there is no error, the first time or the third."""
+    """Forgetting a task that does not exist is not an error, the first time or the third."""
     client, other, never, once = ctx.client("writer"), ctx.client("other"), ctx.new_id(), ctx.new_id()
     client.store(once, 1)
     for who, task_id in ((client, never), (client, never), (client, once), (client, once), (other, once)):

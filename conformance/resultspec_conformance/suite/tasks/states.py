@@ -50,7 +50,7 @@ PAIRS = [
 
 @check("STATE-1", "STATE-3", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", cases=PAIRS)
 def every_pair(ctx: Context, there: str | None, arrives: str, bare: bool) -> None:
-    """Every pair of a state that is there and one that arrives ends as the table of the spec says, whole."""
+    """Every pair of a stored and an arriving state ends as the table of the spec says, with a whole entry."""
     writer, other = ctx.client("writer"), ctx.client("other")
     task_id = ctx.new_id()
     first, second = _write(1, there or "", bare=False), _write(2, arrives, bare=bare)
@@ -104,7 +104,7 @@ def odd_state_comes_back(ctx: Context, state: str) -> None:
 
 @check("STATE-2", cases=[{"state": state} for state in ("", None, 0, 7, True, ["SUCCESS"])])
 def wrong_state_is_refused(ctx: Context, state: Value) -> None:
-    """A state that is empty or no text is refused, and the entry that was there stays."""
+    """A state that is empty or not text is refused, and the existing entry stays."""
     client, task_id = ctx.client(), ctx.new_id()
     client.store(task_id, "kept", "STARTED")
     outcome = client.attempt("store_result", task_id=task_id, result="lost", state=state)

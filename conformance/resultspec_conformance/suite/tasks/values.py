@@ -229,7 +229,7 @@ def large_integer_comes_back(ctx: Context, digits: int, sign: int) -> None:
     effort=0.3,
 )
 def unencodable_value_is_refused(ctx: Context, value: Value, serializer: int, there: str | None) -> None:
-    """A value that no serializer carries is refused with EncodeError, and the entry that was there stays."""
+    """A value that no serializer carries is refused with EncodeError, and the existing entry stays."""
     chosen = serializer_of(ctx, serializer)
     client, task_id = ctx.client("writer", serializer=chosen), ctx.new_id()
     if there is not None:
@@ -284,7 +284,7 @@ def _require_not_run(ctx: Context, task_id: str, payload: bytes) -> None:
     ],
 )
 def content_that_is_not_accepted_is_refused(ctx: Context, op: str, trap: bool) -> None:
-    """A reader with the serializer pickle that accepts json alone refuses every entry and deserialises none."""
+    """A reader with the pickle serializer that accepts only json refuses every entry and deserialises none."""
     reader, task_id = ctx.client("reader", serializer="pickle", accept=("json",)), ctx.new_id()
     payload = _trap() if trap else pickle.dumps({**WHOLE, "task_id": task_id})
     ctx.probe.write(task_id, payload)
@@ -352,7 +352,7 @@ undecodable = {"kind": st.sampled_from(["garbage", "torn"]), "cut": st.integers(
 
 @check("VALUE-6", given=undecodable, effort=0.3)
 def undecodable_entry_is_a_decode_error(ctx: Context, kind: str, cut: int, serializer: int) -> None:
-    """Reading an entry that is torn or garbage ends in a DecodeError that names the task, by every way of reading."""
+    """Reading a truncated or garbage entry ends in a DecodeError that names the task, in every way of reading."""
     client, task_id = ctx.client(serializer=_binary_serializer(ctx, serializer)), ctx.new_id()
     _undecodable(ctx, client, task_id, kind, cut)
     ops: Mapping[str, Mapping[str, Value]] = {
@@ -422,7 +422,7 @@ def _deflated(data: bytes, level: int, end: int) -> bytes:
     effort=0.1,
 )
 def compressed_payload_is_read(ctx: Context, result: Value, level: int, size: int) -> None:
-    """A compressed payload is read by a client that was told nothing of compression."""
+    """A compressed payload is read by a client that is not configured for compression."""
     reader, task_id = json_client(ctx), ctx.new_id()
     document = {**WHOLE, "result": result, "task_id": task_id}
     ctx.probe.write(task_id, _compressed(document, min(size, ctx.capabilities.payload_limit), level))
@@ -453,7 +453,7 @@ def _peak() -> Iterator[list[int]]:
 
 @check("VALUE-12", cases=[{"times": 1, "excess": 1}, {"times": 4, "excess": 0}])
 def compression_bomb_is_refused(ctx: Context, times: int, excess: int) -> None:
-    """A compressed payload that grows beyond the limit is refused, and its growth is stopped there."""
+    """A compressed payload that grows beyond the limit is refused, and decompression stops there."""
     limit = ctx.capabilities.payload_limit
     reader, task_id = json_client(ctx), ctx.new_id()
     payload = _compressed({**WHOLE, "task_id": task_id}, limit * times + excess, 1)

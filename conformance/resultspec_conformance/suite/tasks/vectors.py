@@ -86,13 +86,13 @@ def vector_with_type_tags_is_read(ctx: Context, vector: str) -> None:
 
 @check(*dict.fromkeys([*_cited("EXT-9", _EXTENDED), "META-15"]), needs=["extended"], cases=_EXTENDED)
 def vector_with_extended_members_is_read(ctx: Context, vector: str) -> None:
-    """What each release of Celery tells of a call is handed on as it was stored."""
+    """What each release of Celery stores of a call is passed on as it was stored."""
     _require_read(ctx, vector)
 
 
 @check(*_cited("VALUE-9", _INVALID), needs=["payload"], cases=_INVALID)
 def invalid_vector_is_refused(ctx: Context, vector: str) -> None:
-    """What is no meta is refused, whatever it nearly is."""
+    """What is not a meta is refused, however close to one it is."""
     _require_refused(ctx, vector)
 
 

@@ -82,7 +82,7 @@ _told = scalar_text.filter(lambda name: name.isidentifier() and name not in ("se
     cases=[{"meta": meta} for meta in ({}, None, {"pid": 1}, {"pid": 1, "hostname": "w@h"}, {"when": [1.5, None]})],
 )
 def started_tells_what_it_is_told(ctx: Context, meta: Value) -> None:
-    """What a worker tells of a run that begins is the result of STARTED, also if it is nothing."""
+    """What a worker reports when a run begins is the result of STARTED, even if it is empty."""
     _require_started(ctx, meta)
 
 
@@ -124,7 +124,7 @@ PLAIN: tuple[Value, ...] = (None, 0, False, "", [], {}, 0.0, "FAILURE", {"exc_ty
 
 @check("WORK-2", cases=[{"value": value} for value in PLAIN])
 def any_value_is_a_value(ctx: Context, value: Value) -> None:
-    """A value that is false in a condition, or looks like something else, is the value of the task."""
+    """A value that is falsy, or looks like something else, is the value of the task."""
     _require_end(ctx, "SUCCESS", value, None, None)
 
 
@@ -196,7 +196,7 @@ def revoked_says_why(ctx: Context, reason: str | None, request: bool) -> None:
     ],
 )
 def late_call_keeps_the_result(ctx: Context, state: str, times: int) -> None:
-    """Whatever a worker says of a task that has succeeded, its entry stays, and the worker is not told."""
+    """Whatever a worker reports of a task that has succeeded, its entry stays, and the call raises no error."""
     _require_loss(ctx, state, times, store=True)
     _require_loss(ctx, state, times, store=False)
 
@@ -226,7 +226,7 @@ def _require_loss(ctx: Context, state: str, times: int, *, store: bool) -> None:
 
 @check("WORK-5", cases=[{"there": there} for there in (None, "STARTED", "FAILURE", "RETRY")])
 def ignored_value_is_not_stored(ctx: Context, there: str | None) -> None:
-    """The value of a task whose request ignores it is not stored, and what is there stays."""
+    """The value of a task whose request ignores it is not stored, and the existing entry stays."""
     task_id, worker, reader = ctx.new_id(), ctx.client("worker"), ctx.client("reader")
     if there is not None:
         worker.store(task_id, any_result(there), there)
@@ -257,7 +257,7 @@ def what_is_not_ignored_is_stored(ctx: Context, state: str) -> None:
     cases=[{"there": there, "place": place} for there in (None, "STARTED", "RETRY") for place in (0, 1)],
 )
 def value_that_cannot_be_stored_is_an_error(ctx: Context, there: str | None, place: int) -> None:
-    """A value that no serializer carries is an error of the call, and what was there stays."""
+    """A value that no serializer carries makes the call fail, and the existing entry stays."""
     task_id, worker, reader = ctx.new_id(), ctx.client("worker"), ctx.client("reader")
     if there is not None:
         worker.store(task_id, any_result(there), there)
@@ -345,7 +345,7 @@ SENT: tuple[Value, ...] = (None, [], [CHILD], OTHERS)
 
 @check("WORK-8", cases=[{"mine": mine, "given": given} for mine in SENT for given in SENT])
 def children_of_nobody(ctx: Context, mine: Value, given: Value) -> None:
-    """Where no task runs there are none, and a task that sent nothing has none either."""
+    """Without a running task no children are stored, nor for a task that sent nothing."""
     _require_children(ctx, mine, given)
 
 
@@ -396,7 +396,7 @@ def failure_of_the_stack_is_stored(ctx: Context, raised: bool, given: bool) -> N
 
 @check("WORK-10", cases=[{"state": state} for state in STATES.named], blame_hang="WORK-10")
 def cleanup_after_every_task(ctx: Context, state: str) -> None:
-    """However often a worker cleans up, what it stored is there, and it goes on storing and reading."""
+    """However often a worker cleans up, its results stay, and it goes on storing and reading."""
     worker, kept = ctx.fresh_client("worker"), []
     for run in range(3):
         task_id = ctx.new_id()
@@ -429,7 +429,7 @@ def cleanup_leaves_waits_alone(ctx: Context, first: bool) -> None:
 
 @check("WORK-11", cases=[{"there": there} for there in (None, "STARTED", "FAILURE", "SUCCESS")])
 def call_is_prepared(ctx: Context, there: str | None) -> None:
-    """Before a task is sent there is a map for its message, and nothing changes in the store."""
+    """Before a task is sent, the backend gives a map for its message and changes nothing in the store."""
     task_id, client, reader = ctx.new_id(), ctx.client(), ctx.client("reader")
     if there is not None:
         client.store(task_id, any_result(there), there)

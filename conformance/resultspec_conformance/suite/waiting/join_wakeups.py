@@ -124,7 +124,7 @@ def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
 def stored_without_a_notification(
     ctx: Context, state: str, result: Value, at: float, pending: bool, timeout: float = 0.25
 ) -> None:
-    """What was put into the store behind the join's back is yielded by its deadline, before any TimeoutError."""
+    """A result that was stored without a notification is yielded by the join's deadline, before any TimeoutError."""
     task_id = ctx.new_id()
     payload = _payload(ctx, task_id, state, result)
     given = [task_id, ctx.new_id()] if pending else [task_id]

@@ -127,7 +127,7 @@ def uuid_and_its_text_are_one_id(ctx: Context, stored_as: str, given_as: str) ->
 
 @check("JOIN-1", "JOIN-3", cases=[{"most": 1500, "ready": 5}], blame_hang="JOIN-1")
 def few_among_many(ctx: Context, most: int, ready: int) -> None:
-    """Some ready tasks among many that nobody has heard of are yielded, wherever they stand."""
+    """A few ready tasks among many unknown ones are yielded, wherever they stand."""
     # as many as can be asked for one by one in half a second
     count = int(max(20, min(most, 0.5 / max(ctx.session.rtt, 1e-6))))
     ids = [ctx.new_id() for _ in range(count)]
@@ -153,7 +153,7 @@ CHOSEN = [["SUCCESS"], ["FAILURE", "RETRY"], ["PROGRESS", "SUCCESS"], ["success"
 
 @check("JOIN-2", cases=[{"ready_states": states} for states in CHOSEN])
 def ready_states_can_be_given(ctx: Context, ready_states: list[str]) -> None:
-    """Exactly the tasks in one of the given states are yielded, be those ready otherwise or not."""
+    """Exactly the tasks in one of the given states are yielded, whether or not those are READY states."""
     states = [*READY, "RETRY", "STARTED", "PROGRESS", "success"]
     ids = _stored(ctx, states)
     expected = [task_id for task_id, state in zip(ids, states, strict=True) if state in ready_states]
@@ -217,7 +217,7 @@ KINDS: dict[str, Callable[[list[str]], Any]] = {
 
 @check("JOIN-5", needs=["in-process"], cases=[{"kind": kind} for kind in KINDS])
 def any_iterable_is_taken(ctx: Context, kind: str) -> None:
-    """Ids come in any iterable, a generator included, and what they came in is as it was."""
+    """Ids may come in any iterable, a generator included, which is not changed."""
     ids = _stored(ctx, ["SUCCESS", "FAILURE", "SUCCESS"])
     given, before = KINDS[kind](ids), KINDS[kind](ids)
     found = join_in_process(ctx.client("joiner"), given, f"the {kind} of {ids}", timeout=AMPLE)
@@ -250,7 +250,7 @@ def _require_refused(ctx: Context, ids: list[Value], options: dict[str, Value]) 
     blame_hang="JOIN-10",
 )
 def wrong_argument_is_refused(ctx: Context, options: dict[str, Value], ready: bool) -> None:
-    """A timeout that is no number and a negative interval are refused, whether a task is ready or not."""
+    """A timeout that is not a number and a negative interval are refused, whether a task is ready or not."""
     _require_refused(ctx, list(_stored(ctx, ["SUCCESS" if ready else None])), options)
 
 
@@ -302,14 +302,14 @@ def join_runs_out_of_time(ctx: Context, timeout: float, options: dict[str, Value
 
 @check("JOIN-6", "JOIN-7", cases=[{"timeout": 0.1, "delay": 0.15}], blame_hang="JOIN-7")
 def clock_begins_with_the_first_item(ctx: Context, timeout: float, delay: float) -> None:
-    """Time between the call and asking for the first item is no time of the join."""
+    """Time between the call and asking for the first item does not count."""
     client = ctx.client("joiner")
     require_within(ctx, "JOIN-7", timeout, lambda: _run_out(ctx, client, timeout, delay=delay).took)
 
 
 @check("JOIN-7", "JOIN-6", cases=[{"timeout": 0.3, "ready": 2, "pause": 0.15}], blame_hang="JOIN-7")
 def time_of_the_caller_counts(ctx: Context, timeout: float, ready: int, pause: float) -> None:
-    """A caller that takes as long as the timeout for its items finds the time over."""
+    """Time that the caller spends on items counts towards the timeout."""
     client = ctx.client("joiner")
     bound = max(timeout, ready * pause)
     require_within(ctx, "JOIN-7", bound, lambda: _run_out(ctx, client, timeout, ready, pause=pause).took)
@@ -317,7 +317,7 @@ def time_of_the_caller_counts(ctx: Context, timeout: float, ready: int, pause: f
 
 @check("JOIN-8", cases=[{"ready": 3, "timeout": 0.03, "pause": 0.04}])
 def slow_caller_gets_all_that_is_ready(ctx: Context, ready: int, timeout: float, pause: float) -> None:
-    """Tasks that are ready are yielded though the caller's own work takes longer than the timeout."""
+    """Ready tasks are yielded even if the caller's own work takes longer than the timeout."""
     for pending in (False, True):
         ids = _stored(ctx, ["SUCCESS"] * ready)
         given = [*ids, ctx.new_id()] if pending else ids
@@ -418,7 +418,7 @@ def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     blame_hang="JOIN-13",
 )
 def passes_are_bounded(ctx: Context, most: int, timeout: Value, interval: float = 0.02) -> None:
-    """A join that may make so many passes yields what is ready and ends without an error."""
+    """A join with a bounded number of passes yields what is ready and ends without an error."""
     client, bound = ctx.client("joiner"), most * max(interval, ctx.capabilities.wake_up)
 
     def attempt() -> float:

@@ -96,7 +96,7 @@ def ready_during_the_wait(ctx: Context, there: str | None, state: str) -> None:
 
 @check("WAIT-2", "WAIT-4", cases=[{"state": state} for state in UNREADY])
 def unready_state_does_not_end_the_wait(ctx: Context, state: str) -> None:
-    """A wait for a task in an unready state runs out of its time."""
+    """A wait for a task in an unready state times out."""
     client, task_id = ctx.client("waiter"), ctx.new_id()
     client.store(task_id, result_in(state), state)
     outcome = client.attempt("wait_for", task_id=task_id, timeout=0.02, interval=0.005)
@@ -256,7 +256,7 @@ def _refused(ctx: Context, options: dict[str, Value]) -> None:
 
 @check("WAIT-7", cases=[{"options": options} for options in WRONG], blame_hang="WAIT-7")
 def wrong_argument_is_refused(ctx: Context, options: dict[str, Value]) -> None:
-    """A timeout that is no number and a negative interval are refused, also where the task is ready."""
+    """A timeout that is not a number and a negative interval are refused, even if the task is ready."""
     _refused(ctx, options)
 
 

@@ -59,7 +59,7 @@ def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     blame_hang="WAIT-8",
 )
 def stored_without_a_notification(ctx: Context, state: str, result: Value, at: float, timeout: float = 0.3) -> None:
-    """A waiter ends with an outcome that was put into the store behind its back, by its deadline at the latest."""
+    """A waiter ends with an outcome that was stored without a notification, by its deadline at the latest."""
     writer, waiter = ctx.client("writer"), ctx.client("waiter")
 
     def attempt() -> float:

@@ -263,7 +263,7 @@ def test_unreachable_server_is_told_without_its_password() -> None:
 
 
 def test_url_that_is_none_is_told() -> None:
-    """What is no URL of a Redis is refused as such."""
+    """What is not a Redis URL is refused as such."""
     with pytest.raises(SubjectError, match="is not a Redis URL"):
         RedisProbe("redis://127.0.0.1:six/0", "")
 
