@@ -1,6 +1,7 @@
 # One target for each thing to do. Every target makes the virtual environment that it needs.
 #   make check     judge the memory store and a real Redis
 #   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
+#   make lowest    judge with the lowest versions of what pyproject.toml depends on
 #   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
 #   make all       everything that CI runs, and the whole self-test
 
@@ -12,14 +13,15 @@ PYTEST_JOBS ?= 4
 BENCHMARK_ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
+LOWEST := $(abspath $(VENV))-lowest
 NODE_DRIVER := drivers/node
 export PATH := $(BIN):$(PATH)
 # the tests start hundreds of processes: each of them would compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all venv node lint types test check selftest benchmark clean
+.PHONY: all venv node lint types test check lowest selftest benchmark clean
 
-all: lint types selftest check test
+all: lint types selftest check lowest test
 
 venv: $(VENV)/.made-for-resultspec
 
@@ -54,6 +56,18 @@ check: venv
 	resultspec check memory://
 	resultspec check redis
 
+# Wheels only, since a bare machine has no compiler. Examples are few: an old version that does not do lacks a name.
+# SQLite is left out, which waits for the disk: PostgreSQL shows the same SQLAlchemy, and psycopg.
+lowest: venv
+	$(PYTHON) -m venv --clear $(LOWEST)
+	python .ci/lowest.py redis sql servers >$(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(LOWEST)/bin/python -m pip install --quiet --only-binary :all: --constraint $(LOWEST)/constraints.txt \
+	  --editable '.[redis,sql,servers]'
+	$(LOWEST)/bin/resultspec check memory:// --examples 5
+	$(LOWEST)/bin/resultspec check redis --examples 5
+	$(LOWEST)/bin/resultspec check postgresql --class core --class waiting --class sql-wire --examples 5
+
 selftest: venv
 	resultspec selftest
 
@@ -61,4 +75,4 @@ benchmark: venv
 	python -m benchmarks $(BENCHMARK_ARGS)
 
 clean:
-	rm -rf $(VENV) $(NODE_DRIVER)/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(NODE_DRIVER)/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
