@@ -87,8 +87,18 @@ def test_the_console_shows_sentence_history_bytes_and_the_line_to_see_it_again(b
     ]
     places = [text.index(part, text.index("STATE-3  MUST")) for part in parts]
     assert places == sorted(places)
-    assert "also     shown by" in text
     assert "% of the checks' time inside the backend" in text
+
+
+def test_the_console_shows_the_shortest_failure_of_a_requirement_and_names_the_others(broken_report: Report) -> None:
+    """One violation that two checks have found is shown once."""
+    report, longer = copy.deepcopy(broken_report), failed(HISTORY)
+    longer["check"] = "states.any_sequence_of_operations"
+    report["failures"] = [longer, failed(HISTORY[:1])]
+    text = console.render(report)
+    assert text.count("STATE-3  MUST") == 1
+    assert "found by states.every_pair\n" in text
+    assert "    also     shown by states.any_sequence_of_operations\n" in text
 
 
 @pytest.mark.parametrize("width", [60, 100, 140])
