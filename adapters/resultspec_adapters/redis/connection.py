@@ -55,7 +55,7 @@ class Server:
                 raise ValueError("the database is no number")
         except ValueError:
             # the message may hold a part of the password
-            raise ImproperlyConfigured(f"{self.shown} is no URL of a Redis") from None
+            raise ImproperlyConfigured(f"{self.shown} is not a Redis URL") from None
         self._class: type[redis.Connection] = self._options.pop("connection_class", redis.Connection)
         if self._options.get("ssl_cert_reqs") in _CELERY_CERT_REQS:
             self._options["ssl_cert_reqs"] = _CELERY_CERT_REQS[self._options["ssl_cert_reqs"]]

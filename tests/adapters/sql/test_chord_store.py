@@ -141,7 +141,7 @@ def test_what_the_probe_sees(backend: SqlBackend, database_url: str, table_prefi
     """A part without a chord would live for ever; a server's traffic with us."""
     probe = open_probe(database_url, table_prefix)
     try:
-        with pytest.raises(Unobserved, match="no tables"):
+        with pytest.raises(Unobserved, match="do not exist"):
             probe.bookkeeping("g")
         backend.on_chord_part_return(request(0), "SUCCESS", 1)
         with backend.database.connect() as connection:

@@ -98,7 +98,7 @@ WRONG = [
     (["check", "memory://", "--examples", "0"], 2, "--examples"),
     (["check", "memory://", "--report", "no/such/dir/r.json"], 2, "cannot write no/such/dir/r.json"),
     (["check", "memory://", "--known-failures", "none.toml"], 2, "cannot read the known failures in none.toml"),
-    (["check", "memory://", "--report", "r.xml", "--junit", "r.xml"], 2, "is to be written twice"),
+    (["check", "memory://", "--report", "r.xml", "--junit", "r.xml"], 2, "would be written twice"),
     (["check", "memory://", "--jobs", "0"], 2, "--jobs"),
     (["check", "memory://", "--jobs", "27"], 2, "--jobs"),
     (["check", "memory://", "--call-timeout", "inf"], 2, "--call-timeout"),
@@ -148,7 +148,7 @@ def test_a_factory_that_raises_is_answered_in_two_lines(command: Command, tmp_pa
     ("body", "said"),
     [
         ("pass", "the factory returned None"),
-        ("return dict", "the class dict, and not an instance of it"),
+        ("return dict", "the class dict, not an instance of it"),
         ("return {}", "an object of type dict, which has no method store_result"),
         ("raise SystemExit(0)", "the factory raised SystemExit"),
     ],

@@ -97,7 +97,8 @@ def test_a_report_and_one_of_its_failures_can_be_replayed(tmp_path: Path, broken
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "No such file"), ("{", "is not JSON"), ("[]", "holds no failure"), ('{"failures": []}', "holds no failure"),
+    [(None, "No such file"), ("{", "is not JSON"),
+     ("[]", "does not contain a failure"), ('{"failures": []}', "does not contain a failure"),
      ('{"a": 1}', "it has no 'replay'"), ('{"replay": {"token": "x"}}', "replay token")],
 )  # fmt: skip
 def test_a_malformed_file_is_answered_in_a_line(tmp_path: Path, content: str | None, said: str) -> None:

@@ -148,6 +148,6 @@ def test_what_a_dead_process_has_left_is_the_runs_own(store: Store) -> None:
 
 def test_a_second_process_is_refused(store: Store) -> None:
     """It would mix its results with those of the first, and one would remove what the other has stored."""
-    with pytest.raises(SubjectError, match="judged by one process"):
+    with pytest.raises(SubjectError, match="judged by a single process"):
         cleaner(store.probe(), Target("python:x:y", "4f2a", "helper"), "")
     assert cleaner(probe_for(store.url, "run_4f2a_"), Target("python:x:y", "4f2a", "helper"), "") is not None
