@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print the tables of ratios, write the plots."""
+"""`python -m benchmarks`: measure, print the tables of ratios, write the plots."""
 
 import argparse
 import json

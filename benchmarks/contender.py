@@ -23,7 +23,7 @@ class Client(Protocol):
         ...
 
     def wait(self, task_id: str, timeout: float) -> object:
-        """Wait until a task is ready, at most ``timeout`` seconds. Raises where it does not become ready."""
+        """Wait until a task is ready, at most `timeout` seconds. Raises where it does not become ready."""
         ...
 
     def begin_chord(self, group_id: str, size: int) -> None:
@@ -43,7 +43,7 @@ class Client(Protocol):
 class Contender:
     """One way to keep results in a store.
 
-    ``open(url)`` returns a new client. ``color`` is for the plot. ``lacks``: measures that it has nothing for.
+    `open(url)` returns a new client. `color` is for the plot. `lacks`: measures that it has nothing for.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Contender:
 class Store:
     """A store and its contenders. The first is the yardstick: the least that anybody has to do.
 
-    ``server``: the bare name by which a throw-away server is started. ``subscribers(url, task_id)`` returns how many
-    clients wait for a task, so that a store is not measured before its waiter is there. ``pace``: the part of the
+    `server`: the bare name by which a throw-away server is started. `subscribers(url, task_id)` returns how many
+    clients wait for a task, so that a store is not measured before its waiter is there. `pace`: the part of the
     configured number of calls and rounds that is measured here, where one of the contenders is slow.
     """
 

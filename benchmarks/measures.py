@@ -29,12 +29,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured. ``run(table, calls)`` returns the seconds of the median call.
+    """One thing that is measured. `run(table, calls)` returns the seconds of the median call.
 
-    ``goal``: the least ratio of the yardstick's time to that of ours, or 0. ``limit``: the most seconds that ours may
-    take, or 0. ``share``: the part of the configured number of calls that makes a turn. ``every``: it is measured in
-    each round of so many. ``parts``: those of the chord, where one is measured. ``compares``: what is returned is no
-    time, but how many times that of another thing, and ``limit`` is the most that it may be.
+    `goal`: the least ratio of the yardstick's time to that of ours, or 0. `limit`: the most seconds that ours may
+    take, or 0. `share`: the part of the configured number of calls that makes a turn. `every`: it is measured in
+    each round of so many. `parts`: those of the chord, where one is measured. `compares`: what is returned is no
+    time, but how many times that of another thing, and `limit` is the most that it may be.
     """
 
     name: str
@@ -162,7 +162,7 @@ KINDS = ("first store", "overwrite", "get", "get_many", "wake-up", "chord")
 
 
 def measures(sizes: Sequence[int], many: int = 1000) -> list[Measure]:
-    """Return all measures: ``many`` is how many a join reads; ``sizes`` are the parts of chords.
+    """Return all measures: `many` is how many a join reads; `sizes` are the parts of chords.
 
     Long chords are measured in fewer rounds.
     """

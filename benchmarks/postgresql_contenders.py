@@ -105,15 +105,15 @@ class Celerys(Bare):
         self._app.conf.result_cache_max = -1
 
     def store(self, task_id: str, state: str) -> None:
-        """Store by ``store_result``."""
+        """Store by `store_result`."""
         self._app.backend.store_result(task_id, RESULT, state)
 
     def get(self, task_id: str) -> object:
-        """Read by ``get_task_meta``."""
+        """Read by `get_task_meta`."""
         return self._app.backend.get_task_meta(task_id)
 
     def wait(self, task_id: str, timeout: float) -> object:
-        """Wait by ``AsyncResult.get``, which polls."""
+        """Wait by `AsyncResult.get`, which polls."""
         return AsyncResult(task_id, app=self._app).get(timeout=timeout)
 
     def close(self) -> None:

@@ -94,19 +94,19 @@ class Celerys:
         self._app.conf.result_cache_max = -1
 
     def store(self, task_id: str, state: str) -> None:
-        """Store by ``store_result``."""
+        """Store by `store_result`."""
         self._app.backend.store_result(task_id, RESULT, state)
 
     def get(self, task_id: str) -> object:
-        """Read by ``get_task_meta``."""
+        """Read by `get_task_meta`."""
         return self._app.backend.get_task_meta(task_id)
 
     def get_many(self, task_ids: Sequence[str]) -> int:
-        """Join by ``get_many``."""
+        """Join by `get_many`."""
         return len(list(self._app.backend.get_many(task_ids)))
 
     def wait(self, task_id: str, timeout: float) -> object:
-        """Wait by ``AsyncResult.get``, which subscribes."""
+        """Wait by `AsyncResult.get`, which subscribes."""
         return AsyncResult(task_id, app=self._app).get(timeout=timeout)
 
     def begin_chord(self, group_id: str, size: int) -> None:
@@ -114,7 +114,7 @@ class Celerys:
         self._app.backend.set_chord_size(group_id, size)
 
     def part_returned(self, group_id: str, index: int, size: int) -> None:  # noqa: ARG002 - the store has the size
-        """Count by ``on_chord_part_return``."""
+        """Count by `on_chord_part_return`."""
         self._app.backend.on_chord_part_return(Part.of(group_id, index), "SUCCESS", RESULT)
 
     def close(self) -> None:

@@ -16,9 +16,9 @@ Samples = Mapping[str, Mapping[str, Sequence[float]]]
 class Line:
     """One line of the table: what a contender needs for one thing.
 
-    ``seconds``: the median of the rounds. ``ratio``: that of the yardstick's time to this one's in the same round, so
-    1 is as fast and 0.5 half as fast. ``low`` and ``high``: the quartiles of the ratio. ``goal``: the goal in words, or
-    nothing; ``met``: whether it was reached.
+    `seconds`: the median of the rounds. `ratio`: that of the yardstick's time to this one's in the same round, so
+    1 is as fast and 0.5 half as fast. `low` and `high`: the quartiles of the ratio. `goal`: the goal in words, or
+    nothing; `met`: whether it was reached.
     """
 
     measure: str
@@ -90,7 +90,7 @@ def measure(
 
 
 def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Line]:
-    """Return what the samples say of each contender; the goals are those of the one that is ``judged``."""
+    """Return what the samples say of each contender; the goals are those of the one that is `judged`."""
     found = []
     yardstick = store.contenders[0].name
     for one in (one for one in measures if not one.compares):
@@ -105,7 +105,7 @@ def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged
 
 
 def growths(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Growth]:
-    """Return what the samples of comparisons say; the limits are those of the one that is ``judged``."""
+    """Return what the samples of comparisons say; the limits are those of the one that is `judged`."""
     found = []
     for one in (one for one in measures if one.compares):
         for contender in _able(store, one):

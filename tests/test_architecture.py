@@ -52,7 +52,7 @@ def imported(path: Path) -> set[str]:
 
 
 def dotted(package: str, path: Path) -> tuple[str, ...]:
-    """Return the parts of a module's name; those of a folder's ``__init__.py`` are the folder's."""
+    """Return the parts of a module's name; those of a folder's `__init__.py` are the folder's."""
     parts = (package, *path.relative_to(PACKAGES[package]).with_suffix("").parts)
     return parts[:-1] if parts[-1] == "__init__" else parts
 

@@ -1,4 +1,4 @@
-"""The command ``resultspec``, which is ``python -m resultspec_conformance`` too: what has to be in order before the
+"""The command `resultspec`, which is `python -m resultspec_conformance` too: what has to be in order before the
 suite is imported.
 """
 

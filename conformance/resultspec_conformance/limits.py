@@ -1,4 +1,4 @@
-"""Every default and bound of a run, in one place. Times are seconds; the self-test has its own in ``selftest.trials``.
+"""Every default and bound of a run, in one place. Times are seconds; the self-test has its own in `selftest.trials`.
 
 This module imports nothing: the pytest plugin reads it in every run of pytest.
 """
@@ -6,7 +6,7 @@ This module imports nothing: the pytest plugin reads it in every run of pytest.
 from typing import Final
 
 EXAMPLES: Final = 100
-"""Examples of a property that are tried, unless ``--examples`` says otherwise."""
+"""Examples of a property that are tried, unless `--examples` says otherwise."""
 
 EXAMPLES_AT_ONCE: Final = 1000
 """Examples that are tried in one go. Hypothesis remembers them all, and the store keeps what they have written."""
@@ -23,7 +23,7 @@ MOST_JOBS: Final = 26
 """Each worker has a letter of the alphabet behind the id of the run."""
 
 CALL_SECONDS: Final = 10.0
-"""After so long a call of the backend counts as hung, unless ``--call-timeout`` says otherwise."""
+"""After so long a call of the backend counts as hung, unless `--call-timeout` says otherwise."""
 
 CHECK_SECONDS: Final = 60.0
 """How long a check may take with the default number of examples, unless it names its own limit."""
@@ -51,5 +51,5 @@ REPLAY_ATTEMPTS: Final = 10
 
 
 def check_seconds(deadline: float, examples: int, call_seconds: float) -> float:
-    """Return how long a check may take whose own ``deadline`` is meant for the default number of examples."""
+    """Return how long a check may take whose own `deadline` is meant for the default number of examples."""
     return deadline * max(1.0, examples / EXAMPLES) + 2 * call_seconds

@@ -1,7 +1,7 @@
 """The application to which a backend belongs: where its settings come from, and nothing more.
 
-A backend reads settings as attributes of ``app.conf``; one that is not there has its default. A real
-``celery.Celery`` app is such an app, and `App` is the smallest one. The names of the settings are Celery's.
+A backend reads settings as attributes of `app.conf`; one that is not there has its default. A real
+`celery.Celery` app is such an app, and `App` is the smallest one. The names of the settings are Celery's.
 """
 
 import sys
@@ -15,7 +15,7 @@ from resultspec_reference.errors import ImproperlyConfigured
 
 @runtime_checkable
 class AppProtocol(Protocol):
-    """What a backend needs of an application: settings, which are attributes of ``conf``."""
+    """What a backend needs of an application: settings, which are attributes of `conf`."""
 
     @property
     def conf(self) -> Any: ...  # noqa: D102
@@ -102,7 +102,7 @@ def send(app: AppProtocol, signature: Mapping[str, Any], *args: Any) -> None:
 
 
 def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
-    """Return what may be read: the argument, else ``result_accept_content``, else ``accept_content``."""
+    """Return what may be read: the argument, else `result_accept_content`, else `accept_content`."""
     for found in (accept, setting(app, "result_accept_content"), setting(app, "accept_content")):
         if found is not None:
             return list(found)
@@ -110,7 +110,7 @@ def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
 
 
 def current_request(app: AppProtocol) -> Any:
-    """Return the request of the task that runs in this thread by the app's ``current_task``; None where none runs."""
+    """Return the request of the task that runs in this thread by the app's `current_task`; None where none runs."""
     return getattr(getattr(app, "current_task", None), "request", None)
 
 

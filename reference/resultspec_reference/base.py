@@ -42,7 +42,7 @@ class ExceptionInfo(NamedTuple):
 
 
 def _state_is_status(method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method with the parameter ``status`` take the keyword ``state`` too, its name in Celery 5."""
+    """Let a method with the parameter `status` take the keyword `state` too, its name in Celery 5."""
 
     @functools.wraps(method)
     def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -54,7 +54,7 @@ def _state_is_status(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def _either_shape(method: Callable[P, R]) -> Callable[P, R]:
-    """Let `BaseBackend.apply_chord` take ``(header_result, body)`` too, as Celery 5 calls it."""
+    """Let `BaseBackend.apply_chord` take `(header_result, body)` too, as Celery 5 calls it."""
 
     @functools.wraps(method)
     def shaped(*args: Any, **kwargs: Any) -> R:
@@ -74,10 +74,10 @@ def unpickle_backend(cls: type["BaseBackend"], args: tuple[Any, ...], kwargs: Ma
 class BaseBackend(Encoding):
     """A result backend.
 
-    ``app`` gives the settings (`resultspec_reference.app`), ``serializer`` is the name of kombu's,
-    ``max_cached_results`` the size of the client's cache (None: the setting, 0: no limit, -1: no cache),
-    ``accept`` the content types that may be read, ``url`` where the store is, ``expires`` the life of an
-    entry (None: the setting ``result_expires``). One instance may be used by several threads. Raises
+    `app` gives the settings (`resultspec_reference.app`), `serializer` is the name of kombu's,
+    `max_cached_results` the size of the client's cache (None: the setting, 0: no limit, -1: no cache),
+    `accept` the content types that may be read, `url` where the store is, `expires` the life of an
+    entry (None: the setting `result_expires`). One instance may be used by several threads. Raises
     ImproperlyConfigured for options that cannot be served.
     """
 
@@ -144,7 +144,7 @@ class BaseBackend(Encoding):
         return self._group_caches.get()
 
     def as_uri(self, include_password: bool = False) -> str:
-        """Return where the store is as a URI, without password and query unless ``include_password`` is true."""
+        """Return where the store is as a URI, without password and query unless `include_password` is true."""
         return self.url or "" if include_password else uri.sanitize(self.url)
 
     # -- settings ------------------------------------------------------------------------------
@@ -157,9 +157,9 @@ class BaseBackend(Encoding):
         return self.persistent
 
     def prepare_expires(self, value: Any, type: Callable[[float], Any] | None = None) -> Any:
-        """Return a life in seconds, None for ever, of a value or else of the setting ``result_expires``.
+        """Return a life in seconds, None for ever, of a value or else of the setting `result_expires`.
 
-        ``type`` makes the number: with ``int`` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
+        `type` makes the number: with `int` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
         """
         seconds = expiry.life(setting(self.app, "result_expires") if value is None else value)
         if seconds is None or type is None:
@@ -236,7 +236,7 @@ class BaseBackend(Encoding):
             self.on_chord_part_return(request, state, result)
 
     def fail_from_current_stack(self, task_id: Any, exc: BaseException | None = None) -> ExceptionInfo:
-        """Store FAILURE with ``exc``, or with the exception that is being handled if none is given.
+        """Store FAILURE with `exc`, or with the exception that is being handled if none is given.
 
         Raises ValueError if no exception is given and none is being handled.
         """
@@ -262,7 +262,7 @@ class BaseBackend(Encoding):
     # -- reading -------------------------------------------------------------------------------
 
     def get_task_meta(self, task_id: Any, cache: bool = True) -> TaskMeta:
-        """Return the meta of a task, from the client's cache if that has it and ``cache`` is true.
+        """Return the meta of a task, from the client's cache if that has it and `cache` is true.
 
         Raises DecodeError, ContentDisallowed and SecurityError for an entry that cannot be read.
         """
@@ -315,7 +315,7 @@ class BaseBackend(Encoding):
     # -- groups --------------------------------------------------------------------------------
 
     def save_group(self, group_id: Any, result: Any) -> Any:
-        """Keep a group, a handle with ``as_tuple()`` or a result tuple, in the place of an older one; return it.
+        """Keep a group, a handle with `as_tuple()` or a result tuple, in the place of an older one; return it.
 
         Raises ValueError and TypeError for a wrong id and for what is no group, before the store is touched.
         Rules: chapter 11.
@@ -341,9 +341,9 @@ class BaseBackend(Encoding):
             self._group_cache.drop(group_id)
 
     def get_group_meta(self, group_id: Any, cache: bool = True) -> dict[str, Any] | None:
-        """Return the entry of a saved group, its ``result`` a handle, or None if there is none.
+        """Return the entry of a saved group, its `result` a handle, or None if there is none.
 
-        From the client's cache if that has it and ``cache`` is true. The handle is Celery's where the app is one of
+        From the client's cache if that has it and `cache` is true. The handle is Celery's where the app is one of
         Celery. Raises DecodeError and ContentDisallowed for an entry that cannot be read.
         """
         group_id = groups.group_id_text(group_id)
@@ -378,7 +378,7 @@ class BaseBackend(Encoding):
     ) -> Any:
         """Wait until a task is ready; return its result, or raise its exception.
 
-        ``timeout`` and ``interval`` are seconds; without a timeout there is no deadline. ``on_interval`` is
+        `timeout` and `interval` are seconds; without a timeout there is no deadline. `on_interval` is
         called between reads. Raises TimeoutError when the time is over, TypeError and ValueError for wrong
         arguments, and what reading raises. An exception that would end the client is wrapped in an
         Exception. Rules: chapter 9.
@@ -424,8 +424,8 @@ class BaseBackend(Encoding):
     def apply_chord(self, header: Any, partial_args: Iterable[Any], group_id: Any, body: Any, **options: Any) -> Any:
         """Begin a run of a chord: no part of it may have been sent yet.
 
-        ``header`` is the result of the group of its tasks; a header that can be called, as a group of
-        signatures can, is called with the partial arguments, and what it returns is returned. ``group_id``
+        `header` is the result of the group of its tasks; a header that can be called, as a group of
+        signatures can, is called with the partial arguments, and what it returns is returned. `group_id`
         None means the one that the header has. Raises TypeError and ValueError for a header or id that is
         none. Rules: chapter 12.
         """
@@ -454,7 +454,7 @@ class BaseBackend(Encoding):
     def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = False) -> None:  # noqa: ARG002 - a failed part always fails the chord
         """Count a part of a chord that has returned, and call the body if it was the last.
 
-        ``task`` is a request, or a task that has one. Returns when the chord is decided or parts are missing;
+        `task` is a request, or a task that has one. Returns when the chord is decided or parts are missing;
         while another worker decides, it waits. Rules: chapter 12.
         """
         if self.chord_store is not None:
@@ -466,7 +466,7 @@ class BaseBackend(Encoding):
     ) -> None:
         """Send the task by which a chord is completed where the store cannot count: it asks again and again.
 
-        The first argument may also be the result of the header, as in Celery 5. ``countdown`` is in seconds.
+        The first argument may also be the result of the header, as in Celery 5. `countdown` is in seconds.
         """
         members = result
         if not isinstance(group_id, str) and members is None:

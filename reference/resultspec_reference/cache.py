@@ -26,7 +26,7 @@ def is_final(meta: dict[str, Any]) -> bool:
 class MetaCache:
     """Metas by task id, the least recently used first to go. Safe in threads.
 
-    ``limit`` is their number at most; 0 means without limit, -1 means none. ``keeps`` says of a meta whether it
+    `limit` is their number at most; 0 means without limit, -1 means none. `keeps` says of a meta whether it
     is kept; without it a SUCCESS is. Raises ImproperlyConfigured for
     any other negative number and for what is no number.
     """

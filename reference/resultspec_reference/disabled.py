@@ -28,7 +28,7 @@ class DisabledBackend(BaseBackend):
         """Do nothing."""
 
     def as_uri(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002 - there is no password to include
-        """Return ``disabled://`` (DIS-3)."""
+        """Return `disabled://` (DIS-3)."""
         return "disabled://"
 
     def _is_disabled(self, *args: Any, **kwargs: Any) -> NoReturn:

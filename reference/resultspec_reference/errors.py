@@ -1,6 +1,6 @@
 """The errors of a backend, by the names that the specification gives them.
 
-Each class has a ``kind``: its name in the closed list of ``operations.json``, which says whether it is
+Each class has a `kind`: its name in the closed list of `operations.json`, which says whether it is
 definite (the operation certainly had no effect). Where kombu has an error of the same meaning, ours is one
 of those too, so that code which catches kombu's keeps working.
 """
@@ -68,7 +68,7 @@ class BackendStoreError(BackendError):
 class OperationalError(BackendError, kombu_errors.OperationalError):
     """The connection to the store was lost; the operation may have taken effect.
 
-    ``permanent`` says that trying again is of no use: the store refuses us, for one.
+    `permanent` says that trying again is of no use: the store refuses us, for one.
     """
 
     kind = "OperationalError"

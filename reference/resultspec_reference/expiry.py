@@ -1,4 +1,4 @@
-"""How long an entry lives: what the setting ``result_expires`` means, and when a life is over. No input or output.
+"""How long an entry lives: what the setting `result_expires` means, and when a life is over. No input or output.
 
 A life is a number of seconds, or None, which is for ever. There is one rule for every store:
 
@@ -56,7 +56,7 @@ def units(seconds: float, unit: float) -> int:
 
 
 def is_over(date_done: datetime, seconds: float | None, now: datetime) -> bool:
-    """Whether the life of a task that became ready at ``date_done`` is over at ``now``.
+    """Whether the life of a task that became ready at `date_done` is over at `now`.
 
     Both are instants: one without an offset is in UTC, whatever the zone of the machine (EXP-11).
     """
@@ -64,7 +64,7 @@ def is_over(date_done: datetime, seconds: float | None, now: datetime) -> bool:
 
 
 def oldest_alive(seconds: float, now: datetime) -> datetime:
-    """Return the instant before which a task became ready whose life is over at ``now``, in UTC."""
+    """Return the instant before which a task became ready whose life is over at `now`, in UTC."""
     return _instant(now) - timedelta(seconds=seconds)
 
 

@@ -10,7 +10,7 @@ from resultspec_reference.states import LateUnready, replaces
 class Guard:
     """Decides for one arriving entry, by the bytes that are there.
 
-    ``arrives`` is its state. ``state_of`` gives the state of an entry's bytes, None if they cannot be read:
+    `arrives` is its state. `state_of` gives the state of an entry's bytes, None if they cannot be read:
     an entry that nobody can read is replaced (VALUE-7).
     """
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 
 def task_id_text(task_id: object, name: str = "task id") -> str:
-    """Return an id as text; a UUID is its canonical lower-case hyphenated text. ``name`` is for messages.
+    """Return an id as text; a UUID is its canonical lower-case hyphenated text. `name` is for messages.
 
     Raises TypeError for anything that is neither text nor a UUID, ValueError for the empty text and for
     text with lone surrogates, which has no form in UTF-8 and so none in a key. Rules: ID-3, ID-4, ID-5.

@@ -1,8 +1,8 @@
 """`KeyValueStoreBackend`: result backends over a store of bytes under keys.
 
 A subclass defines `get`, `set` and `delete` (`resultspec_reference.store`), and may define `mget`,
-`store_if` and `subscribe`. The key of a task is ``celery-task-meta-`` and its id, that of a group
-``celery-taskset-meta-`` and its id, after the global prefix where there is one (KEY-1, GROUP-17).
+`store_if` and `subscribe`. The key of a task is `celery-task-meta-` and its id, that of a group
+`celery-taskset-meta-` and its id, after the global prefix where there is one (KEY-1, GROUP-17).
 """
 
 import functools
@@ -83,8 +83,8 @@ class _KeysWatch:
 class KeyValueStoreBackend(JoiningBackend):
     """A result backend over keys and values.
 
-    Besides the options of `BaseBackend` it takes ``global_keyprefix``; without it, that of the setting
-    ``result_backend_transport_options`` counts.
+    Besides the options of `BaseBackend` it takes `global_keyprefix`; without it, that of the setting
+    `result_backend_transport_options` counts.
     """
 
     task_keyprefix = "celery-task-meta-"
@@ -107,15 +107,15 @@ class KeyValueStoreBackend(JoiningBackend):
         return s if isinstance(s, bytes) else s.encode()
 
     def get_key_for_task(self, task_id: Any, key: str = "") -> bytes:
-        """Return the key of a task; ``key`` is put behind it."""
+        """Return the key of a task; `key` is put behind it."""
         return self.key_t(f"{self.global_keyprefix}{self.task_keyprefix}{task_id_text(task_id)}{key}")
 
     def get_key_for_group(self, group_id: Any, key: str = "") -> bytes:
-        """Return the key of a group; ``key`` is put behind it."""
+        """Return the key of a group; `key` is put behind it."""
         return self.key_t(f"{self.global_keyprefix}{self.group_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     def get_key_for_chord(self, group_id: Any, key: str = "") -> bytes:
-        """Return the key of the chord of a group; ``key`` is put behind it."""
+        """Return the key of the chord of a group; `key` is put behind it."""
         return self.key_t(f"{self.global_keyprefix}{self.chord_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     # -- the store -----------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class KeyValueStoreBackend(JoiningBackend):
         """Put bytes under a key if the guard allows it; return whether it did.
 
         Here this is a read and a write, which is right for one writer at a time. A subclass whose store can
-        do both in one step overrides it; only then the class ``atomic`` may be claimed.
+        do both in one step overrides it; only then the class `atomic` may be claimed.
         """
         allowed = guard.allows(self.get(key))
         if allowed:
@@ -236,5 +236,5 @@ class KeyValueStoreBackend(JoiningBackend):
     def answers(
         self, task_ids: Sequence[str], mget: Callable[[Sequence[bytes]], Sequence[bytes | None]]
     ) -> Iterator[Answer]:
-        """Return what is known of some tasks: from the cache, or else by ``mget``, which is called at once."""
+        """Return what is known of some tasks: from the cache, or else by `mget`, which is called at once."""
         return self._answers(task_ids, lambda asked: mget([self.get_key_for_task(task_id) for task_id in asked]))

@@ -1,7 +1,7 @@
 """The theory of states: what a store does when an entry arrives.
 
 A task has at most one entry. The entry is in one *state*, a text. Seven states are named by the protocol,
-and any other text of 1 to 50 characters is a custom state; names are compared as they are, so ``success``
+and any other text of 1 to 50 characters is a custom state; names are compared as they are, so `success`
 is custom.
 
 One set matters to readers: READY = {SUCCESS, FAILURE, REVOKED}. A task is ready if its state is a member of
@@ -16,13 +16,13 @@ may arrive at any time. So the store decides alone, by the state that is there a
 * nothing there, or an unready state: what arrives replaces it. Progress is reported by storing again.
 * FAILURE or REVOKED there: a ready state replaces it, since the task may have been run again. An unready
   state is the start of a new run or a stale message, and no store can know which; a store declares its
-  choice ``late_unready``. This implementation replaces (``latest``).
+  choice `late_unready`. This implementation replaces (`latest`).
 * SUCCESS there: what arrives is dropped without a trace and without an error. Somebody may have acted on it.
 
 An entry that is replaced is replaced whole; nothing of the earlier state remains. `forget` removes the
 entry and with it the memory of SUCCESS: there are no tombstones.
 
-The table itself is data of the specification (``states.json``). An entry that cannot be decoded has no
+The table itself is data of the specification (`states.json`). An entry that cannot be decoded has no
 state that one could respect, and is replaced like an absent one (VALUE-7).
 """
 

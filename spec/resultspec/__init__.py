@@ -2,12 +2,12 @@
 
 Everything here is language-neutral data that a port in any language can read as it is:
 
-* ``requirements.toml``: the register of normative sentences (:mod:`resultspec.requirements`);
-* ``states.json``: the states, their sets and every transition (:mod:`resultspec.states`);
-* ``domains.json``: the ids, groups and values that every backend takes (:mod:`resultspec.domains`);
-* ``operations.json``: what may be asked of a backend, and how it may fail (:mod:`resultspec.operations`);
-* ``schemas/``: JSON Schemas, draft 2020-12 (:mod:`resultspec.schemas`);
-* ``vectors/``: stored bytes and what a reader must make of them (:mod:`resultspec.vectors`).
+* `requirements.toml`: the register of normative sentences (`resultspec.requirements`);
+* `states.json`: the states, their sets and every transition (`resultspec.states`);
+* `domains.json`: the ids, groups and values that every backend takes (`resultspec.domains`);
+* `operations.json`: what may be asked of a backend, and how it may fail (`resultspec.operations`);
+* `schemas/`: JSON Schemas, draft 2020-12 (`resultspec.schemas`);
+* `vectors/`: stored bytes and what a reader must make of them (`resultspec.vectors`).
 """
 
 from resultspec.domains import DOMAINS, Domains

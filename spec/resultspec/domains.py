@@ -1,4 +1,4 @@
-"""The portable domains: what every backend takes (``domains.json``). The length of a state is in ``states.json``."""
+"""The portable domains: what every backend takes (`domains.json`). The length of a state is in `states.json`."""
 
 import json
 import string
@@ -10,11 +10,11 @@ from resultspec._data import text
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """The content of ``domains.json``.
+    """The content of `domains.json`.
 
-    ``id_alphabet`` and ``id_max_length`` (characters) are those of task ids and group ids. A group has up
-    to ``group_max_members`` and is nested up to ``group_max_depth`` levels (GROUP-3). A value takes up to
-    ``value_max_encoded_bytes`` in json and is nested up to ``value_max_depth`` lists and maps (VALUE-1).
+    `id_alphabet` and `id_max_length` (characters) are those of task ids and group ids. A group has up
+    to `group_max_members` and is nested up to `group_max_depth` levels (GROUP-3). A value takes up to
+    `value_max_encoded_bytes` in json and is nested up to `value_max_depth` lists and maps (VALUE-1).
     """
 
     id_alphabet: str
@@ -30,7 +30,7 @@ class Domains:
 
 
 def ranges(alphabet: str) -> str:
-    """Return an alphabet as a person writes it, the letters and digits as ranges: ``A-Z a-z 0-9 - _``."""
+    """Return an alphabet as a person writes it, the letters and digits as ranges: `A-Z a-z 0-9 - _`."""
     spans = {"A-Z": string.ascii_uppercase, "a-z": string.ascii_lowercase, "0-9": string.digits}
     named = [name for name, characters in spans.items() if set(characters) <= set(alphabet)]
     spanned = "".join(spans[name] for name in named)

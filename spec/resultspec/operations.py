@@ -13,7 +13,7 @@ Effect = Literal["read", "write", "wait", "local"]
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """A kind of error of the closed list. ``definite``: the operation certainly had no effect."""
+    """A kind of error of the closed list. `definite`: the operation certainly had no effect."""
 
     name: str
     definite: bool

@@ -35,10 +35,10 @@ CLASSES: tuple[str, ...] = (
 class Requirement:
     """One normative sentence and what is known about it.
 
-    ``applies`` names the capability without which the sentence says nothing about a subject, and ``observe``
-    what the suite needs in order to see it; both are empty for most. ``entails`` holds the ids that are
-    necessarily broken too when this one is. ``untestable`` is the reason why no check exists, or empty.
-    ``provisional``: the sentence is new in this version, and a verdict on it is reported and not scored.
+    `applies` names the capability without which the sentence says nothing about a subject, and `observe`
+    what the suite needs in order to see it; both are empty for most. `entails` holds the ids that are
+    necessarily broken too when this one is. `untestable` is the reason why no check exists, or empty.
+    `provisional`: the sentence is new in this version, and a verdict on it is reported and not scored.
     """
 
     id: str

@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """Return a schema by its name, ``task-meta`` for one. Raises FileNotFoundError for an unknown name."""
+    """Return a schema by its name, `task-meta` for one. Raises FileNotFoundError for an unknown name."""
     loaded: dict[str, Any] = json.loads(DATA.joinpath("schemas", f"{name}.json").read_text(encoding="utf-8"))
     return loaded
 

@@ -1,7 +1,7 @@
 """The states of a task, the sets that they form, and what a store does for every pair of them.
 
-The theory is data (``states.json``). A state is looked up in the table under its *row*: its own name for the
-named and the reserved states, ``custom`` for every other text, and ``absent`` where there is no entry.
+The theory is data (`states.json`). A state is looked up in the table under its *row*: its own name for the
+named and the reserved states, `custom` for every other text, and `absent` where there is no entry.
 """
 
 import json
@@ -21,7 +21,7 @@ CUSTOM = "custom"
 
 @dataclass(frozen=True, slots=True)
 class StateTable:
-    """The content of ``states.json``, and the few lookups that interpret it."""
+    """The content of `states.json`, and the few lookups that interpret it."""
 
     named: tuple[str, ...]
     reserved: tuple[str, ...]
@@ -33,13 +33,13 @@ class StateTable:
     rules: tuple[Mapping[str, Any], ...]
 
     def row(self, state: str | None) -> str:
-        """Return the row of a state: its own name, ``custom``, or ``absent`` for None."""
+        """Return the row of a state: its own name, `custom`, or `absent` for None."""
         if state is None:
             return ABSENT
         return state if state in self.transitions and state not in (ABSENT, CUSTOM) else CUSTOM
 
     def decide(self, there: str | None, arrives: str, *, late_unready: str = "latest") -> Action:
-        """Return what a store does when ``arrives`` meets ``there`` (None: no entry), under a declared choice.
+        """Return what a store does when `arrives` meets `there` (None: no entry), under a declared choice.
 
         Raises KeyError for a choice that the specification does not name.
         """

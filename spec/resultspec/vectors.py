@@ -12,9 +12,9 @@ from resultspec._data import DATA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Payload:
-    """A payload that a reader must read, or refuse with the ``error``.
+    """A payload that a reader must read, or refuse with the `error`.
 
-    ``observed`` says whether a real release wrote these bytes; ``by`` which one, or what they were derived from.
+    `observed` says whether a real release wrote these bytes; `by` which one, or what they were derived from.
     """
 
     name: str
@@ -33,9 +33,9 @@ class _Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vector(_Payload):
-    """The payload of a task. A valid one has the ``meta`` that must be read (tagged encoding).
+    """The payload of a task. A valid one has the `meta` that must be read (tagged encoding).
 
-    ``applies`` is the capability without which the vector says nothing about a subject.
+    `applies` is the capability without which the vector says nothing about a subject.
     """
 
     task_id: str
@@ -45,7 +45,7 @@ class Vector(_Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupVector(_Payload):
-    """The payload of a group. A valid one has the ``group`` that must be restored, a result tuple made of lists."""
+    """The payload of a group. A valid one has the `group` that must be restored, a result tuple made of lists."""
 
     group_id: str
     group: tuple[Any, ...] = ()
@@ -53,9 +53,9 @@ class GroupVector(_Payload):
 
 @dataclass(frozen=True, slots=True)
 class RowVector:
-    """One row, as a map of columns to values without ``id`` and ``task_id``, and the ``meta`` that must be read.
+    """One row, as a map of columns to values without `id` and `task_id`, and the `meta` that must be read.
 
-    ``applies`` is the capability without which the vector says nothing about a subject.
+    `applies` is the capability without which the vector says nothing about a subject.
     """
 
     name: str

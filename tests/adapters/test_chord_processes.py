@@ -75,7 +75,7 @@ def make_outbox(tmp_path: Path) -> Outbox:
 
 @dataclass(frozen=True)
 class Store:
-    """Where chords are counted. ``left`` returns the seconds that each of their keys or rows will live, by its name."""
+    """Where chords are counted. `left` returns the seconds that each of their keys or rows will live, by its name."""
 
     url: str
     prefix: str

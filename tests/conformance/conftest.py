@@ -37,7 +37,7 @@ factory.capabilities = {{"spec": "0.1", "classes": ["core"]}}
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Return a function that runs ``resultspec`` with arguments in a directory of its own."""
+    """Return a function that runs `resultspec` with arguments in a directory of its own."""
 
     def run_command(
         *args: str, stdin: bytes | None = None, seconds: float = 120.0

@@ -21,7 +21,7 @@ OPERATIONS = "resultspec/operations.json"
 
 @dataclass(frozen=True)
 class Sabotage:
-    """One change of one file (``old`` to ``new``, once), and what every new finding has to say."""
+    """One change of one file (`old` to `new`, once), and what every new finding has to say."""
 
     name: str
     path: str
@@ -444,7 +444,7 @@ def test_wrong_use_is_one_line(arguments: list[str], code: int, capsys: pytest.C
 
 
 def test_the_command_prints_findings_and_exits_with_1(copy: Path) -> None:
-    """``python -m resultspec.lint`` prints path, line and message of each finding."""
+    """`python -m resultspec.lint` prints path, line and message of each finding."""
     path = copy / "16-disabled.md"
     path.write_text(path.read_text(encoding="utf-8") + "\nIt MAY rest.\n", encoding="utf-8")
     run = subprocess.run(

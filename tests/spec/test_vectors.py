@@ -1,7 +1,7 @@
 """The vectors are what they say: well-formed, observed from every release, and read alike by two readers.
 
 The first reader is the small strict one of this module; it shares no code with the reference. The second is
-Celery itself, whose known differences are named in ``CELERY_DIFFERS``, each with its reason.
+Celery itself, whose known differences are named in `CELERY_DIFFERS`, each with its reason.
 """
 
 import base64
@@ -80,7 +80,7 @@ def _untagged(found: dict[str, Any]) -> Any:
 
 
 def _result_tuple(found: Any) -> list[Any]:
-    """Return a result tuple in the form of today; the older one of a group is ``[group id, members]``."""
+    """Return a result tuple in the form of today; the older one of a group is `[group id, members]`."""
     match found:
         case [str(group_id), list(members)]:
             return _result_tuple([[group_id, None], members])
@@ -146,7 +146,7 @@ UNDECODABLE = (
 
 
 def read(stored: bytes, task_id: str) -> dict[str, Any]:
-    """Return the meta of stored bytes in the tagged encoding, ``date_done`` as an aware datetime.
+    """Return the meta of stored bytes in the tagged encoding, `date_done` as an aware datetime.
 
     Raises RefusedError for whatever is not a meta.
     """
@@ -191,7 +191,7 @@ def test_there_are_at_least_as_many_invalid_ones() -> None:
 
 
 def test_what_a_vector_cites_exists() -> None:
-    """Requirements are in the register, those in ``by`` included; an error is one in which a read may end."""
+    """Requirements are in the register, those in `by` included; an error is one in which a read may end."""
     for vector in VALID + INVALID:
         ids = re.findall(r"\b(?:ID|STATE|META|VALUE|EXC|KEY|READ|WAIT|DIS|EXT)-[0-9]+\b", vector.by)
         assert {vector.requirement, *ids} <= REQUIREMENTS.keys(), vector.name
@@ -239,7 +239,7 @@ MODERN = [each for each in VALID if each.observed and Version(_release(each) or 
 
 @pytest.mark.parametrize("vector", MODERN, ids=_name)
 def test_what_releases_from_5_4_wrote_is_a_task_meta(vector: Vector) -> None:
-    """Since ``date_done`` has an offset, what is written is valid by the schema of the task meta."""
+    """Since `date_done` has an offset, what is written is valid by the schema of the task meta."""
     written = json.loads(_inflated(vector.stored))
     assert complaint(written, "task-meta") is None
     assert written["task_id"] == vector.task_id

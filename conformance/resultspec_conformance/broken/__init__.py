@@ -1,6 +1,6 @@
 """Backends with one seeded defect each, and correct ones that do things differently: they judge the suite.
 
-``broken:NAME`` on the command line tests one of them.
+`broken:NAME` on the command line tests one of them.
 """
 
 import difflib
@@ -52,7 +52,7 @@ def open_specimen(specimen: Specimen) -> Subject:
 
 
 def open_broken(target: Target) -> Subject:
-    """Open ``broken:NAME``. Raises UsageError with the nearest names."""
+    """Open `broken:NAME`. Raises UsageError with the nearest names."""
     name = target.text.partition(":")[2]
     specimen = {**CATALOGUE, **VARIATIONS}.get(name)
     if specimen is None:

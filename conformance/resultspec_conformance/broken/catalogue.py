@@ -30,8 +30,8 @@ EVERYTHING = Capabilities(
 class Specimen:
     """A backend of the catalogue.
 
-    ``violates`` is the requirement that it breaks, empty for one that is correct. ``description`` is the first line of
-    the class's docstring. ``also`` are further requirements that this defect cannot but break.
+    `violates` is the requirement that it breaks, empty for one that is correct. `description` is the first line of
+    the class's docstring. `also` are further requirements that this defect cannot but break.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Specimen:
 
     @property
     def time_passes(self) -> str:
-        """How the suite lets lives end: ``clock``, ``ageing`` of entries, or ``waiting``."""
+        """How the suite lets lives end: `clock`, `ageing` of entries, or `waiting`."""
         found: str = getattr(self.backend, "time_passes", "clock")
         return found
 
@@ -70,7 +70,7 @@ CATALOGUE: dict[str, Specimen] = {}
 """The broken backends by name."""
 
 VARIATIONS: dict[str, Specimen] = {}
-"""The correct backends by name; ``no-op`` is the small correct backend itself."""
+"""The correct backends by name; `no-op` is the small correct backend itself."""
 
 
 class CatalogueError(Exception):
@@ -95,8 +95,8 @@ def _add(
 def broken(violates: str, name: str, *, also: Sequence[str] = (), **capabilities: Any) -> Callable[[Made], Made]:
     """Put a class into the catalogue as a backend that breaks a requirement. Raises CatalogueError.
 
-    ``also``: requirements that this particular defect cannot but break as well, beside those that the register entails.
-    ``capabilities``: what differs from EVERYTHING.
+    `also`: requirements that this particular defect cannot but break as well, beside those that the register entails.
+    `capabilities`: what differs from EVERYTHING.
     """
     for named in (violates, *also):
         if named not in REQUIREMENTS:

@@ -1,4 +1,4 @@
-"""The command ``resultspec``."""
+"""The command `resultspec`."""
 
 import json
 import random

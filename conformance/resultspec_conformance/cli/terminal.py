@@ -29,11 +29,11 @@ USAGE = 2
 FAILED = 3
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
-"""What a shell shows of a program such as ``cat`` whose reader has gone."""
+"""What a shell shows of a program such as `cat` whose reader has gone."""
 
 
 class OutputClosedError(Exception):
-    """Whoever read standard output reads no more, as ``head`` does."""
+    """Whoever read standard output reads no more, as `head` does."""
 
 
 def width() -> int:

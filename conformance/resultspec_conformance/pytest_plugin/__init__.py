@@ -1,1 +1,1 @@
-"""The suite under pytest: the plugin, and the tests that ``conformance_tests`` makes."""
+"""The suite under pytest: the plugin, and the tests that `conformance_tests` makes."""

@@ -1,4 +1,4 @@
-"""A few-line test module for the author of a backend: ``test_conformance = conformance_tests(factory)``.
+"""A few-line test module for the author of a backend: `test_conformance = conformance_tests(factory)`.
 
 This module is imported with the package, and in every run of pytest where the package is installed: it imports next to
 nothing by itself.
@@ -34,7 +34,7 @@ def _found_at(module: str) -> str | None:
 
 
 def target_of(factory: Callable[..., Any]) -> str:
-    """Return the ``python:`` target of a factory. Raises UsageError for one that another process cannot find by
+    """Return the `python:` target of a factory. Raises UsageError for one that another process cannot find by
     name.
     """
     from resultspec_conformance.subject.errors import UsageError
@@ -112,10 +112,10 @@ def conformance_tests(
 ) -> Callable[..., None]:
     """Return a test function for pytest, with a test for each check and one for the verdict.
 
-    ``target`` is a target as on the command line, or a factory, called as ``factory(app, **options)``; it runs in a
-    process of its own and so has to be at the top level of a module. ``classes`` and ``choices`` are claimed in the
-    place of what the target says of itself. ``select`` holds ids and names of checks, or globs of them.
-    ``call_timeout`` is in seconds. ``known_failures`` is the file of that list. Raises UsageError for a factory that
+    `target` is a target as on the command line, or a factory, called as `factory(app, **options)`; it runs in a
+    process of its own and so has to be at the top level of a module. `classes` and `choices` are claimed in the
+    place of what the target says of itself. `select` holds ids and names of checks, or globs of them.
+    `call_timeout` is in seconds. `known_failures` is the file of that list. Raises UsageError for a factory that
     cannot be found by name.
     """
     claims: dict[str, Any] = {}

@@ -46,7 +46,7 @@ def run_item(checks: CheckSession, name: str) -> None:
 
 
 class CheckItem(pytest.Item):
-    """A check of the target that ``--resultspec`` names."""
+    """A check of the target that `--resultspec` names."""
 
     checks: CheckSession
 

@@ -6,4 +6,4 @@ VERDICT: Final = "verdict"
 """The name of the last test, which asserts that nothing was left untested."""
 
 PARAMETER: Final = "resultspec_check"
-"""The parameter of the test function that ``conformance_tests`` returns: the name of a check."""
+"""The parameter of the test function that `conformance_tests` returns: the name of a check."""

@@ -1,4 +1,4 @@
-"""The pytest plugin: ``pytest --resultspec TARGET``, and the tests of ``conformance_tests``.
+"""The pytest plugin: `pytest --resultspec TARGET`, and the tests of `conformance_tests`.
 
 It is loaded by every run of pytest where the package is installed, and so imports the suite only when it is used.
 """
@@ -46,7 +46,7 @@ def _open(config: pytest.Config) -> "CheckSession":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the checks of the target that ``--resultspec`` names, before -k and -m choose among all items."""
+    """Add the checks of the target that `--resultspec` names, before -k and -m choose among all items."""
     if config.getoption("--resultspec") is None:
         return
     from resultspec_conformance.pytest_plugin.items import TargetCollector
@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of every check for what ``conformance_tests`` returned."""
+    """Make a test of every check for what `conformance_tests` returned."""
     suite = getattr(metafunc.function, "resultspec_suite", None)
     if suite is None:
         return

@@ -47,8 +47,8 @@ PORTABLE_IDS = (
 class Findings:
     """All that a run knows at its end.
 
-    ``target`` is as it was given; ``checks`` are those of the suite, by their names; ``secrets`` must not get into the
-    report; ``construct`` is the adapter's.
+    `target` is as it was given; `checks` are those of the suite, by their names; `secrets` must not get into the
+    report; `construct` is the adapter's.
     """
 
     target: str

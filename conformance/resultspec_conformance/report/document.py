@@ -1,7 +1,7 @@
 """The report: one JSON document with everything that a run found, from which all renderings are made.
 
-The schema ``report`` describes it, and :func:`finished` holds every report to it. Times are seconds;
-``started`` is a moment in UTC.
+The schema `report` describes it, and `finished` holds every report to it. Times are seconds;
+`started` is a moment in UTC.
 """
 
 import json
@@ -26,7 +26,7 @@ class Tool(TypedDict):
 
 
 class Settings(TypedDict):
-    """How a run was asked for. ``classes`` and ``select`` are empty where everything claimed was judged."""
+    """How a run was asked for. `classes` and `select` are empty where everything claimed was judged."""
 
     examples: int
     seed: int
@@ -62,7 +62,7 @@ class SelfCheck(TypedDict):
 
 
 class RequirementEntry(_Class):
-    """The verdict on a requirement. ``known``: violated, as the list of known failures says."""
+    """The verdict on a requirement. `known`: violated, as the list of known failures says."""
 
     id: str
     chapter: str
@@ -77,7 +77,7 @@ class RequirementEntry(_Class):
 
 
 class ClassEntry(TypedDict):
-    """The verdict on a conformance class; ``counts`` by the verdicts of its requirements."""
+    """The verdict on a conformance class; `counts` by the verdicts of its requirements."""
 
     name: str
     verdict: str
@@ -88,7 +88,7 @@ class ClassEntry(TypedDict):
 
 
 class CheckEntry(TypedDict):
-    """What became of a check. ``status`` may also be ``skipped``; ``message`` says why it did not pass."""
+    """What became of a check. `status` may also be `skipped`; `message` says why it did not pass."""
 
     name: str
     status: str
@@ -102,7 +102,7 @@ class CheckEntry(TypedDict):
 
 
 class Replay(TypedDict):
-    """How to see a failure again. ``exact``: the token holds the example; else it searches again with the
+    """How to see a failure again. `exact`: the token holds the example; else it searches again with the
     same seed.
     """
 
@@ -114,7 +114,7 @@ class Replay(TypedDict):
 class FailureEntry(_Class):
     """A failure with all that is needed to understand and repeat it.
 
-    ``example`` and ``history`` are in the tagged encoding, ``stored`` is text, by task id. ``script`` is a
+    `example` and `history` are in the tagged encoding, `stored` is text, by task id. `script` is a
     Python program that does without the suite what the history tells.
     """
 
@@ -139,7 +139,7 @@ class FailureEntry(_Class):
 
 
 class KnownEntry(TypedDict):
-    """An entry of the list of known failures. ``outcome``: ``failed as recorded``, or what is wrong with
+    """An entry of the list of known failures. `outcome`: `failed as recorded`, or what is wrong with
     the entry.
     """
 

@@ -45,8 +45,8 @@ _LITERALS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 
 
 def literal(value: Value) -> str:
-    """Return an expression for a value; an exception is a call of ``exception(type, module, args,
-    cause=None)``.
+    """Return an expression for a value; an exception is a call of `exception(type, module, args,
+    cause=None)`.
     """
     if isinstance(value, bool) or value is None:
         return repr(value)

@@ -1,7 +1,7 @@
 """A standalone script of a failure: what the history tells, done by a program that does without the suite.
 
-How a backend is made depends on the target. ``python:`` targets import their factory, stores have a line of
-their adapter, and ``exec:`` programs are fed lines of JSON. Where a target has none of these the script
+How a backend is made depends on the target. `python:` targets import their factory, stores have a line of
+their adapter, and `exec:` programs are fed lines of JSON. Where a target has none of these the script
 says that it goes through the suite. Steps of clients that overlapped are made by threads at the same
 moments as in the history.
 """
@@ -259,8 +259,8 @@ def _by_hand(operation: Mapping[str, Any]) -> str:
 
 
 def script(failure: Mapping[str, Any], target: str, construct: str = "") -> str:
-    """Return the source of the script. ``failure`` is one of a report, but for its script; see Adapter for
-    ``construct``.
+    """Return the source of the script. `failure` is one of a report, but for its script; see Adapter for
+    `construct`.
     """
     history = list(failure["history"])
     preamble, pattern, source = _dialect(target, construct)

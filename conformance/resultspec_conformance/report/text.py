@@ -17,7 +17,7 @@ JOINED = 8
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Return a text in which each odd character, but those to ``keep``, is written as an escape."""
+    """Return a text in which each odd character, but those to `keep`, is written as an escape."""
     return "".join(
         character if character in keep or unicodedata.category(character) not in _ODD else _escaped(character)
         for character in text
@@ -94,7 +94,7 @@ def _joined(value: Mapping[str, Any]) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
-    """Return a text as lines of at most ``width`` columns; ``first`` and ``rest`` begin the first and the
+    """Return a text as lines of at most `width` columns; `first` and `rest` begin the first and the
     others.
     """
     return textwrap.wrap(
@@ -116,7 +116,7 @@ def milliseconds(seconds: float) -> str:
 def lanes(history: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return for each operation a picture of what every client does at its start.
 
-    ``*`` begins this operation, ``|`` is in the middle of one, ``.`` does nothing.
+    `*` begins this operation, `|` is in the middle of one, `.` does nothing.
     """
     clients = list(dict.fromkeys(operation["client"] for operation in history))
     pictures = []

@@ -26,7 +26,7 @@ from resultspec_conformance.wire.values import decode, encode, show
 
 
 def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
-    """Return what the probe finds under the ids of a history, as text, for the first ``limit`` of tasks and
+    """Return what the probe finds under the ids of a history, as text, for the first `limit` of tasks and
     of groups.
     """
     probe = ctx.session.subject.probe
@@ -178,7 +178,7 @@ def execute(
 ) -> CheckResult:
     """Run a check on all its examples, or on a recorded one, and return what became of it.
 
-    ``most_cases`` bounds the listed cases of a check; 0 tries them all.
+    `most_cases` bounds the listed cases of a check; 0 tries them all.
     """
     run = _Run(check, session)
     began, backend, calls = time.monotonic(), session.in_flight.seconds, session.in_flight.calls

@@ -12,10 +12,10 @@ from resultspec_conformance.verdict.settings import CheckSettings
 
 @dataclass(frozen=True)
 class Options:
-    """How a target is judged. ``claims``: capabilities said in the place of the target's own, see ``claims``.
+    """How a target is judged. `claims`: capabilities said in the place of the target's own, see `claims`.
 
-    ``sys_path``: where modules of the target are looked for too. ``self_check``: judge a broken backend
-    first. ``jobs``: in how many processes the checks run, 1 to MOST_JOBS; it changes no verdict.
+    `sys_path`: where modules of the target are looked for too. `self_check`: judge a broken backend
+    first. `jobs`: in how many processes the checks run, 1 to MOST_JOBS; it changes no verdict.
     """
 
     selection: Selection = field(default_factory=Selection)

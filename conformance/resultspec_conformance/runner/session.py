@@ -22,7 +22,7 @@ from resultspec_conformance.verdict.results import CheckResult
 class TargetSession:
     """A target and the workers of a run. The first worker leads, the others help it and may be left out.
 
-    ``target`` is as it was given, ``place`` what is opened.
+    `target` is as it was given, `place` what is opened.
     """
 
     target: str
@@ -49,7 +49,7 @@ class TargetSession:
         return load_adapter(Target(self.place.target, "").scheme).construct
 
     def try_counterexamples(self, ids: frozenset[str]) -> Mapping[int, CheckResult]:
-        """Try the counterexamples of known failures of the requirements ``ids``, by their places in the list."""
+        """Try the counterexamples of known failures of the requirements `ids`, by their places in the list."""
         checks = all_checks()
         return {
             position: self.workers[0].run_check(checks[entry.counterexample.check], entry.counterexample.example)

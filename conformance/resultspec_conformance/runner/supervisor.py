@@ -23,7 +23,7 @@ from resultspec_conformance.verdict.settings import CheckSettings
 
 
 class WorkerDied(Exception):
-    """The worker ended, or did not answer in time. ``hung`` tells which."""
+    """The worker ended, or did not answer in time. `hung` tells which."""
 
     def __init__(self, message: str, *, hung: bool = False) -> None:
         super().__init__(message)
@@ -34,9 +34,9 @@ class WorkerDied(Exception):
 class Worker:
     """A worker process with a target open in it. It is started anew when it has died.
 
-    ``claims`` are capabilities that are said in the place of the subject's own (``classes``, ``choices``);
-    ``sys_path`` is where the worker looks for modules too. ``losses`` counts the processes that hung or
-    died. ``helps``: another worker of the run has the target open too. ``traces``: whether the store may hold
+    `claims` are capabilities that are said in the place of the subject's own (`classes`, `choices`);
+    `sys_path` is where the worker looks for modules too. `losses` counts the processes that hung or
+    died. `helps`: another worker of the run has the target open too. `traces`: whether the store may hold
     what checks have written.
     """
 

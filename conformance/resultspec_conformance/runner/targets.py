@@ -50,7 +50,7 @@ def _load_module(name: str) -> Any:
 
 
 def load_factory(reference: str) -> Any:
-    """Return the object that ``pkg.module:factory`` or ``path/file.py:factory`` names. Raises UsageError."""
+    """Return the object that `pkg.module:factory` or `path/file.py:factory` names. Raises UsageError."""
     module_name, _, attribute = reference.rpartition(":")
     if not module_name or not attribute:
         raise UsageError(f"python:{reference} does not name a factory: write python:pkg.module:factory")
@@ -77,10 +77,10 @@ def load_factory(reference: str) -> Any:
 
 
 def open_factory(target: Target) -> Subject:
-    """Open ``python:pkg.module:factory``. Raises SubjectError.
+    """Open `python:pkg.module:factory`. Raises SubjectError.
 
-    The factory may have the attributes ``capabilities`` (the document, as a map) and ``wait_returns`` ("value" or
-    "meta"). Without the first the classes core and waiting are claimed. If it takes the option ``prefix``, and the
+    The factory may have the attributes `capabilities` (the document, as a map) and `wait_returns` ("value" or
+    "meta"). Without the first the classes core and waiting are claimed. If it takes the option `prefix`, and the
     suite knows its store, every client is given one of the run's own.
     """
     factory = load_factory(target.text.partition(":")[2])

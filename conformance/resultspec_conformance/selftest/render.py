@@ -21,7 +21,7 @@ def trial_lines(trial: Trial, width: int) -> Iterator[str]:
 
 
 def summary_lines(outcome: Selftest, width: int, *, partial: bool) -> Iterator[str]:
-    """Yield the end of a self-test. ``partial``: only some backends were asked for, so gaps are not judged."""
+    """Yield the end of a self-test. `partial`: only some backends were asked for, so gaps are not judged."""
     fates = [trial.fate for trial in outcome.trials]
     counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(sorted(fates)))
     if not partial:

@@ -1,7 +1,7 @@
 """Requirement, check, broken backend: the matrix that joins the three, and what is missing from it.
 
-``python -m resultspec_conformance.selftest.traceability`` prints the matrix as Markdown. It is kept in
-``conformance/traceability.md``, and a test compares: so whoever removes a check, a sentence or a broken backend has to
+`python -m resultspec_conformance.selftest.traceability` prints the matrix as Markdown. It is kept in
+`conformance/traceability.md`, and a test compares: so whoever removes a check, a sentence or a broken backend has to
 say so twice.
 """
 

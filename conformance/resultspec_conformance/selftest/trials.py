@@ -44,8 +44,8 @@ CALL_TIMEOUT = 4.0
 class Trial:
     """What became of one backend of the catalogue.
 
-    ``killed``: a broken one died for its own sentence and nothing stray. ``survived``: it did not. ``stray``: it was
-    accused of something that does not follow. ``acquitted`` and ``accused``: a correct one. ``failed``: a check hung,
+    `killed`: a broken one died for its own sentence and nothing stray. `survived`: it did not. `stray`: it was
+    accused of something that does not follow. `acquitted` and `accused`: a correct one. `failed`: a check hung,
     died or erred.
     """
 
@@ -200,9 +200,9 @@ def selftest(
     brief: bool = False,
     progress: Callable[[Trial], object] = id,
 ) -> Selftest:
-    """Try every specimen of the catalogue, or those named; ``progress`` is told of each trial as it ends.
+    """Try every specimen of the catalogue, or those named; `progress` is told of each trial as it ends.
 
-    ``brief``: checks that a defect is no business of are tried on the first broken backend of each requirement only.
+    `brief`: checks that a defect is no business of are tried on the first broken backend of each requirement only.
 
     Raises KeyError for a name that the catalogue does not have.
     """

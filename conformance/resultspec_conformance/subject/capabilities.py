@@ -25,7 +25,7 @@ class CapabilitiesError(ValueError):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The capabilities document of a subject; the schema ``capabilities`` describes each member."""
+    """The capabilities document of a subject; the schema `capabilities` describes each member."""
 
     classes: tuple[str, ...]
     choices: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Capabilities:
 
     @property
     def provided(self) -> frozenset[str]:
-        """The names that a requirement's ``applies`` may ask for: the features, and what follows from the rest."""
+        """The names that a requirement's `applies` may ask for: the features, and what follows from the rest."""
         derived = set(self.features)
         if "groups" in self.classes:
             derived.add("groups")

@@ -18,7 +18,7 @@ class RunEnded(BaseException):
 class InFlight:
     """The calls that have not returned yet, each with the moment at which it counts as hung.
 
-    One for each process that runs checks; a watchdog thread asks :meth:`overdue`. ``seconds`` counts the
+    One for each process that runs checks; a watchdog thread asks `overdue`. `seconds` counts the
     time in which at least one call was running, so calls at the same time count once.
     """
 
@@ -32,9 +32,9 @@ class InFlight:
         self._busy_since = 0.0
 
     def enter(self, operation: Operation, history: History, extra: float = 0.0) -> None:
-        """Note that a call begins which may take ``extra`` seconds more than others.
+        """Note that a call begins which may take `extra` seconds more than others.
 
-        Raises RunEnded once ``ended`` is set: no call begins any more.
+        Raises RunEnded once `ended` is set: no call begins any more.
         """
         if self.ended:
             raise RunEnded
@@ -63,7 +63,7 @@ class InFlight:
 
 
 class UnexpectedOutcome(Exception):
-    """An operation that had to end ``ok`` and did not."""
+    """An operation that had to end `ok` and did not."""
 
     def __init__(self, operation: Operation, outcome: Outcome) -> None:
         super().__init__(f"{operation.op} ended {outcome.kind}: {outcome.message}")
@@ -86,7 +86,7 @@ def _patience(op: str, args: Mapping[str, Value]) -> float:
 
 
 class Client:
-    """A recorded client. ``attempt`` returns the outcome; the other methods insist on ``ok`` and return its
+    """A recorded client. `attempt` returns the outcome; the other methods insist on `ok` and return its
     value.
     """
 
@@ -125,7 +125,7 @@ class Client:
         return operation, outcome
 
     def call(self, op: str, /, **args: Value) -> Value:
-        """Perform an operation that has to end ``ok`` and return its value. Raises UnexpectedOutcome."""
+        """Perform an operation that has to end `ok` and return its value. Raises UnexpectedOutcome."""
         operation, outcome = self._perform(op, args)
         if outcome.kind != "ok":
             raise UnexpectedOutcome(operation, outcome)
@@ -140,7 +140,7 @@ class Client:
         traceback: Value = None,
         request: Mapping[str, Any] | None = None,
     ) -> None:
-        """``store_result`` that has to be accepted or lost silently; arguments that are None are not
+        """`store_result` that has to be accepted or lost silently; arguments that are None are not
         passed.
         """
         optional = {"traceback": traceback, "request": request}
@@ -148,30 +148,30 @@ class Client:
         self.call("store_result", task_id=task_id, result=result, state=state, **given)
 
     def meta(self, task_id: Value) -> dict[str, Value]:
-        """``get_task_meta``."""
+        """`get_task_meta`."""
         found: dict[str, Value] = self.call("get_task_meta", task_id=task_id)
         return found
 
     def state(self, task_id: Value) -> Value:
-        """``get_state``."""
+        """`get_state`."""
         return self.call("get_state", task_id=task_id)
 
     def result(self, task_id: Value) -> Value:
-        """``get_result``."""
+        """`get_result`."""
         return self.call("get_result", task_id=task_id)
 
     def forget(self, task_id: Value) -> None:
-        """``forget``."""
+        """`forget`."""
         self.call("forget", task_id=task_id)
 
     def save_group(self, group_id: Value, group: Value) -> None:
-        """``save_group``; the group is a result tuple."""
+        """`save_group`; the group is a result tuple."""
         self.call("save_group", group_id=group_id, result=group)
 
     def restore_group(self, group_id: Value, **options: Value) -> Value:
-        """``restore_group``: the result tuple, or None."""
+        """`restore_group`: the result tuple, or None."""
         return self.call("restore_group", group_id=group_id, **options)
 
     def wait(self, task_id: Value, timeout: Value = 5.0, **options: Value) -> Value:
-        """``wait_for``; the value is ``{"returned": …}`` or ``{"raised": …}``."""
+        """`wait_for`; the value is `{"returned": …}` or `{"raised": …}`."""
         return self.call("wait_for", task_id=task_id, timeout=timeout, **options)

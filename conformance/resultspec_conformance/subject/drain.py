@@ -20,10 +20,10 @@ def consume(
     pause: float = 0.0,
     take: int | None = None,
 ) -> dict[str, Value]:
-    """Take items to their end and return the outcome, by the schema ``join``.
+    """Take items to their end and return the outcome, by the schema `join`.
 
-    ``delay`` is the time in seconds before the first item is asked for, ``pause`` that between two, ``take`` the number
-    after which the iteration is closed. ``read_meta`` makes a value of a meta, ``error_of`` kind and message of an
+    `delay` is the time in seconds before the first item is asked for, `pause` that between two, `take` the number
+    after which the iteration is closed. `read_meta` makes a value of a meta, `error_of` kind and message of an
     error. Raises NoPair, and what iterating itself refuses.
     """
     iterator = iter(items)

@@ -21,7 +21,7 @@ UUID_SAMPLE = uuid.UUID("d2b5dc4e-3ddf-4c34-a5b7-3e7a1e4ecdd9")
 DECIMAL_SAMPLE = decimal.Decimal("1.10")
 
 called: list[tuple[Any, ...]] = []
-"""Calls of :func:`not_an_exception`: a reader must not make any."""
+"""Calls of `not_an_exception`: a reader must not make any."""
 
 
 class Plain(Exception):

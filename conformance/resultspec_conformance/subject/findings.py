@@ -2,7 +2,7 @@
 
 
 class Violation(Exception):
-    """A sentence of the specification that a subject broke. ``got`` and ``allowed`` are texts for a
+    """A sentence of the specification that a subject broke. `got` and `allowed` are texts for a
     person.
     """
 

@@ -19,7 +19,7 @@ LACKS: Final = "the backend has no "
 class Outcome:
     """How an operation ended.
 
-    ``ok``: with a value. ``fail``: with an error, and it certainly had no effect. ``info``: with an error,
+    `ok`: with a value. `fail`: with an error, and it certainly had no effect. `info`: with an error,
     and it may or may not have had one.
     """
 
@@ -30,19 +30,19 @@ class Outcome:
 
     @classmethod
     def of_error(cls, error: str, message: str) -> "Outcome":
-        """Return the outcome of an error, ``info`` unless its kind is known to be definite."""
+        """Return the outcome of an error, `info` unless its kind is known to be definite."""
         known = ERRORS.get(error, ERRORS["Unknown"])
         return cls("fail" if known.definite else "info", error=known.name, message=message)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the outcome by the schema ``history``."""
+        """Return the outcome by the schema `history`."""
         if self.kind == "ok":
             return {"kind": "ok", "value": encode(self.value)}
         return {"kind": self.kind, "error": self.error, "message": self.message}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Outcome":
-        """Return the outcome that :meth:`to_json` described."""
+        """Return the outcome that `to_json` described."""
         if data["kind"] == "ok":
             return cls("ok", value=decode(data["value"]))
         return cls(data["kind"], error=data["error"], message=data["message"])
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass
 class Operation:
-    """One call: times are seconds since the history began; ``end`` and ``outcome`` are None while it runs."""
+    """One call: times are seconds since the history began; `end` and `outcome` are None while it runs."""
 
     client: str
     op: str
@@ -60,7 +60,7 @@ class Operation:
     outcome: Outcome | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the operation by the schema ``history``."""
+        """Return the operation by the schema `history`."""
         return {
             "client": self.client,
             "op": self.op,
@@ -72,7 +72,7 @@ class Operation:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Operation":
-        """Return the operation that :meth:`to_json` described."""
+        """Return the operation that `to_json` described."""
         outcome = data["outcome"]
         return cls(
             client=data["client"],
@@ -88,7 +88,7 @@ class Operation:
 class History:
     """The operations of one example, in the order of their starts. Safe to record into from several threads.
 
-    ``clients`` has the options of each client that differ from their defaults.
+    `clients` has the options of each client that differ from their defaults.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -129,5 +129,5 @@ class History:
         return len(self.operations)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the history by the schema ``history``."""
+        """Return the history by the schema `history`."""
         return [operation.to_json() for operation in self]

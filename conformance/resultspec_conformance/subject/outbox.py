@@ -45,7 +45,7 @@ def _ids(signature: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Outbox:
-    """Calls, in the order in which they were made. Safe in threads; with a ``path``, between processes too."""
+    """Calls, in the order in which they were made. Safe in threads; with a `path`, between processes too."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -150,10 +150,10 @@ def _value(value: Any) -> Value:
 
 
 class Sender:
-    """What an app sends with. ``dies`` says when the worker is to die: before or after the next call is made.
+    """What an app sends with. `dies` says when the worker is to die: before or after the next call is made.
 
-    ``refuses`` is what a broker that cannot be reached raises: for the tasks with the ids ``refused``, or, without
-    such, for all. ``meanwhile`` is what happens elsewhere while the next call is made.
+    `refuses` is what a broker that cannot be reached raises: for the tasks with the ids `refused`, or, without
+    such, for all. `meanwhile` is what happens elsewhere while the next call is made.
     """
 
     def __init__(self, outbox: Outbox) -> None:

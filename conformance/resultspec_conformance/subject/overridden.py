@@ -54,7 +54,7 @@ class ClaimingSubject:
 
 
 def claiming(subject: Subject, claims: Mapping[str, Any]) -> Subject:
-    """Return a subject that claims the ``classes`` and has made the ``choices`` of a map. Raises
+    """Return a subject that claims the `classes` and has made the `choices` of a map. Raises
     UsageError.
     """
     if not claims:

@@ -46,7 +46,7 @@ class Listener(Protocol):
     """A subscription of the suite's own to a set of channels."""
 
     def collect(self, count: int, timeout: float) -> Sequence[Notification]:
-        """Return what has come: at least ``count`` messages, or what there is after ``timeout`` seconds."""
+        """Return what has come: at least `count` messages, or what there is after `timeout` seconds."""
         ...
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class RowProbe(Probe, Protocol):
         ...
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of those with its ``task_id``; columns that it does not name are null.
+        """Put a row in the place of those with its `task_id`; columns that it does not name are null.
 
         Columns that the table does not have are left out.
         """

@@ -1,8 +1,8 @@
 """What a backend under test is to the suite, whichever route leads to it.
 
-A :class:`Subject` opens independent :class:`Connection` s, says its :class:`Capabilities`, and may have a
-:class:`~resultspec_conformance.subject.probe_protocols.Probe` by which the suite looks at the stored bytes behind the
-backend's back. An :class:`Adapter`, found in the entry-point group ``resultspec.adapters``, turns a target of the
+A `Subject` opens independent `Connection` s, says its `Capabilities`, and may have a
+`resultspec_conformance.subject.probe_protocols.Probe` by which the suite looks at the stored bytes behind the
+backend's back. An `Adapter`, found in the entry-point group `resultspec.adapters`, turns a target of the
 command line into a subject.
 """
 
@@ -24,11 +24,11 @@ DEFAULT_LIFE = 3600
 class ClientOptions:
     """How a client is configured.
 
-    ``accept``: content types or serializer names that it may read; None: only its own serializer.
-    ``max_cached_results``: -1 is no cache, 0 an unlimited one. ``prefix``: the global key prefix *before*
-    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own. ``extended``: whether the
-    client stores the extended members (EXT-1). ``expires``: the life of an entry in seconds, None for ever; for an
-    object in this process a timedelta too. ``timezone``: that of the app of an object in this process, None for UTC.
+    `accept`: content types or serializer names that it may read; None: only its own serializer.
+    `max_cached_results`: -1 is no cache, 0 an unlimited one. `prefix`: the global key prefix *before*
+    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own. `extended`: whether the
+    client stores the extended members (EXT-1). `expires`: the life of an entry in seconds, None for ever; for an
+    object in this process a timedelta too. `timezone`: that of the app of an object in this process, None for UTC.
     """
 
     serializer: str = "json"
@@ -130,8 +130,8 @@ class Target:
     """A target of the command line, with the id of the run, which is part of every key and name that is
     made up.
 
-    ``role`` is that of the process that opens it: the first of the run before it has run any check, the same
-    ``again``, or a ``helper`` beside it, which may be refused.
+    `role` is that of the process that opens it: the first of the run before it has run any check, the same
+    `again`, or a `helper` beside it, which may be refused.
     """
 
     text: str
@@ -146,13 +146,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an entry point of the group ``resultspec.adapters`` has to be; the name of the entry point is
+    """What an entry point of the group `resultspec.adapters` has to be; the name of the entry point is
     the scheme.
 
-    ``open`` makes the subject and raises SubjectError. ``extra`` is the distribution extra that brings what
-    the adapter imports. ``server`` is the bare store name for which a throw-away server can be started, or
-    empty. ``example`` is a target to show in help. ``construct`` is for the standalone scripts of failures:
-    Python statements that define ``make(url, **options)``, which returns a backend and imports nothing of
+    `open` makes the subject and raises SubjectError. `extra` is the distribution extra that brings what
+    the adapter imports. `server` is the bare store name for which a throw-away server can be started, or
+    empty. `example` is a target to show in help. `construct` is for the standalone scripts of failures:
+    Python statements that define `make(url, **options)`, which returns a backend and imports nothing of
     the suite; or empty.
     """
 

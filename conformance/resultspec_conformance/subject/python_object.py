@@ -1,9 +1,9 @@
 """The route to a backend that is a Python object with the protocol's methods.
 
-The object has the names of Celery's ``BaseBackend``. Three things differ between bindings and are levelled here, so
-that checks need not know: ``get_status`` is called ``get_state`` since Celery 4, and ``wait_for`` returns the value or
+The object has the names of Celery's `BaseBackend`. Three things differ between bindings and are levelled here, so
+that checks need not know: `get_status` is called `get_state` since Celery 4, and `wait_for` returns the value or
 raises the task's exception in the documented API, but returns the meta in every release. A group is saved as a handle
-with ``as_tuple()``; what is restored is such a handle or the tuple itself, and is told as the tuple.
+with `as_tuple()`; what is restored is such a handle or the tuple itself, and is told as the tuple.
 """
 
 import threading
@@ -41,7 +41,7 @@ DEFAULT_OPTIONS = ClientOptions()
 class RecordingApp:
     """The application that the suite hands to a factory: it has a configuration, and what it sends is recorded.
 
-    ``options``: what the client is opened with, as far as an application knows of it.
+    `options`: what the client is opened with, as far as an application knows of it.
     """
 
     def __init__(self, options: ClientOptions = DEFAULT_OPTIONS, sender: Sender | None = None) -> None:
@@ -89,7 +89,7 @@ def error_kind(error: BaseException) -> str:
 
 
 class ResultStandIn:
-    """A task or group, as a backend sees it: an id, a parent, and ``as_tuple()``."""
+    """A task or group, as a backend sees it: an id, a parent, and `as_tuple()`."""
 
     def __init__(self, as_list: list[Any]) -> None:
         self._as_list = as_list
@@ -210,7 +210,7 @@ class Misshapen(Exception):
 class PythonConnection:
     """A client that is a Python object, and the app it has.
 
-    ``waits_return_meta``: how its ``wait_for`` ends (see the module).
+    `waits_return_meta`: how its `wait_for` ends (see the module).
     """
 
     backend: Any
@@ -387,7 +387,7 @@ class PythonConnection:
             raise Misshapen(str(error)) from error
 
     def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
-        """Whether what ``wait_for`` raised is the task's exception and not an error of the wait itself."""
+        """Whether what `wait_for` raised is the task's exception and not an error of the wait itself."""
         try:
             meta = self.backend.get_task_meta(task_id, cache=False)
             failed, stored = meta["status"] in STATES.sets["PROPAGATE"], from_python(meta["result"])
@@ -417,7 +417,7 @@ def _require_backend(made: object) -> None:
 
 
 def show_message(error: BaseException) -> str:
-    """Return the text of an exception, also of one whose ``__str__`` raises."""
+    """Return the text of an exception, also of one whose `__str__` raises."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the text is for a person, and some exceptions have none
@@ -426,7 +426,7 @@ def show_message(error: BaseException) -> str:
 
 @dataclass
 class PythonSubject:
-    """A backend made by ``factory(app, **options)``, which is given only options that differ from their defaults."""
+    """A backend made by `factory(app, **options)`, which is given only options that differ from their defaults."""
 
     factory: Callable[..., Any]
     capabilities: Capabilities

@@ -1,8 +1,8 @@
 """How what a run writes into a store is kept apart from what others have there.
 
 A backend that puts the id of the run into the names of its keys or tables is apart by that, and what has such a name
-goes at the end. Any other one shares its names with whoever uses the store: ids such as ``5`` and those of stored bytes
-are the same in every run, and a ``cleanup`` removes what it finds. Such a backend is judged only where no results are
+goes at the end. Any other one shares its names with whoever uses the store: ids such as `5` and those of stored bytes
+are the same in every run, and a `cleanup` removes what it finds. Such a backend is judged only where no results are
 yet, by one process, and at the end all results go.
 """
 

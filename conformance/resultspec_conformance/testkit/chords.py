@@ -68,7 +68,7 @@ def _filled(shape: Shape, left: Iterator[Value]) -> list[Value]:
 class Chord:
     """One chord.
 
-    ``ids`` are those of the tasks of the header, in its order; two may be the same. ``body`` is a signature.
+    `ids` are those of the tasks of the header, in its order; two may be the same. `body` is a signature.
     """
 
     ctx: Context
@@ -171,7 +171,7 @@ class Chord:
         return list(calls[0].args)
 
     def require_called_with(self, requirement: str, values: Sequence[Value], count: str = "") -> None:
-        """Require exactly one call, for ``count``'s sake if given, with the values in the shape of the header."""
+        """Require exactly one call, for `count`'s sake if given, with the values in the shape of the header."""
         args = self.require_called_once(count or requirement)
         expected = [nested(self.shape, values)]
         self.ctx.require(

@@ -31,7 +31,7 @@ GRACE_FLOOR = 0.1
 class Session:
     """A subject that is open in this process, with the connections that checks share. Not safe for threads.
 
-    ``rtt`` is the median round trip in seconds, measured at the start. ``example`` is the one being tried. ``reopen``
+    `rtt` is the median round trip in seconds, measured at the start. `example` is the one being tried. `reopen`
     opens the subject anew.
     """
 
@@ -224,7 +224,7 @@ class Context:
     def require(self, requirement: str, holds: bool, *, got: Value, allowed: str) -> None:
         """Say that a sentence of the spec was tested, and whether it held. Raises Violation if not.
 
-        ``got`` is what was observed, ``allowed`` says in words what would have been right.
+        `got` is what was observed, `allowed` says in words what would have been right.
         """
         if requirement not in REQUIREMENTS:
             raise KeyError(f"no requirement has the id {requirement!r}")
@@ -272,7 +272,7 @@ class Context:
         watch.stop()
 
     def eventually(self, condition: Callable[[], bool], timeout: float = 2.0) -> bool:
-        """Whether a condition becomes true within ``timeout`` seconds; it is asked every few milliseconds."""
+        """Whether a condition becomes true within `timeout` seconds; it is asked every few milliseconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:

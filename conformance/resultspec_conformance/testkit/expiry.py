@@ -2,11 +2,11 @@
 
 There are three ways in which time passes for an entry:
 
-``clock``
+`clock`
     the subject has a clock that can be moved;
-``ageing``
+`ageing`
     the probe of the store makes entries older;
-``waiting``
+`waiting`
     neither: the lives are short, and the check waits. It writes all its entries first, so that they wait together.
 
 Whichever it is, an entry has an age *at least* and *at most*: calls take time, and a store may count from any moment of
@@ -73,7 +73,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a read found of an entry, and how old the entry was then, in seconds. ``result`` is shown as text."""
+    """What a read found of an entry, and how old the entry was then, in seconds. `result` is shown as text."""
 
     state: Value
     result: str
@@ -88,7 +88,7 @@ class Sight:
 
 @dataclass
 class Passage:
-    """The time of one example. ``life`` is the one that its entries have, ``passed`` the seconds that were made up."""
+    """The time of one example. `life` is the one that its entries have, `passed` the seconds that were made up."""
 
     ctx: Context
     way: Way = field(init=False)
@@ -187,7 +187,7 @@ class Passage:
     def let_end(self, *entries: Entry) -> None:
         """Let time pass until the lives of all these entries are over, the lag of the store included.
 
-        Where lives end by ``cleanup``, that is called by the client of each.
+        Where lives end by `cleanup`, that is called by the client of each.
         """
         for entry in entries:
             self.let_pass(entry.life + self.slowness + self.ctx.grace - self._age(entry))

@@ -17,10 +17,10 @@ Place = tuple[str, str]
 class GroupModel:
     """Groups as far as they are known from a sequence of operations; every method changes the knowledge only.
 
-    ``caching``: the clients that have a cache. ``saved``: the group that is there, by id; ``ever``: all that were saved
-    under the id. ``held``: what the cache of a client may hold of a group; ``dropped``: the requirement by which this
+    `caching`: the clients that have a cache. `saved`: the group that is there, by id; `ever`: all that were saved
+    under the id. `held`: what the cache of a client may hold of a group; `dropped`: the requirement by which this
     client's cache has lost what it held.
-    ``absent``: whether the client has found no group since it last found one.
+    `absent`: whether the client has found no group since it last found one.
     """
 
     caching: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ class GroupModel:
         self.absent.discard(place)
 
     def allowed(self, client: str, group_id: str, *, cached: bool) -> list[Value]:
-        """Return what a read may give, None for no group; ``cached``: whether it may come out of a cache."""
+        """Return what a read may give, None for no group; `cached`: whether it may come out of a cache."""
         there = [self.saved.get(group_id)]
         return there + [group for group in self.held.get((client, group_id), []) if cached and group not in there]
 

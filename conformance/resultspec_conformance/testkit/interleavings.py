@@ -25,8 +25,8 @@ class TooManyStates(Exception):
 class Exploration(Generic[State]):
     """What a search found.
 
-    ``complaint`` is what is wrong with the last of ``states``, empty if nothing is wrong with any; ``steps`` lead there
-    from the first. ``met`` counts the states that were looked at, ``ends`` those from which no step leads on.
+    `complaint` is what is wrong with the last of `states`, empty if nothing is wrong with any; `steps` lead there
+    from the first. `met` counts the states that were looked at, `ends` those from which no step leads on.
     """
 
     met: int
@@ -48,7 +48,7 @@ def explore(
 ) -> Exploration[State]:
     """Look at every state that can be reached; return the first in which something is wrong, and the way there.
 
-    ``wrong`` is asked of each state, and whether it is an end, and returns what is wrong with it, or None. Raises
+    `wrong` is asked of each state, and whether it is an end, and returns what is wrong with it, or None. Raises
     TooManyStates.
     """
     came_from: dict[State, tuple[str, State] | None] = {first: None}

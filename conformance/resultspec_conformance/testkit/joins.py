@@ -22,7 +22,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Joined:
-    """A join that is over. ``ended``: ``exhausted``, ``closed``, or the kind of an error with its ``message``.
+    """A join that is over. `ended`: `exhausted`, `closed`, or the kind of an error with its `message`.
 
     A join that was refused at the call yielded nothing and ended in that error.
     """
@@ -80,7 +80,7 @@ def join(client: Client, task_ids: Sequence[Value], **options: Value) -> Joined:
 def join_in_process(client: Client, task_ids: Iterable[Any], shown: Value, **options: Any) -> Joined:
     """Join by the method of a Python object; its ids may be any iterable, and options may be functions.
 
-    ``shown`` stands in the history for the ids.
+    `shown` stands in the history for the ids.
     """
     recorded = {name: value for name, value in options.items() if not callable(value)}
     call = {"task_ids": task_ids, **options}

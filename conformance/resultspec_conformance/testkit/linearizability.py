@@ -18,7 +18,7 @@ from resultspec_conformance.wire.values import Value
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on the task: a store of ``write``, a read that returned ``meta``, or a forget."""
+    """One operation on the task: a store of `write`, a read that returned `meta`, or a forget."""
 
     kind: Literal["store", "read", "forget"]
     start: float

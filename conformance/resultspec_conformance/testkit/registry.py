@@ -1,8 +1,8 @@
 """Checks: functions that try to break sentences of the spec, and the registry that knows them all.
 
-A check is a function ``(ctx, **example)``. Where its example comes from is data: ``given`` maps the parameters to
-Hypothesis strategies, ``cases`` lists examples that are all tried, and a check with neither runs once. An example is
-made of values only, so it can be written down and tried again by ``resultspec replay``.
+A check is a function `(ctx, **example)`. Where its example comes from is data: `given` maps the parameters to
+Hypothesis strategies, `cases` lists examples that are all tried, and a check with neither runs once. An example is
+made of values only, so it can be written down and tried again by `resultspec replay`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +34,10 @@ Example = Mapping[str, Value]
 class Check:
     """One check.
 
-    ``name``: module and function, ``states.success_is_final``. ``cites``: the requirements that it tests, the first
-    being the principal one, which is blamed where an operation fails that had to succeed. ``needs``: capabilities and
-    views without which it cannot run. ``effort``: share of the configured number of examples. ``deadline``: seconds for
-    the whole check. ``blame_hang``: the requirement that a call which does not return breaks, or empty.
+    `name`: module and function, `states.success_is_final`. `cites`: the requirements that it tests, the first
+    being the principal one, which is blamed where an operation fails that had to succeed. `needs`: capabilities and
+    views without which it cannot run. `effort`: share of the configured number of examples. `deadline`: seconds for
+    the whole check. `blame_hang`: the requirement that a call which does not return breaks, or empty.
     """
 
     name: str
@@ -111,9 +111,9 @@ def registered() -> Mapping[str, Check]:
 
 
 def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool, time: bool) -> frozenset[str]:
-    """Return the names of what a subject provides and the suite can see: what ``needs`` may ask for.
+    """Return the names of what a subject provides and the suite can see: what `needs` may ask for.
 
-    ``time``: the suite can let lives end, or live to see it.
+    `time`: the suite can let lives end, or live to see it.
     """
     views = {
         "probe": probe is not None,

@@ -126,7 +126,7 @@ def within_shells(values: "st.SearchStrategy[Value]") -> "st.SearchStrategy[Valu
 
 
 def nested(depth: int) -> Value:
-    """Return lists and maps in turn, ``depth`` of them, around a text."""
+    """Return lists and maps in turn, `depth` of them, around a text."""
     value: Value = "core"
     for level in range(depth):
         value = [value] if level % 2 else {"k": value}

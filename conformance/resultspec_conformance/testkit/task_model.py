@@ -28,7 +28,7 @@ class Write:
 
     @classmethod
     def of(cls, number: int, args: Mapping[str, Value]) -> "Write":
-        """Return the write that the arguments of ``store_result`` describe."""
+        """Return the write that the arguments of `store_result` describe."""
         request = args.get("request") or {}
         children = request.get("children")
         return cls(
@@ -42,7 +42,7 @@ class Write:
         )
 
     def as_args(self, task_id: str) -> dict[str, Value]:
-        """Return the arguments of ``store_result`` for this write."""
+        """Return the arguments of `store_result` for this write."""
         args: dict[str, Value] = {"task_id": task_id, "result": self.result, "state": self.state}
         if self.traceback is not None:
             args["traceback"] = self.traceback
@@ -71,7 +71,7 @@ MEMBER_RULES: Mapping[str, str] = {
 
 
 def after_store(there: Write | None, arriving: Write, late_unready: str | None) -> Possible:
-    """Return what may be there after a store; ``late_unready`` None: the choice is not declared, either is possible."""
+    """Return what may be there after a store; `late_unready` None: the choice is not declared, either is possible."""
     choices: Iterable[str] = STATES.choices["late_unready"] if late_unready is None else [late_unready]
     before = there.state if there is not None else None
     actions = {STATES.decide(before, arriving.state, late_unready=choice) for choice in choices}
@@ -88,7 +88,7 @@ def expected_result(write: Write) -> Value:
 
 
 def instant(date_done: Value) -> dt.datetime | None:
-    """Return ``date_done`` as an aware datetime: from text with an offset, or as it is. Raises ValueError."""
+    """Return `date_done` as an aware datetime: from text with an offset, or as it is. Raises ValueError."""
     if date_done is None:
         return None
     moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
@@ -98,7 +98,7 @@ def instant(date_done: Value) -> dt.datetime | None:
 
 
 def expected_members(there: Write | None) -> dict[str, Value]:
-    """Return what a reader must find where ``there`` is stored, by member; null for empty children (META-8)."""
+    """Return what a reader must find where `there` is stored, by member; null for empty children (META-8)."""
     if there is None:
         return {"status": "PENDING", "result": None}
     return {
@@ -112,13 +112,13 @@ def expected_members(there: Write | None) -> dict[str, Value]:
 
 
 def wrong_members(there: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the members of a meta that are not what a reader must find for ``there``, and what they must be."""
+    """Return the members of a meta that are not what a reader must find for `there`, and what they must be."""
     found = {**meta, "children": meta.get("children") or None}
     return {name: value for name, value in expected_members(there).items() if not same(found.get(name), value)}
 
 
 def left_over(there: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
-    """Return the members that are wrong for ``there`` because they are those of another write."""
+    """Return the members that are wrong for `there` because they are those of another write."""
     rest = [expected_members(other) for other in others if other != there]
     return [
         name
@@ -128,7 +128,7 @@ def left_over(there: Write | None, others: Iterable[Write], meta: Mapping[str, V
 
 
 def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
-    """Return why a meta is not what a reader must find where ``there`` is stored, or None if it is."""
+    """Return why a meta is not what a reader must find where `there` is stored, or None if it is."""
     wrong = wrong_members(there, meta)
     if not wrong:
         return None
@@ -137,7 +137,7 @@ def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
 
 @dataclass(frozen=True)
 class Change:
-    """A store, or a forget, whose ``arriving`` is None: what may have been there, and the requirement that decided."""
+    """A store, or a forget, whose `arriving` is None: what may have been there, and the requirement that decided."""
 
     before: Possible
     arriving: Write | None
@@ -148,8 +148,8 @@ class Change:
 class Model:
     """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
 
-    ``rules``: the requirement that decided the last change of each task; ``wholeness``: the one that forbids to mix the
-    entry that is there now with another; ``changes``: those that were not read yet; ``written``: all that was ever
+    `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids to mix the
+    entry that is there now with another; `changes`: those that were not read yet; `written`: all that was ever
     stored.
     """
 
@@ -172,7 +172,7 @@ class Model:
         return min(STATES.requirement(state, arriving.state) for state in states)
 
     def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
-        """A store has returned; or, not ``certain``, its fate is unknown."""
+        """A store has returned; or, not `certain`, its fate is unknown."""
         before = self.possible(task_id)
         self.written.setdefault(task_id, []).append(arriving)
         self.rules[task_id] = self.rule_for(task_id, arriving)
@@ -206,7 +206,7 @@ class Model:
         return self._blame(task_id, nearest, meta), complaint(nearest, meta)
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
-        """Return the requirement that a meta breaks which is most like that of ``nearest``, and is not the same."""
+        """Return the requirement that a meta breaks which is most like that of `nearest`, and is not the same."""
         for change in reversed(self.changes.get(task_id, ())):
             # it is there and had no right to, or is still there and did not give way, whatever came after it
             if any(complaint(there, meta) is None for there in (change.arriving, *change.before) if there):

@@ -77,7 +77,7 @@ def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **opt
 def in_progress(ctx: Context, task_id: str, *waits: Waiting, subscriptions: int | None = None) -> None:
     """Return when the waits have got as far as to wait for a change, as well as this can be seen.
 
-    Where channels can be seen that is when there are as many ``subscriptions`` as waits, or as given.
+    Where channels can be seen that is when there are as many `subscriptions` as waits, or as given.
     """
     for wait in waits:
         wait.began.wait(5.0)
@@ -142,7 +142,7 @@ def require_result(ctx: Context, requirement: str, operation: Operation, *accept
 def require_within(ctx: Context, requirement: str, bound: float, attempt: Callable[[], float]) -> None:
     """Require that one of several attempts takes no longer than a bound.
 
-    ``attempt`` returns the seconds that it took, and requires on its own whatever else has to hold.
+    `attempt` returns the seconds that it took, and requires on its own whatever else has to hold.
     """
     took: list[float] = []
     allowed: list[float] = []
@@ -232,7 +232,7 @@ def require_woken_in_a_race(
 ) -> None:
     """Require that a store is seen promptly although it comes while a wait is being begun.
 
-    ``offsets`` are in units of the round trip, or of half a millisecond where that is more. ``race`` lets a store come
+    `offsets` are in units of the round trip, or of half a millisecond where that is more. `race` lets a store come
     so many seconds after the beginning, and returns the wait, the store, and by how many seconds the wait was late.
     """
     unit = max(ctx.session.rtt, 0.0005)

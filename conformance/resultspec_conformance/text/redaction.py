@@ -42,7 +42,7 @@ def passwords(*texts: str) -> frozenset[str]:
 
 
 def redact_text(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """Return a text without the password of any URL in it, and without any of the ``secrets``."""
+    """Return a text without the password of any URL in it, and without any of the `secrets`."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST:
             text = text.replace(secret, REDACTED)

@@ -1,6 +1,6 @@
 """The list of known failures: what a subject is known to get wrong, and must still get wrong in the same way.
 
-A TOML file::
+A TOML file:
 
     [[known]]
     requirement = "STATE-3"
@@ -34,7 +34,7 @@ NOT_JUDGED = "not judged in this run"
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """One entry. ``check`` may be empty; ``line`` and ``where`` quote the file it comes from."""
+    """One entry. `check` may be empty; `line` and `where` quote the file it comes from."""
 
     requirement: str
     reason: str
@@ -128,7 +128,7 @@ def outcome(
     """Say what became of an entry: AS_RECORDED, NOT_JUDGED, or what is wrong with it and
     the cure.
 
-    ``replayed`` is the result of its counterexample; ``judged`` are the ids that the run judges.
+    `replayed` is the result of its counterexample; `judged` are the ids that the run judges.
     """
     if entry.requirement not in judged:
         return NOT_JUDGED
@@ -146,7 +146,7 @@ def outcomes(
     replayed: Mapping[int, CheckResult],
     judged: frozenset[str],
 ) -> tuple[tuple[KnownFailure, str], ...]:
-    """Return each entry with what became of it; ``replayed`` is by the places of the entries."""
+    """Return each entry with what became of it; `replayed` is by the places of the entries."""
     return tuple(
         (entry, outcome(entry, results, replayed.get(position), judged)) for position, entry in enumerate(entries)
     )

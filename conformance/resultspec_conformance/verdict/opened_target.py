@@ -9,7 +9,7 @@ from typing import Any
 class OpenTarget:
     """What a worker said of the target that it opened.
 
-    ``round_trip`` is the median in seconds. ``secrets`` are passwords that must not be shown or written.
+    `round_trip` is the median in seconds. `secrets` are passwords that must not be shown or written.
     """
 
     capabilities: Mapping[str, Any]

@@ -25,8 +25,8 @@ class ReplayError(ValueError):
 class Counterexample:
     """What has to be known to see a failure again.
 
-    ``target`` is as it was given, and empty where it holds a password. ``example`` is in the tagged
-    encoding; None: search again with the same ``seed`` and number of ``examples``. ``call_timeout`` is in
+    `target` is as it was given, and empty where it holds a password. `example` is in the tagged
+    encoding; None: search again with the same `seed` and number of `examples`. `call_timeout` is in
     seconds.
     """
 

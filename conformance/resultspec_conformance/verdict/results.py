@@ -12,8 +12,8 @@ class Failure:
     """The smallest example that failed: the sentence that it breaks, and everything needed to understand
     and repeat it.
 
-    ``example`` and ``history`` are JSON in the tagged encoding; ``stored`` maps a task id to the bytes that
-    the probe found, shown as text. ``clients`` maps the clients of the history to their options that differ
+    `example` and `history` are JSON in the tagged encoding; `stored` maps a task id to the bytes that
+    the probe found, shown as text. `clients` maps the clients of the history to their options that differ
     from the defaults.
     """
 
@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one check. ``message`` says why where the status is neither passed nor violated."""
+    """What became of one check. `message` says why where the status is neither passed nor violated."""
 
     name: str
     status: Status
@@ -41,7 +41,7 @@ class CheckResult:
     failure: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON, by the schema ``report``."""
+        """Return the result as JSON, by the schema `report`."""
         found = asdict(self)
         found["exercised"] = list(self.exercised)
         for name in ("seconds", "backend_seconds"):
@@ -50,7 +50,7 @@ class CheckResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "CheckResult":
-        """Return the result that :meth:`to_json` described."""
+        """Return the result that `to_json` described."""
         failure = data["failure"]
         return cls(
             **{

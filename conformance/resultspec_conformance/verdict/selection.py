@@ -13,7 +13,7 @@ from resultspec_conformance.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for. ``classes``: empty for all that are claimed. ``patterns``: ids or names of
+    """What was asked for. `classes`: empty for all that are claimed. `patterns`: ids or names of
     checks, or globs.
     """
 
@@ -23,7 +23,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do. ``ids`` are judged; ``checks`` are run in this order; ``skipped`` says why others
+    """What a run will do. `ids` are judged; `checks` are run in this order; `skipped` says why others
     are not.
     """
 

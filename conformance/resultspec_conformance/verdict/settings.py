@@ -9,7 +9,7 @@ from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES
 class CheckSettings:
     """How checks are run: the number of examples, the seed, and the seconds that one call may take.
 
-    ``most_cases`` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
+    `most_cases` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
     """
 
     examples: int = EXAMPLES

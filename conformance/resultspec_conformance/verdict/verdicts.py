@@ -36,10 +36,10 @@ blame.
 class Evidence:
     """What a run saw.
 
-    ``results``: by the names of the checks. ``skipped``: why a check that was selected did not run.
-    ``available``: what the subject provides and the suite can see. ``ids``: the requirements that were
-    selected, of claimed classes only. ``known``: the pairs of requirement and check whose failure is
-    recorded as known. ``harness``: what went wrong that is nobody's violation. ``stale``: complaints about
+    `results`: by the names of the checks. `skipped`: why a check that was selected did not run.
+    `available`: what the subject provides and the suite can see. `ids`: the requirements that were
+    selected, of claimed classes only. `known`: the pairs of requirement and check whose failure is
+    recorded as known. `harness`: what went wrong that is nobody's violation. `stale`: complaints about
     the list of known failures.
     """
 
@@ -54,7 +54,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RequirementVerdict:
-    """The verdict on one requirement. ``checks`` are those that cite it; ``known``: violated as recorded,
+    """The verdict on one requirement. `checks` are those that cite it; `known`: violated as recorded,
     no worse.
     """
 
@@ -69,8 +69,8 @@ class RequirementVerdict:
 class ClassVerdict:
     """The verdict on a conformance class, as far as its requirements were selected.
 
-    ``counts`` has the number of its requirements by verdict, ``known`` how many of the violated ones are
-    known, and ``total`` the number of its requirements in the register.
+    `counts` has the number of its requirements by verdict, `known` how many of the violated ones are
+    known, and `total` the number of its requirements in the register.
     """
 
     name: str
@@ -97,7 +97,7 @@ class ClassVerdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts of a run. ``reasons`` say why it is not conformant."""
+    """All verdicts of a run. `reasons` say why it is not conformant."""
 
     requirements: tuple[RequirementVerdict, ...]
     classes: tuple[ClassVerdict, ...]
@@ -233,7 +233,7 @@ def judge(
     classes: Iterable[str],
     evidence: Evidence,
 ) -> Judgement:
-    """Return all verdicts of a run. ``classes``: those that are claimed and selected; only their ids are
+    """Return all verdicts of a run. `classes`: those that are claimed and selected; only their ids are
     judged.
     """
     judged_classes = tuple(classes)
@@ -261,10 +261,10 @@ def judge(
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Ids that the checks of a run and the register do not agree on; what no check cites is told by ``traceability``.
+    """Ids that the checks of a run and the register do not agree on; what no check cites is told by `traceability`.
 
-    ``unexercised``: cited by a check that ran, but exercised by none that cites it. ``undeclared``: exercised, but
-    not in the register. ``unclaimed``: exercised by a check that does not cite it, as pairs of check and id.
+    `unexercised`: cited by a check that ran, but exercised by none that cites it. `undeclared`: exercised, but
+    not in the register. `unclaimed`: exercised by a check that does not cite it, as pairs of check and id.
     """
 
     unexercised: tuple[str, ...] = ()

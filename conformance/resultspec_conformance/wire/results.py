@@ -1,6 +1,6 @@
 """Results on the wire: maps that are the form of a result and no values, though they have values inside.
 
-The outermost map of a meta is one. It may have a member ``$type``, which is then a member like any other and no tag.
+The outermost map of a meta is one. It may have a member `$type`, which is then a member like any other and no tag.
 """
 
 from collections.abc import Mapping

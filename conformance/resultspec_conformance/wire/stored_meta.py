@@ -27,7 +27,7 @@ _LONGEST_EXCERPT = 200
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a payload, and the requirement that says so. ``fatal``: no reader takes it."""
+    """What is wrong with a payload, and the requirement that says so. `fatal`: no reader takes it."""
 
     requirement: str
     text: str

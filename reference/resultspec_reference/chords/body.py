@@ -1,7 +1,7 @@
 """The body of a chord, as data: a signature, which may be a group, a chain or a chord itself.
 
-A signature is a map: ``task``, ``args``, ``kwargs``, ``options`` with ``task_id`` among them, and
-``subtask_type``, which says what it is made of. Celery's signatures are such maps.
+A signature is a map: `task`, `args`, `kwargs`, `options` with `task_id` among them, and
+`subtask_type`, which says what it is made of. Celery's signatures are such maps.
 """
 
 import uuid

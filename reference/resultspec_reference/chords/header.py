@@ -1,6 +1,6 @@
 """The header of a chord: how many leaves it has, how it is nested, and its results in that shape.
 
-A header is given as the result tuple of a group, as the arguments of a result object (``(id, results)``), as
+A header is given as the result tuple of a group, as the arguments of a result object (`(id, results)`), as
 such an object, or as a list of task ids. Its *shape* is a list of the ids of its leaves, with a list of the
 same kind for every group in it.
 """

@@ -4,7 +4,7 @@ A chord is a *header* of tasks and a *body*, which is to be called once, with th
 The parts run anywhere, in any order, and each of their messages may be delivered several times; any worker
 may die between any two steps. What they share is a store, and of it one *ledger* for each chord:
 
-* the **size**: how many parts there are. The client's own (``set_chord_size``) counts before the one that
+* the **size**: how many parts there are. The client's own (`set_chord_size`) counts before the one that
   comes with the body's signature, and that before the number of leaves of the header; what was added comes
   on top. Without a size nothing is decided.
 * the **parts** that have returned, each once: the first delivery counts and its result is the one that is
@@ -12,7 +12,7 @@ may die between any two steps. What they share is a store, and of it one *ledger
 * the **decision**: open, claimed by one worker until its lease is over, or done.
 
 Each method of `Ledger` is one atomic step; a store implements just these (`ChordStore`). A worker to which a
-part has come back takes them in this order, one at a time::
+part has come back takes them in this order, one at a time:
 
     RECORD ──counted, done──▶ END                      at-least-once:  JUDGE ─▶ SEND ─▶ FINISH ─▶ END
        │full                                           at-most-once:   JUDGE ─▶ FINISH ─▶ SEND ─▶ END
@@ -70,7 +70,7 @@ LONGEST_REST: Final = 0.25
 
 @dataclass(frozen=True)
 class Part:
-    """A part that has returned. ``payload`` is what the counter wants back when the chord is decided."""
+    """A part that has returned. `payload` is what the counter wants back when the chord is decided."""
 
     task_id: str
     index: int | None
@@ -101,8 +101,8 @@ class Claimed(Enum):
 class Claim:
     """The answer to a claim.
 
-    ``payloads`` are those of all parts, in the order of their indices, those without one last; ``header`` is
-    what was given when the chord was applied. ``seconds``: how long the claim of another is still held.
+    `payloads` are those of all parts, in the order of their indices, those without one last; `header` is
+    what was given when the chord was applied. `seconds`: how long the claim of another is still held.
     """
 
     kind: Claimed
@@ -124,7 +124,7 @@ def is_full(returned: int, sizes: Iterable[int | None], added: int) -> bool:
 
 @dataclass
 class Ledger:
-    """What a store knows of one chord. Each method is one atomic step; ``now`` is in seconds of one clock."""
+    """What a store knows of one chord. Each method is one atomic step; `now` is in seconds of one clock."""
 
     size: int | None = None
     leaves: int | None = None
@@ -141,7 +141,7 @@ class Ledger:
         self._become(Ledger(leaves=leaves, header=header))
 
     def resize(self, size: int, run: str) -> None:
-        """The client says how many parts there are. The same ``run`` again changes nothing.
+        """The client says how many parts there are. The same `run` again changes nothing.
 
         What has returned before stays, unless it belongs to an older run: one that had a size of the
         client's already, or that is decided.
@@ -158,14 +158,14 @@ class Ledger:
             self.added += count
 
     def record(self, part: Part, hint: int | None) -> Recorded:
-        """A part has returned. ``hint`` is the size that came with the signature of the body."""
+        """A part has returned. `hint` is the size that came with the signature of the body."""
         if self.done:
             return Recorded.DONE
         self.parts.setdefault((part.task_id, part.index), part)
         return Recorded.FULL if self._is_full(hint) else Recorded.COUNTED
 
     def claim(self, token: str, now: float, lease: float, hint: int | None) -> Claim:
-        """Take the decision upon oneself for ``lease`` seconds."""
+        """Take the decision upon oneself for `lease` seconds."""
         if self.done:
             return Claim(Claimed.DONE)
         if not self._is_full(hint):
@@ -295,7 +295,7 @@ class Terms:
 
 
 def rest(held: float, count: int) -> float:
-    """Return the seconds of a rest: the claim is ``held`` for so long, and there were ``count`` rests before."""
+    """Return the seconds of a rest: the claim is `held` for so long, and there were `count` rests before."""
     return max(min(held, LONGEST_REST, SHORTEST_REST * 2.0 ** min(count, 10)), SHORTEST_REST)
 
 

@@ -17,7 +17,7 @@ from resultspec_reference.entries.serialization import PAYLOAD_LIMIT, Codec
 class Encoding:
     """The members of a backend that encode and decode.
 
-    ``app`` gives the settings, ``serializer`` is the name of kombu's (None: the setting), ``accept`` the content types
+    `app` gives the settings, `serializer` is the name of kombu's (None: the setting), `accept` the content types
     that may be read. Raises ImproperlyConfigured for those that there are not.
     """
 

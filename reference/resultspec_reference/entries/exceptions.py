@@ -1,7 +1,7 @@
 """Exceptions and data: how an exception is stored, and what a reader makes of what is stored.
 
-On the wire an exception is a map of three members: ``exc_type``, the qualified name of the class;
-``exc_message``, the list of its arguments; ``exc_module``, the name of its module or null. With pickle it
+On the wire an exception is a map of three members: `exc_type`, the qualified name of the class;
+`exc_message`, the list of its arguments; `exc_module`, the name of its module or null. With pickle it
 is the exception itself, if it survives being pickled.
 
 A failure has to be storable and readable unconditionally, since a failure that cannot be is a task that

@@ -1,4 +1,4 @@
-"""Extended members: what a meta tells of the call besides its outcome, if the setting ``result_extended`` asks for it.
+"""Extended members: what a meta tells of the call besides its outcome, if the setting `result_extended` asks for it.
 
 They come from the request and go into the meta beside the core members. Two rules make them harmless. A member that
 cannot be stored as it is degrades, down to its text, since what is told about a task must never cost its result

@@ -1,6 +1,6 @@
 """Groups: what is stored of one, and the handles that a caller saves and gets back.
 
-An entry is a map that has a result tuple (`resultspec_reference.entries.result_tuples`) as ``result``. A group that is
+An entry is a map that has a result tuple (`resultspec_reference.entries.result_tuples`) as `result`. A group that is
 restored is a handle: of Celery, if the app can make those, and else one of the two small ones of this module.
 """
 
@@ -17,7 +17,7 @@ CHORD_ENDINGS: Final = (".j", ".t", ".s", ".d", ".c")
 """What the keys of a chord have behind that of its group; no group id ends so (GROUP-12)."""
 
 ResultTuple = list[Any]
-"""``[[id, parent], members]``."""
+"""`[[id, parent], members]`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def group_id_text(group_id: object) -> str:
 
 
 def to_entry(result: Any) -> dict[str, Any]:
-    """Return what is stored for a group: a handle with ``as_tuple()``, or a result tuple. Raises TypeError."""
+    """Return what is stored for a group: a handle with `as_tuple()`, or a result tuple. Raises TypeError."""
     try:
         return {"result": read_group(_with_text(to_stored(result)))}
     except DecodeError as error:

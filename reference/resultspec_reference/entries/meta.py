@@ -15,7 +15,7 @@ from resultspec_reference.states import PENDING, is_ready
 logger: Final = logging.getLogger(__name__)
 
 TaskMeta = dict[str, Any]
-"""``status``, ``result``, ``traceback``, ``children``, ``date_done``, ``task_id``, and what else is stored."""
+"""`status`, `result`, `traceback`, `children`, `date_done`, `task_id`, and what else is stored."""
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -46,8 +46,8 @@ def build(
 ) -> TaskMeta:
     """Return the meta to be stored, its members in the order in which Celery writes them.
 
-    ``result`` is prepared for the serializer, ``request`` an object or a map, ``zone`` that of
-    ``date_done``, None meaning the machine's, ``extended`` further members, ``own`` the request of the task
+    `result` is prepared for the serializer, `request` an object or a map, `zone` that of
+    `date_done`, None meaning the machine's, `extended` further members, `own` the request of the task
     itself where it stores without one, which gives its children. Rules: META-7 to META-11, WORK-7.
     """
     meta: TaskMeta = {
@@ -113,7 +113,7 @@ def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
 
 
 def instant(date: Any) -> str | None:
-    """Return a stored ``date_done`` with a numeric offset; none means UTC (META-15). Raises DecodeError."""
+    """Return a stored `date_done` with a numeric offset; none means UTC (META-15). Raises DecodeError."""
     if date is None:
         return None
     try:

@@ -1,8 +1,8 @@
 """Result tuples: how the handle of a task or group is stored.
 
-A result tuple is ``[[id, parent], members]``: ``parent`` is the result tuple of the task that sent this one, or null;
-``members`` are the result tuples of a group, and null for a task. Up to Celery 4.0.2 that of a group began with
-its bare id: ``[id, members]``.
+A result tuple is `[[id, parent], members]`: `parent` is the result tuple of the task that sent this one, or null;
+`members` are the result tuples of a group, and null for a task. Up to Celery 4.0.2 that of a group began with
+its bare id: `[id, members]`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from resultspec_reference.errors import DecodeError
 
 
 def is_result_object(value: object) -> bool:
-    """Whether a value is the handle of a task or group: something that has an ``id`` and an ``as_tuple``."""
+    """Whether a value is the handle of a task or group: something that has an `id` and an `as_tuple`."""
     return _has_tuple(value) and (hasattr(type(value), "id") or "id" in getattr(value, "__dict__", ()))
 
 

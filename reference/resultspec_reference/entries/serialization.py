@@ -165,7 +165,7 @@ def _reason(error: Exception) -> str:
 def came_back(sent: Any, back: Any, seen: set[tuple[int, int]]) -> bool:
     """Whether a decoder gave back what was sent, but for the kind of lists and of bytes.
 
-    ``seen`` holds the pairs that are being compared, so that a value which contains itself has an end.
+    `seen` holds the pairs that are being compared, so that a value which contains itself has an end.
     """
     if (id(sent), id(back)) in seen:
         return True
@@ -270,7 +270,7 @@ def decompress(payload: bytes, limit: int = PAYLOAD_LIMIT) -> bytes:
     """Return a payload without its compression; one without the prefix as it is.
 
     Raises DecodeError for an unknown method, for a stream that is torn or followed by other bytes, and for
-    one that grows beyond ``limit`` bytes, which is noticed at the first byte too many.
+    one that grows beyond `limit` bytes, which is noticed at the first byte too many.
     """
     if not payload.startswith(COMPRESSED):
         return payload

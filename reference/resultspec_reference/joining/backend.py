@@ -43,10 +43,10 @@ class JoiningBackend(BaseBackend):
     ) -> Iterator[tuple[str, TaskMeta]]:
         """Return an iterator over ids and metas of tasks, each as soon as the task is ready.
 
-        ``timeout`` and ``interval`` are seconds, from the moment at which the first item is asked for; without a
-        timeout there is no deadline. ``max_iterations`` bounds the passes over what is left. ``on_interval`` is called
+        `timeout` and `interval` are seconds, from the moment at which the first item is asked for; without a
+        timeout there is no deadline. `max_iterations` bounds the passes over what is left. `on_interval` is called
         between reads. Raises at the call TypeError and ValueError for wrong arguments, and ImproperlyConfigured for
-        ``on_message``, since there are no messages. The iterator raises TimeoutError when the time is over, and what
+        `on_message`, since there are no messages. The iterator raises TimeoutError when the time is over, and what
         reading raises, after all that is ready. Rules: chapter 10.
         """
         if on_message is not None:
@@ -88,9 +88,9 @@ class JoiningBackend(BaseBackend):
         raise not_all_ready(join, terms.timeout, driver.last_error) from driver.last_error
 
     def _answers(self, task_ids: Sequence[str], fetch: Callable[[Sequence[str]], Iterable[Any]]) -> Iterator[Answer]:
-        """Return what is known of some tasks: from the cache, or else by ``fetch``, which is called at once.
+        """Return what is known of some tasks: from the cache, or else by `fetch`, which is called at once.
 
-        ``fetch`` returns for each id, in their order, what `_meta_of` takes, or the error of reading it.
+        `fetch` returns for each id, in their order, what `_meta_of` takes, or the error of reading it.
         """
         cache = self._cache
         ticket = cache.ticket()

@@ -26,7 +26,7 @@ Answer = tuple[str, TaskMeta | BackendError]
 class JoinWatch(Protocol):
     """A join's view of its tasks. Each method may raise OperationalError: the connection was lost.
 
-    ``limit`` is the time in seconds that is left, possibly infinite; a method should not block for much longer.
+    `limit` is the time in seconds that is left, possibly infinite; a method should not block for much longer.
     """
 
     def subscribe(self, task_ids: Iterable[str], limit: float) -> None:
@@ -45,8 +45,8 @@ class JoinWatch(Protocol):
 class JoinDriver:
     """Follows one `Join` to its end.
 
-    ``ready_states`` are those in which a task is yielded. ``pause`` is the time in seconds between two batches of a
-    pass, ``max_losses`` the connections that may be lost in a row, infinite for any number, ``batch`` the ids that are
+    `ready_states` are those in which a task is yielded. `pause` is the time in seconds between two batches of a
+    pass, `max_losses` the connections that may be lost in a row, infinite for any number, `batch` the ids that are
     asked for at a time.
     """
 
@@ -78,7 +78,7 @@ class JoinDriver:
         """Yield ids and metas as their tasks become ready, until the phase of the join is one of the last two.
 
         Raises the error of an entry that cannot be read, OperationalError if the connection was lost too often in a
-        row, and whatever ``on_interval`` raises. Leaving it, however that comes about, leaves nothing open.
+        row, and whatever `on_interval` raises. Leaving it, however that comes about, leaves nothing open.
         """
         acts = {
             Phase.SUBSCRIBING: self._subscribe,

@@ -14,7 +14,7 @@ A join is a wait for the last of its ids, so its phases, its deadline and its lo
   loss of a connection, since what happened while it was broken is unknown.
 * **When to give up.** After a pass that began at the deadline or later, and left something. The caller takes time
   between two items, and it is the caller's clock that runs: whoever comes back late finds the deadline passed, and
-  still gets, by that last pass, all that is ready. ``max_passes`` ends a join without an error; the pass that follows
+  still gets, by that last pass, all that is ready. `max_passes` ends a join without an error; the pass that follows
   a subscription at once does not count, since no time has passed that the caller would have waited for.
 
 A timeout of 0 or less is the look alone.
@@ -43,9 +43,9 @@ def passes(max_iterations: object) -> float:
 
 
 class Join(Wait):
-    """One join. ``left`` has the ids that were not yielded yet, in the order in which they were given.
+    """One join. `left` has the ids that were not yielded yet, in the order in which they were given.
 
-    ``now`` and ``longest_rest`` are those of `Wait`. The driver of a join does what `phase` says. In READING it reads
+    `now` and `longest_rest` are those of `Wait`. The driver of a join does what `phase` says. In READING it reads
     what `ask` returns, tells `found` and `changed` what it learns, and reports `verdict`.
     """
 

@@ -15,7 +15,7 @@ from resultspec_reference.waiting.machine import Event, Phase, Wait
 class Watch(Protocol):
     """One waiter's view of one task. Each method may raise OperationalError: the connection was lost.
 
-    ``limit`` is the time in seconds that is left, possibly infinite; a method should not block for much
+    `limit` is the time in seconds that is left, possibly infinite; a method should not block for much
     longer.
     """
 
@@ -57,7 +57,7 @@ class PollingWatch:
 class Driver:
     """Follows one `Wait` to its end.
 
-    ``max_losses``: connections that may be lost in a row, None for any number.
+    `max_losses`: connections that may be lost in a row, None for any number.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Driver:
         """Return the meta of the ready task, or None if the time is over.
 
         Raises OperationalError if the connection was lost too often in a row, or was never there for a wait
-        that only looks, and whatever ``on_interval`` raises.
+        that only looks, and whatever `on_interval` raises.
         """
         acts = {
             Phase.SUBSCRIBING: self._subscribe,

@@ -14,7 +14,7 @@ make this harder than a loop with a sleep:
   counted down by sleeps. Ready wins over late: the waiter gives up only after a read that began at or after
   the deadline and saw no ready state. A timeout of 0 or less is one read.
 
-These are the phases of a wait and the events that lead from one to the next::
+These are the phases of a wait and the events that lead from one to the next:
 
     START ──begun──▶ SUBSCRIBING ──subscribed──▶ READING ──ready──▶ FINISHED
                           ▲                       │    ▲
@@ -26,7 +26,7 @@ These are the phases of a wait and the events that lead from one to the next::
               READING and RESTING ─┘              ▼    │
                                                RESTING ┘
 
-In CALLING the caller's ``on_interval`` is called, and in RECOVERING too, before the rest. A pair that is
+In CALLING the caller's `on_interval` is called, and in RECOVERING too, before the rest. A pair that is
 not in the table is an error of the program that drives the wait, not of the store. The only way out besides
 FINISHED is GIVEN_UP, and `Wait.step` has the rule for it. Whoever ports this needs the table, that rule,
 and `Terms`.
@@ -101,7 +101,7 @@ def _seconds(name: str, value: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the caller of a wait asked for: ``timeout`` and ``interval`` in seconds; infinite: no deadline."""
+    """What the caller of a wait asked for: `timeout` and `interval` in seconds; infinite: no deadline."""
 
     timeout: float
     interval: float
@@ -122,7 +122,7 @@ class Terms:
 class Wait:
     """One wait.
 
-    ``now`` and ``began`` are seconds of one monotonic clock, ``longest_rest`` is the store's own bound in
+    `now` and `began` are seconds of one monotonic clock, `longest_rest` is the store's own bound in
     seconds.
 
     The driver does what `phase` says, then reports what happened by `step`, until the phase is FINISHED or
@@ -140,7 +140,7 @@ class Wait:
     def step(self, event: Event, now: float, began: float | None = None) -> Phase:
         """Take what happened to the next phase, and return it.
 
-        ``began`` is when the read that is reported began. Raises KeyError for an event that the phase
+        `began` is when the read that is reported began. Raises KeyError for an event that the phase
         cannot have.
         """
         following = TRANSITIONS[self.phase][event]
@@ -158,7 +158,7 @@ class Wait:
         return following
 
     def _over(self, event: Event, asked: float) -> bool:
-        """Whether to give up: what was tried began at the deadline or later, and ``on_interval`` was called."""
+        """Whether to give up: what was tried began at the deadline or later, and `on_interval` was called."""
         if asked < self.deadline:
             return False
         if self.phase is Phase.RECOVERING:

@@ -1,8 +1,8 @@
 """The linter that holds the prose of the specification and its data together.
 
-``lint(root)`` reads the directory ``spec/`` and returns what is wrong with it: a sentence that the register
-does not have, an id that nobody knows, a cell of a table that differs from ``states.json``, an example that
-is not valid. ``python -m resultspec.lint [spec-dir]`` prints it and exits with 1 if there is anything, with
+`lint(root)` reads the directory `spec/` and returns what is wrong with it: a sentence that the register
+does not have, an id that nobody knows, a cell of a table that differs from `states.json`, an example that
+is not valid. `python -m resultspec.lint [spec-dir]` prints it and exits with 1 if there is anything, with
 2 if there is no specification to read.
 """
 

@@ -1,4 +1,4 @@
-"""``python -m resultspec.lint [spec-dir]``."""
+"""`python -m resultspec.lint [spec-dir]`."""
 
 import sys
 

@@ -74,7 +74,7 @@ def _references(content: Any) -> Iterator[str]:
 
 
 def states(tree: Tree) -> Iterator[Finding]:
-    """``states.json`` is valid, says something about every pair, and each pair falls to one requirement."""
+    """`states.json` is valid, says something about every pair, and each pair falls to one requirement."""
     table = tree.data[STATES]
     complaint = tree.complaint(table, "states")
     if complaint:
@@ -115,7 +115,7 @@ def _rules(tree: Tree, table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def matrix(tree: Tree) -> Iterator[Finding]:
-    """The table of the chapter on states is ``states.json``, cell by cell, in its order."""
+    """The table of the chapter on states is `states.json`, cell by cell, in its order."""
     chapter = tree.chapters[MATRIX]
     found = [table for table in chapter.tables if table.head[0].startswith("there")]
     if len(found) != 1:
@@ -139,7 +139,7 @@ def matrix(tree: Tree) -> Iterator[Finding]:
 
 
 def sets(tree: Tree) -> Iterator[Finding]:
-    """The table of sets in the chapter on states has the sets of ``states.json``."""
+    """The table of sets in the chapter on states has the sets of `states.json`."""
     expected = {name: set(members) for name, members in tree.data[STATES].get("sets", {}).items()}
     table = _table(tree.chapters[MATRIX], "set")
     stated = {} if table is None else {_plain(row[0]): (line, row[1]) for line, row in table.rows}
@@ -175,7 +175,7 @@ def bindings(tree: Tree) -> Iterator[Finding]:
 
 
 def error_kinds(tree: Tree) -> Iterator[Finding]:
-    """The README's table of errors is that of ``operations.json``."""
+    """The README's table of errors is that of `operations.json`."""
     expected = {
         name: ("definite" if entry["definite"] else "indefinite", entry["meaning"])
         for name, entry in tree.data[OPERATIONS]["errors"].items()
@@ -207,7 +207,7 @@ def choices(tree: Tree) -> Iterator[Finding]:
 
 
 def capabilities(tree: Tree) -> Iterator[Finding]:
-    """Every capability that ``applies`` may name has one row in the appendix of choices."""
+    """Every capability that `applies` may name has one row in the appendix of choices."""
     table = _table(tree.chapters.get(CHOICES), "capability")
     stated = set() if table is None else {_plain(row[0]) for _, row in table.rows}
     for name in sorted(stated ^ tree.capabilities):

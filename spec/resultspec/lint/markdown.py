@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One Markdown file. ``lines`` are numbered from 1 and leave out the blocks of code."""
+    """One Markdown file. `lines` are numbered from 1 and leave out the blocks of code."""
 
     name: str
     lines: tuple[tuple[int, str], ...]

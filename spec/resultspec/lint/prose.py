@@ -78,7 +78,7 @@ def levels(tree: Tree) -> Iterator[Finding]:
 
 
 def links(tree: Tree) -> Iterator[Finding]:
-    """Every link leads to a file below ``spec/`` and a heading in it; the README links to every chapter."""
+    """Every link leads to a file below `spec/` and a heading in it; the README links to every chapter."""
     linked: set[str] = set()
     for name, chapter in tree.chapters.items():
         for number, target in chapter.links():
@@ -105,7 +105,7 @@ def _dead(tree: Tree, chapter: Chapter, path: str, fragment: str) -> str:
 
 
 def examples(tree: Tree) -> Iterator[Finding]:
-    """Every block of JSON names its schema, or ``any``, and is valid: one document, or one on each line."""
+    """Every block of JSON names its schema, or `any`, and is valid: one document, or one on each line."""
     for name, chapter in tree.chapters.items():
         for fence in chapter.fences:
             words = fence.info.split()

@@ -23,12 +23,12 @@ STATES = f"{PACKAGE}/states.json"
 OPERATIONS = f"{PACKAGE}/operations.json"
 
 DERIVED_CAPABILITIES = frozenset({"groups", "pickle", "tagged", "opaque", "extended", "autoexpire"})
-"""What ``applies`` may name beside the features: it follows from classes, choices, serializers and values."""
+"""What `applies` may name beside the features: it follows from classes, choices, serializers and values."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """Something wrong: the file relative to ``spec/``, its line (0: the whole file), and what it is."""
+    """Something wrong: the file relative to `spec/`, its line (0: the whole file), and what it is."""
 
     path: str
     line: int
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tree:
-    """The content of ``spec/``. ``data`` holds each JSON file by its path relative to ``spec/``."""
+    """The content of `spec/`. `data` holds each JSON file by its path relative to `spec/`."""
 
     root: Path
     chapters: Mapping[str, Chapter]
@@ -51,7 +51,7 @@ class Tree:
 
     @classmethod
     def load(cls, root: Path) -> "Tree":
-        """Read the directory. What cannot be read is in ``broken``."""
+        """Read the directory. What cannot be read is in `broken`."""
         broken: list[Finding] = []
 
         def read(path: Path, make: Callable[[str], Any]) -> Any:
@@ -103,7 +103,7 @@ class Tree:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What ``applies`` may name."""
+        """What `applies` may name."""
         features = self.schemas["capabilities"]["properties"]["features"]["items"]["enum"]
         return frozenset(features) | DERIVED_CAPABILITIES
 

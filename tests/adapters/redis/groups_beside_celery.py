@@ -1,4 +1,4 @@
-"""Groups that Celery and our Redis backend save for each other: ``python groups_beside_celery.py URL PREFIX``."""
+"""Groups that Celery and our Redis backend save for each other: `python groups_beside_celery.py URL PREFIX`."""
 
 import sys
 from typing import Any

@@ -36,7 +36,7 @@ def row(backend: SqlBackend, task_id: str = "t") -> dict[str, Any]:
 
 
 def change(backend: SqlBackend, **columns: Any) -> None:
-    """Change columns of the row of task ``t``, as somebody else may."""
+    """Change columns of the row of task `t`, as somebody else may."""
     put = ", ".join(f"{name} = :{name}" for name in columns)
     with backend.database.connect() as connection:
         connection.execute(

@@ -19,7 +19,7 @@ def _shell(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a script of the shell, to which the words of a command are the parameters.
 
-    ``unbuffered`` is PYTHONUNBUFFERED: whether what could not be written is still held at the end depends on it.
+    `unbuffered` is PYTHONUNBUFFERED: whether what could not be written is still held at the end depends on it.
     """
     environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": unbuffered}
     return subprocess.run(

@@ -47,7 +47,7 @@ SELECTION = Selection(patterns=("ID-1",))
 
 @dataclass(frozen=True)
 class Store:
-    """A part of a store that a prefix names, and how a factory gets a backend on it; ``folder`` is for its module."""
+    """A part of a store that a prefix names, and how a factory gets a backend on it; `folder` is for its module."""
 
     url: str
     prefix: str

@@ -29,7 +29,7 @@ def one(*cites: str, name: str = "a.one", needs: frozenset[str] = frozenset()) -
 def result(
     name: str = "a.one", status: Status = "passed", exercised: str = "", broke: str = "", **more: Any
 ) -> CheckResult:
-    """Return what became of a check; ``exercised`` holds ids, ``broke`` the id that it violated."""
+    """Return what became of a check; `exercised` holds ids, `broke` the id that it violated."""
     failure = Failure(broke, "got", "allowed", {}, [], {}) if broke else None
     return CheckResult(name, status, exercised=tuple(exercised.split()), failure=failure, **more)
 

@@ -12,9 +12,9 @@ from resultspec_reference.waiting.machine import Event, Phase, Terms
 
 @dataclass
 class World:
-    """A store in which tasks become ready at instants, which answers after ``latency``, and is out of reach at times.
+    """A store in which tasks become ready at instants, which answers after `latency`, and is out of reach at times.
 
-    ``notified`` are the tasks whose change is told. ``work`` is the time that the caller takes for an item.
+    `notified` are the tasks whose change is told. `work` is the time that the caller takes for an item.
     """
 
     ready_at: Mapping[str, float]

@@ -12,7 +12,7 @@ from resultspec_reference.waiting.machine import LONGEST_RECOVERY, SHORTEST_REST
 
 @dataclass
 class World:
-    """A store that becomes ready at an instant, answers after ``latency``, and is out of reach at times."""
+    """A store that becomes ready at an instant, answers after `latency`, and is out of reach at times."""
 
     ready_at: float = math.inf
     latency: float = 0.0

@@ -13,7 +13,7 @@ from resultspec_conformance.broken.correct.core import CorrectCore
 CHORD_KEY_PREFIX = "chord-unlock-"
 
 Record = dict[str, Any]
-"""``leaves``, ``shape``, ``size``, ``added``; ``parts``: index, id, state and result by name; ``claim``; ``done``."""
+"""`leaves`, `shape`, `size`, `added`; `parts`: index, id, state and result by name; `claim`; `done`."""
 
 
 class ChordError(Exception):

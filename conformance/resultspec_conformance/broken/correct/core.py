@@ -52,7 +52,7 @@ WaitTimeout.__name__ = "TimeoutError"
 
 
 class CorrectCore:
-    """A correct client of a :class:`Server`, as far as one task at a time goes."""
+    """A correct client of a `Server`, as far as one task at a time goes."""
 
     TimeoutError = WaitTimeout
     reread = 0.2
@@ -363,7 +363,7 @@ class CorrectCore:
         return dt.datetime.now(dt.UTC)
 
     def keeps(self, there: str, arriving: str) -> bool:
-        """Whether the entry in state ``there`` stays when a store of ``arriving`` comes."""
+        """Whether the entry in state `there` stays when a store of `arriving` comes."""
         return STATES.decide(there, arriving) == "keep"
 
     def store_result(self, task_id: Any, result: Any, state: Any, traceback: Any = None, request: Any = None) -> None:

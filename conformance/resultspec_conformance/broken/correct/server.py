@@ -22,7 +22,7 @@ class LinkCut(ConnectionError):
 class Server:
     """Keys and channels. Every method is one atomic step.
 
-    ``ends`` has the moment at which the life of a key is over, by :meth:`now`; a key that is not in it lives for ever.
+    `ends` has the moment at which the life of a key is over, by `now`; a key that is not in it lives for ever.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class ServerClock:
 class Link:
     """A client's connection to a server. Once cut, its next use raises LinkCut and the one after that works again.
 
-    ``life``: the seconds for which it puts a value, infinity for ever.
+    `life`: the seconds for which it puts a value, infinity for ever.
     """
 
     def __init__(self, server: Server) -> None:
@@ -125,7 +125,7 @@ class Link:
             return [self.server.data.get(key) for key in keys]
 
     def put(self, key: str, value: bytes, keep: Callable[[bytes], bool], *, publish: bool = True) -> bool:
-        """Set a value and publish it, unless ``keep`` says that the one that is there stays: one atomic step."""
+        """Set a value and publish it, unless `keep` says that the one that is there stays: one atomic step."""
         with self.server.lock:
             self._alive()
             there = self.server.find(key)
@@ -178,8 +178,8 @@ class Link:
     ) -> Any:
         """Have the server change a record in one atomic step, and return what the change returns.
 
-        The record is a map, empty if the key is not there; a change that leaves it empty removes it. ``life`` says how
-        many seconds it lives then, None for ever; ``sent`` is the number of bytes that the change takes on the way.
+        The record is a map, empty if the key is not there; a change that leaves it empty removes it. `life` says how
+        many seconds it lives then, None for ever; `sent` is the number of bytes that the change takes on the way.
         """
         with self.server.lock:
             self._alive()

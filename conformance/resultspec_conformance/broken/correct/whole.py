@@ -24,7 +24,7 @@ __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "Se
 
 
 class Correct(WithExpiry, WithJoining, WithExtended, WithWorkerCalls, WithGroups, WithChords):
-    """A correct client of a :class:`Server`."""
+    """A correct client of a `Server`."""
 
     def put_group(self, group_id: str, payload: bytes) -> None:
         """Put a group, for its own life where that is not the server's."""

@@ -199,7 +199,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
 
 
 def render(report: Report, width: int = 100, *, color: bool = False) -> str:
-    """Return the report as text of at most ``width`` columns, but for the lines that are to be copied."""
+    """Return the report as text of at most `width` columns, but for the lines that are to be copied."""
     return _painted(_lines(report, width), width, color=color)
 
 

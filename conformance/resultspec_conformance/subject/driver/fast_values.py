@@ -1,7 +1,7 @@
-"""A fast reader of the schema ``value``: results are validated at every call, so it has to cost little.
+"""A fast reader of the schema `value`: results are validated at every call, so it has to cost little.
 
 A general validator tries every form of the schema on every part of a value, which takes seconds for a megabyte. This
-one looks at ``$type`` and goes straight to the form that it names. That both agree is held by a test.
+one looks at `$type` and goes straight to the form that it names. That both agree is held by a test.
 """
 
 import re
@@ -13,7 +13,7 @@ _MOST_CODE_POINT = 0x10FFFF
 
 
 def value_complaint(value: Any, path: str = "$") -> str | None:
-    """Return what keeps a document from being a value by the schema ``value``, as one line, or None."""
+    """Return what keeps a document from being a value by the schema `value`, as one line, or None."""
     if isinstance(value, list):
         return _first(value, path)
     if not isinstance(value, dict):

@@ -13,7 +13,7 @@ _PASSWORD = re.compile(r"(?P<before>\w[\w+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
 class DriverFault(SubjectError):
     """A program that does not keep the driver protocol; nothing is blamed on its backend.
 
-    ``kind`` is one of the closed list of ``driver-faults.json``, ``detail`` says what was seen and where.
+    `kind` is one of the closed list of `driver-faults.json`, `detail` says what was seen and where.
     """
 
     def __init__(self, kind: str, detail: str) -> None:
@@ -32,7 +32,7 @@ def without_passwords(text: str) -> str:
 
 
 def excerpt(line: bytes | str, limit: int = EXCERPT) -> str:
-    """Return a line as a quoted text on one line, its passwords hidden, cut to about ``limit`` characters."""
+    """Return a line as a quoted text on one line, its passwords hidden, cut to about `limit` characters."""
     text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
     text = without_passwords(text.rstrip("\r\n")[: 4 * limit])
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

@@ -32,7 +32,7 @@ _AS_IT_IS = frozenset({"result-tuple"})
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to the request with the number ``id``: a result, or an error as the driver wrote it."""
+    """The answer to the request with the number `id`: a result, or an error as the driver wrote it."""
 
     id: int
     line: bytes
@@ -43,14 +43,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Log:
-    """The notification ``log``."""
+    """The notification `log`."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class BodyCalled:
-    """The notification ``body_called``: the backend asked for a signature to be called, with these arguments."""
+    """The notification `body_called`: the backend asked for a signature to be called, with these arguments."""
 
     signature: Any
     args: list[Any]
@@ -134,7 +134,7 @@ def _values_left_out(node: Any) -> Any:
 
 @cache
 def _result_validator(method: str) -> Draft202012Validator:
-    """Return the validator of the results of an operation, its values left out; ``shutdown`` has null."""
+    """Return the validator of the results of an operation, its values left out; `shutdown` has null."""
     if method not in OPERATIONS:
         return validator({"type": "null"})
     return validator(_values_left_out(OPERATIONS[method].result))
@@ -182,7 +182,7 @@ def read_error(method: str, answer: Answer) -> tuple[str, str]:
 
 
 def read_initialized(answer: Answer) -> Mapping[str, Any]:
-    """Return the result of ``initialize``. Raises DriverFault if its form or the capabilities are not valid."""
+    """Return the result of `initialize`. Raises DriverFault if its form or the capabilities are not valid."""
     found = best_match(_validator("driver-initialized").iter_errors(answer.result))
     if found is not None:
         raise DriverFault("invalid-capabilities", excerpt(f"{found.json_path}: {found.message}"))

@@ -22,15 +22,15 @@ from resultspec_conformance.subject.driver.fault import DriverFault, excerpt
 from resultspec_conformance.subject.driver.messages import LINE_LIMIT, Answer, BodyCalled, Log, read_line, request_line
 
 SHUTDOWN_SECONDS = 5.0
-"""How long a driver may take to answer ``shutdown``, and again to end after it."""
+"""How long a driver may take to answer `shutdown`, and again to end after it."""
 
 _Slot = queue.SimpleQueue[Answer | DriverFault]
 
 
 class DriverProcess:
-    """One process of a driver program. ``request`` may be called by several threads.
+    """One process of a driver program. `request` may be called by several threads.
 
-    ``on_fault`` is called once, with the first fault, by whichever thread finds it; ``on_call`` with each call of a
+    `on_fault` is called once, with the first fault, by whichever thread finds it; `on_call` with each call of a
     body that the driver reports, before the answer that follows it is given to whoever waits for it.
     """
 
@@ -66,7 +66,7 @@ class DriverProcess:
     # -- asking --------------------------------------------------------------------------------
 
     def request(self, method: str, params: Mapping[str, Any], seconds: float) -> Answer:
-        """Send a request and return its answer. Raises DriverFault, also if none comes within ``seconds``."""
+        """Send a request and return its answer. Raises DriverFault, also if none comes within `seconds`."""
         until = time.monotonic() + seconds
         slot: _Slot = queue.SimpleQueue()
         with self._lock:

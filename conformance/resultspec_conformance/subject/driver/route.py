@@ -1,4 +1,4 @@
-"""The route to a backend behind a program in any language that speaks the driver protocol: ``exec:COMMAND …``.
+"""The route to a backend behind a program in any language that speaks the driver protocol: `exec:COMMAND …`.
 
 Each client is a process of its own. A fault of the program is raised as DriverFault by whatever is asked next, and ends
 the subject: nothing that a faulty program answers is held against its backend.
@@ -26,7 +26,7 @@ from resultspec_conformance.subject.shared_store import cleaner
 from resultspec_conformance.wire.values import Value, encode
 
 START_SECONDS = 30.0
-"""How long a driver may take to start and answer ``initialize``; some languages start slowly."""
+"""How long a driver may take to start and answer `initialize`; some languages start slowly."""
 
 CALL_SECONDS = 8.0
 """How long it may take to answer any other request, the timeout of a wait not counted.
@@ -107,7 +107,7 @@ class ProgramConnection:
 
 @dataclass
 class ProgramSubject:
-    """A backend behind a driver program. ``call`` and ``connect`` raise the first fault of any of its processes."""
+    """A backend behind a driver program. `call` and `connect` raise the first fault of any of its processes."""
 
     command: list[str]
     target: Target
@@ -252,7 +252,7 @@ def _options(options: ClientOptions | None) -> dict[str, Any]:
 
 
 def open_program(target: Target) -> Subject:
-    """Open the backend behind ``exec:COMMAND …``. Raises SubjectError: DriverFault for a faulty program."""
+    """Open the backend behind `exec:COMMAND …`. Raises SubjectError: DriverFault for a faulty program."""
     subject = ProgramSubject(split_command(target.text.partition(":")[2]), target)
     try:
         subject.open()

@@ -9,7 +9,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 def probe_for(store: str | None, prefix: str) -> Probe | None:
     """Return the probe of a store by its URL, or None where the suite has none.
 
-    ``prefix`` is the global key prefix of the subject, already completed; of a database, what is before the names of
+    `prefix` is the global key prefix of the subject, already completed; of a database, what is before the names of
     its tables. Raises SubjectError where the store cannot be reached, UsageError where the package that talks to it is
     missing.
     """

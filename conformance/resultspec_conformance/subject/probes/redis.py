@@ -60,7 +60,7 @@ class RedisListener:
 
 
 class RedisProbe:
-    """A wire probe of a Redis database. ``prefix`` is put before the key of a task or group."""
+    """A wire probe of a Redis database. `prefix` is put before the key of a task or group."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self.url = url

@@ -18,7 +18,7 @@ TRIAL_KEY = "resultspec-trial"
 class Health:
     """What a Redis says of itself at the beginning, to be compared with what it says later.
 
-    ``client`` is one of redis-py. Where the user of the URL may not ask or write, that is not looked at.
+    `client` is one of redis-py. Where the user of the URL may not ask or write, that is not looked at.
     """
 
     def __init__(self, client: Any, url: str, prefix: str) -> None:

@@ -2,7 +2,7 @@
 
 The checks of the classes that every backend claims speak of payloads, of which a key/value store has one for each
 task. Here a row whose values are json reads as the meta that such a store would keep, and a meta in json becomes a
-row. Any other bytes stand for the column ``result`` alone, of a task that has begun. A row that is neither has a form
+row. Any other bytes stand for the column `result` alone, of a task that has begun. A row that is neither has a form
 of its own, in which it can be put back.
 """
 

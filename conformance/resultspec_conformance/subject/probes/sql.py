@@ -43,7 +43,7 @@ _NOW: Final = {
 def open_probe(store: str, prefix: str) -> "SqlProbe":
     """Return the probe of a database by its URL. Raises SubjectError.
 
-    ``prefix`` is put before the names of the tables.
+    `prefix` is put before the names of the tables.
     """
     try:
         url = sa.make_url(store.removeprefix("db+"))
@@ -70,7 +70,7 @@ PING_ROWS, PING_BYTES = 16, 60_000
 
 
 class SqlProbe:
-    """A probe of the rows of tasks, of groups and of chords. ``shown`` is the database, without its password."""
+    """A probe of the rows of tasks, of groups and of chords. `shown` is the database, without its password."""
 
     def __init__(self, engine: sa.Engine, prefix: str, shown: str) -> None:
         self.prefix = prefix
@@ -123,7 +123,7 @@ class SqlProbe:
         return frozenset() if table is None else frozenset(table.c.keys())
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of the one with its ``task_id``. Raises Unobserved if there is no table."""
+        """Put a row in the place of the one with its `task_id`. Raises Unobserved if there is no table."""
         with self._connected() as connection:
             table = self._table(connection)
             if table is None:
@@ -159,7 +159,7 @@ class SqlProbe:
         return True
 
     def read_group(self, group_id: str) -> bytes | None:
-        """Return the bytes in the column ``result`` of a group, None also if there is no row or table."""
+        """Return the bytes in the column `result` of a group, None also if there is no row or table."""
         with self._connected() as connection:
             table = self._table(connection, self._group_name)
             if table is None:

@@ -131,7 +131,7 @@ def long_group_ids_are_kept_or_refused(ctx: Context, length: int) -> None:
 
 
 def _faithful_or_refused(ctx: Context, group_id: str, others: list[str]) -> None:
-    """Require ID-3 of a group id; ``others`` are ids under which a careless store would put it."""
+    """Require ID-3 of a group id; `others` are ids under which a careless store would put it."""
     writer, reader = ctx.client("writer"), ctx.client("reader")
     outcome = writer.attempt("save_group", group_id=group_id, result=_saved(group_id))
     known = outcome.kind in ("ok", "fail")

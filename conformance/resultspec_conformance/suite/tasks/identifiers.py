@@ -173,7 +173,7 @@ def no_fold_makes_two_ids_one(ctx: Context, text: str, fold: str) -> None:
 
 
 def _faithful_or_refused(ctx: Context, task_id: str, others: list[str]) -> None:
-    """Require ID-3 of an id; ``others`` are ids under which a careless store would put its entry."""
+    """Require ID-3 of an id; `others` are ids under which a careless store would put its entry."""
     writer, reader = ctx.client("writer"), ctx.client("reader")
     outcome = writer.attempt("store_result", task_id=task_id, result="mine", state="SUCCESS")
     ctx.require(
@@ -299,7 +299,7 @@ PATTERNS = (
     "{b}-{task_id}",
     "celery-task-meta-{b}-abc", "celery-task-meta-{b}", "-abc", "abc", "~", "{b}-abc.lock", "{b}-abc:1", "@{b}-abc",
 )  # fmt: skip
-"""Ids that a careless store takes for a pattern, a path, a format or the key of another task; ``{b}`` is the base."""
+"""Ids that a careless store takes for a pattern, a path, a format or the key of another task; `{b}` is the base."""
 
 
 SPECIAL = ("{b}", "-abc", "-a", "*", "?", "/", "..", "%", "_", "\\", "[", "]", "\x00")
@@ -324,7 +324,7 @@ def ids_of_special_characters_touch_no_other(ctx: Context, pieces: list[str]) ->
 
 
 def _require_left_alone(ctx: Context, base: str, special: str) -> None:
-    """Require that operations on ``special`` do nothing to the tasks whose ids begin with ``base``."""
+    """Require that operations on `special` do nothing to the tasks whose ids begin with `base`."""
     client, reader = ctx.client("writer"), ctx.client("reader")
     others = {base + tail: f"of:{tail}" for tail in NEIGHBOURS if base + tail != special}
     client.attempt("forget", task_id=special)

@@ -396,7 +396,7 @@ def undecodable_entry_is_forgotten(ctx: Context, kind: str, cut: int, serializer
 
 
 def _compressed(document: Mapping[str, Value], size: int, level: int) -> bytes:
-    """Return a meta as compressed json, padded with blanks to ``size`` bytes, without holding or compressing them all.
+    """Return a meta as compressed json, padded with blanks to `size` bytes, without holding or compressing them all.
 
     A deflate block that was flushed stands by itself, so the block of the blanks is made once and repeated.
     """

@@ -202,7 +202,7 @@ def late_call_keeps_the_result(ctx: Context, state: str, times: int) -> None:
 
 
 def _require_loss(ctx: Context, state: str, times: int, *, store: bool) -> None:
-    """Require that a late call loses; a ``store`` that does not is for STATE-3 to say."""
+    """Require that a late call loses; a `store` that does not is for STATE-3 to say."""
     task_id, worker = ctx.new_id(), ctx.client("worker")
     worker.store(task_id, "first", "SUCCESS", request={"id": task_id, "group": "g-1"})
     before, outcomes = ctx.client("reader").meta(task_id), []

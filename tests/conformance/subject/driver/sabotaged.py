@@ -1,4 +1,4 @@
-"""A small correct driver, and what goes wrong in it: ``python sabotaged.py NAME`` runs it with that sabotage.
+"""A small correct driver, and what goes wrong in it: `python sabotaged.py NAME` runs it with that sabotage.
 
 It needs the standard library only, so it starts fast. Its store is a map in the memory of the process, which is
 enough for one client; it says otherwise, since a driver whose store is not shared is refused.
@@ -152,7 +152,7 @@ SABOTAGES: Mapping[str, Sabotage] = {
     "claims-everything": Sabotage(_with(result=BAD_CLAIMS), "invalid-capabilities", "everything", at="initialize"),
     "claims-nothing": Sabotage(_with(result=None), "invalid-capabilities", "object", at="initialize"),
 }
-"""Each sabotage by its name. ``correct`` and ``takes-turns`` are none: they are drivers without fault."""
+"""Each sabotage by its name. `correct` and `takes-turns` are none: they are drivers without fault."""
 
 
 class Store:
