@@ -79,8 +79,10 @@ def check(
 ) -> Callable[[Function], Function]:
     """Register a function as a check of the requirements that it cites. Raises CheckDefinitionError."""
     unknown = [cited for cited in (*cites, *filter(None, [blame_hang])) if cited not in REQUIREMENTS]
-    if unknown or not cites:
-        raise CheckDefinitionError(f"a check cites {', '.join(unknown) or 'nothing'}, which is not a requirement")
+    if not cites:
+        raise CheckDefinitionError("a check must cite a requirement")
+    if unknown:
+        raise CheckDefinitionError(f"a check cites unknown requirements: {', '.join(unknown)}")
     if given and cases:
         raise CheckDefinitionError("a check has either `given` or `cases`")
     inherited = {need for cited in cites for need in (REQUIREMENTS[cited].applies, REQUIREMENTS[cited].observe) if need}
