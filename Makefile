@@ -3,6 +3,7 @@
 #   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
 #   make lowest    judge with the lowest versions of what pyproject.toml depends on
 #   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
+#   make docs      make the documentation site in site/, and check its links;   make serve-docs   read it in a browser
 #   make all       everything that CI runs, and the whole self-test
 
 PYTHON ?= python3
@@ -19,9 +20,9 @@ export PATH := $(BIN):$(PATH)
 # the tests start hundreds of processes: each of them would compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all venv node lint types test check lowest selftest benchmark clean
+.PHONY: all venv node lint types test check lowest selftest benchmark docs serve-docs clean
 
-all: lint types selftest check lowest test
+all: lint types docs selftest check lowest test
 
 venv: $(VENV)/.made-for-resultspec
 
@@ -74,5 +75,20 @@ selftest: venv
 benchmark: venv
 	python -m benchmarks $(BENCHMARK_ARGS)
 
+$(VENV)/.made-for-docs: pyproject.toml docs/package-lock.json | node
+	$(BIN)/python -m pip install --quiet --group docs
+	cd docs && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The theme prints an announcement of its own into every build, which would hide warnings.
+docs: $(VENV)/.made-for-docs
+	python -m docs.generate build/docs
+	cp docs/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js build/docs/assets/
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	python -m docs.check_links site
+
+serve-docs: docs
+	python -m http.server --directory site --bind 127.0.0.1 8000
+
 clean:
-	rm -rf $(VENV) $(LOWEST) $(NODE_DRIVER)/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(NODE_DRIVER)/node_modules docs/node_modules build site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

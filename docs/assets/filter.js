@@ -1,0 +1,55 @@
+// The page of all requirements gets a field and three lists that narrow it down to some of them.
+"use strict";
+
+function choice(label, values) {
+  const select = document.createElement("select");
+  select.setAttribute("aria-label", label);
+  select.append(new Option(`any ${label}`, ""), ...values.map((value) => new Option(value, value)));
+  return select;
+}
+
+function valuesOf(rows, column) {
+  return [...new Set(rows.map((row) => row.cells[column].textContent))].sort();
+}
+
+function addFilter(place) {
+  const rows = [...document.querySelectorAll("td:first-child > a")]
+    .map((link) => link.closest("tr"))
+    .filter((row) => row.cells.length === 5);
+  const text = document.createElement("input");
+  text.type = "search";
+  text.placeholder = "an id, or words of the sentence";
+  text.setAttribute("aria-label", "filter the requirements");
+  const level = choice("level", valuesOf(rows, 1));
+  const group = choice("class", valuesOf(rows, 2));
+  const severity = choice("severity", place.dataset.severities.split(" "));
+  const shown = document.createElement("output");
+
+  function apply() {
+    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const chosen = [level, group, severity].map((select) => select.value);
+    for (const row of rows) {
+      const content = row.textContent.toLowerCase();
+      row.hidden =
+        !words.every((word) => content.includes(word)) ||
+        chosen.some((value, position) => value && row.cells[position + 1].textContent !== value);
+    }
+    const filtered = words.length > 0 || chosen.some(Boolean);
+    document.body.classList.toggle("requirements-filtered", filtered);
+    for (const table of new Set(rows.map((row) => row.closest("table")))) {
+      const empty = [...table.tBodies[0].rows].every((row) => row.hidden);
+      table.closest(".md-typeset__scrollwrap, table").hidden = empty;
+    }
+    shown.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
+  }
+
+  place.className = "requirement-filter";
+  place.append(text, level, group, severity, shown);
+  place.addEventListener("input", apply);
+  apply();
+}
+
+const place = document.getElementById("requirement-filter");
+if (place) {
+  addFilter(place);
+}

@@ -1,0 +1,84 @@
+"""The page of one requirement."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from docs.generate import links, markdown
+from docs.generate.evidence import Evidence, Source, source
+from docs.generate.mentions import Mention
+from docs.generate.page import Page, front_matter
+from docs.generate.specification import OBSERVED_WITH, Glossary
+from docs.generate.templating import environment
+from resultspec import Requirement
+
+SEARCH_BOOST = 10
+"""Who searches for an id wants its page before the chapters that mention it."""
+
+_REST_CODE = re.compile(r"``([^`]+)``")
+
+
+def requirement_page(
+    known: Evidence,
+    requirements: Mapping[str, Requirement],
+    chapters: Mapping[str, Page],
+    glossary: Glossary,
+    mentions: Sequence[Mention],
+) -> Page:
+    """Return the page. ``chapters`` has the pages of the chapters by the chapters' names."""
+    requirement = known.requirement
+    path = links.requirement_page(requirement.id)
+    chapter = chapters[requirement.chapter]
+    template = environment()
+    template.filters["ids"] = lambda text: links.with_ids(path, text, requirements.keys()).strip()
+    text = template.get_template("requirement.md.j2").render(
+        requirement=requirement,
+        chapter_title=markdown.title(chapter.text),
+        chapter_page=links.relative(path, chapter.path),
+        class_promise=glossary.classes[requirement.conformance_class],
+        severity_meaning=glossary.severities[requirement.severity],
+        capability_meaning=glossary.capabilities[requirement.applies][1] if requirement.applies else "",
+        observe_meaning=OBSERVED_WITH.get(requirement.observe, ""),
+        entails=[requirements[other] for other in requirement.entails],
+        entailed_by=[requirements[other] for other in known.entailed_by],
+        checks=list(_checks(known)),
+        broken=list(_broken(known)),
+        also_broken=known.also_broken,
+        mentions=[_linked(path, mention) for mention in mentions],
+    )
+    head = {"title": requirement.id, "description": requirement.statement, "search": {"boost": SEARCH_BOOST}}
+    return Page(path, front_matter(head) + text)
+
+
+def _checks(known: Evidence) -> Iterable[dict[str, Any]]:
+    for check in known.checks:
+        where = source(check.function)
+        yield {
+            "check": check,
+            "doc": _prose(inspect.getdoc(check.function) or ""),
+            "others": [cited for cited in dict.fromkeys(check.cites) if cited != known.requirement.id],
+            "needs": sorted(check.needs),
+            "source": where,
+            "code": _code(where),
+        }
+
+
+def _broken(known: Evidence) -> Iterable[dict[str, Any]]:
+    for specimen in known.broken:
+        where = source(specimen.backend)
+        yield {"specimen": specimen, "source": where, "code": _code(where)}
+
+
+def _code(where: Source) -> str:
+    return markdown.fenced(where.text, "python", f'linenums="{where.line}"')
+
+
+def _prose(docstring: str) -> str:
+    """Return a docstring as Markdown."""
+    return _REST_CODE.sub(r"`\1`", docstring)
+
+
+def _linked(path: str, mention: Mention) -> dict[str, str]:
+    fragment = f"#{mention.fragment}" if mention.fragment else ""
+    return {"title": mention.title, "link": links.relative(path, mention.page) + fragment}
