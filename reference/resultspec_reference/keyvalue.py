@@ -16,10 +16,10 @@ from resultspec_reference.entries import groups, meta
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import naming
 from resultspec_reference.errors import DecodeError, SecurityError
-from resultspec_reference.guard import Guard
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.joining.backend import JoiningBackend
 from resultspec_reference.joining.driver import Answer, JoinWatch
+from resultspec_reference.state_guard import Guard
 from resultspec_reference.store import KeysSubscription, Subscription
 from resultspec_reference.waiting.driver import Watch
 

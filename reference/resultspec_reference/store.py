@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from resultspec_reference.guard import Guard
+from resultspec_reference.state_guard import Guard
 
 
 class Store(Protocol):

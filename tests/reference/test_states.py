@@ -4,7 +4,7 @@ import pytest
 
 from resultspec import STATES
 from resultspec_reference import states
-from resultspec_reference.guard import Guard
+from resultspec_reference.state_guard import Guard
 
 EVERY = (*STATES.named, *STATES.reserved, "PROGRESS", "success")
 

@@ -17,9 +17,9 @@ from resultspec_adapters.memory.store import MemoryStore, named_store, store_nam
 from resultspec_reference import expiry
 from resultspec_reference.app import AppProtocol
 from resultspec_reference.chords.ledger import life_of_bookkeeping, life_of_mark
-from resultspec_reference.guard import Guard
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.per_process import PerProcess
+from resultspec_reference.state_guard import Guard
 
 
 class MemoryBackend(KeyValueStoreBackend):

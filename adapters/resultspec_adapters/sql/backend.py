@@ -26,10 +26,10 @@ from resultspec_reference.entries import exceptions, meta
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import UNREADABLE, named, naming
 from resultspec_reference.errors import BackendError, DecodeError, OperationalError
-from resultspec_reference.guard import Guard
 from resultspec_reference.joining.backend import JoiningBackend
 from resultspec_reference.joining.driver import Answer
 from resultspec_reference.retry import with_retries
+from resultspec_reference.state_guard import Guard
 from resultspec_reference.states import READY_STATES, is_ready
 from resultspec_reference.waiting.driver import PollingWatch, Watch
 

@@ -1,7 +1,7 @@
 """The statements: to read a row, to forget it, and to store it with the guard in the same statement.
 
 Storing is one statement, in which the database itself compares the state that is there with those that are kept
-(`resultspec_reference.guard.Guard.kept`). So no writer comes between, and a refused row leaves no trace.
+(`resultspec_reference.state_guard.Guard.kept`). So no writer comes between, and a refused row leaves no trace.
 """
 
 import hashlib

@@ -25,16 +25,16 @@ from resultspec_conformance.report.document import (
     finished,
     worst_first,
 )
-from resultspec_conformance.report.script import script
+from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import has_password
 from resultspec_conformance.verdict.known_failures import KnownFailure
-from resultspec_conformance.verdict.opened_target import OpenTarget
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
 from resultspec_conformance.verdict.results import CheckResult, Failure
 from resultspec_conformance.verdict.selection import Plan, Selection
 from resultspec_conformance.verdict.sentinel import Sentinel
 from resultspec_conformance.verdict.settings import CheckSettings
+from resultspec_conformance.verdict.target_description import TargetDescription
 from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
 
 PORTABLE_IDS = (
@@ -53,7 +53,7 @@ class Findings:
 
     target: str
     origin: str
-    opened: OpenTarget
+    opened: TargetDescription
     selection: Selection
     settings: CheckSettings
     started: datetime

@@ -14,8 +14,8 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.protocols import Target
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.text.redaction import passwords
-from resultspec_conformance.verdict.opened_target import OpenTarget
 from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.target_description import TargetDescription
 
 
 @dataclass
@@ -31,7 +31,7 @@ class TargetSession:
     workers: list[Worker]
 
     @property
-    def opened(self) -> OpenTarget:
+    def opened(self) -> TargetDescription:
         """What the target said of itself, once the first worker has opened it."""
         found = self.workers[0].opened
         assert found is not None

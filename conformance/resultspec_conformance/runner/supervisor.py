@@ -17,9 +17,9 @@ from typing import Any
 from resultspec_conformance.limits import CLOSING_SECONDS, ENDING_SECONDS, OPEN_SECONDS, check_seconds
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.opened_target import OpenTarget
 from resultspec_conformance.verdict.results import CheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
+from resultspec_conformance.verdict.target_description import TargetDescription
 
 
 class WorkerDied(Exception):
@@ -46,7 +46,7 @@ class Worker:
     claims: Mapping[str, Any] = field(default_factory=dict)
     sys_path: Sequence[str] = ()
     helps: bool = False
-    opened: OpenTarget | None = None
+    opened: TargetDescription | None = None
     losses: int = 0
     retired: bool = False
     traces: bool = False
@@ -54,7 +54,7 @@ class Worker:
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
     _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
 
-    def start(self) -> OpenTarget:
+    def start(self) -> TargetDescription:
         """Start the process and open the target.
 
         Raises SubjectError or UsageError with what the target answered.
@@ -64,7 +64,7 @@ class Worker:
         self._start_process()
         return self._open()
 
-    def turn_to(self, target: str, run: str) -> OpenTarget:
+    def turn_to(self, target: str, run: str) -> TargetDescription:
         """Close the target, and open another one in the same process, if that still lives. Raises as `start` does."""
         self.target, self.run = target, run
         return self.start() if self._process is None else self._open()
@@ -85,7 +85,7 @@ class Worker:
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
         threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
 
-    def _open(self) -> OpenTarget:
+    def _open(self) -> TargetDescription:
         command = {
             "do": "open",
             "target": self.target,
@@ -103,7 +103,7 @@ class Worker:
         if "error" in answer:
             self.kill()
             raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])
-        self.opened = OpenTarget(
+        self.opened = TargetDescription(
             capabilities=answer["capabilities"],
             available=frozenset(answer["available"]),
             round_trip=answer["round_trip"],

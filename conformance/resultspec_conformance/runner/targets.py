@@ -108,7 +108,7 @@ def _prefixed(factory: Callable[..., Any], prefix: str) -> Callable[..., Any]:
 
 
 def _open_program(target: Target) -> Subject:
-    from resultspec_conformance.subject.driver.route import open_program
+    from resultspec_conformance.subject.driver.program import open_program
 
     return open_program(target)
 

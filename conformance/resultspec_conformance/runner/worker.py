@@ -21,10 +21,10 @@ from typing import IO, Any
 from resultspec_conformance.limits import CLEANING_SECONDS
 from resultspec_conformance.runner.execute import execute, failure_of
 from resultspec_conformance.runner.targets import open_target
+from resultspec_conformance.subject.capability_overrides import claiming
 from resultspec_conformance.subject.client import InFlight, RunEnded
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.history import History, Operation, Outcome
-from resultspec_conformance.subject.overridden import claiming
 from resultspec_conformance.subject.protocols import Role, Subject
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.document import FailureEntry, Report
-from resultspec_conformance.report.literal import literal
+from resultspec_conformance.report.python_literal import literal
 from resultspec_conformance.report.render import console, html, junit, markdown
-from resultspec_conformance.report.script import script
+from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.report.text import lanes, printable, shown
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.verdict.results import Failure

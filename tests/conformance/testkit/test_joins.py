@@ -9,7 +9,7 @@ import pytest
 from resultspec import OPERATIONS
 from resultspec.schemas import validator
 from resultspec_conformance.broken import VARIATIONS, open_specimen
-from resultspec_conformance.report.script import script
+from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.report.text import outcome as shown_outcome
 from resultspec_conformance.subject.drain import NoPair, consume
 from resultspec_conformance.subject.findings import Violation

@@ -14,9 +14,9 @@ from resultspec.driver_faults import FAULTS
 from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject import ClientOptions, Connection, SubjectError, Target, UsageError
-from resultspec_conformance.subject.driver import route
+from resultspec_conformance.subject.driver import program
 from resultspec_conformance.subject.driver.fault import DriverFault
-from resultspec_conformance.subject.driver.route import ProgramSubject, open_program
+from resultspec_conformance.subject.driver.program import ProgramSubject, open_program
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.verdict.settings import CheckSettings
@@ -60,8 +60,8 @@ _opened: list[ProgramSubject] = []
 def short_deadlines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Let a driver that hangs do so for a second only."""
     if "hang" in request.node.name:
-        monkeypatch.setattr(route, "CALL_SECONDS", 1.0)
-        monkeypatch.setattr(route, "START_SECONDS", 2.0)
+        monkeypatch.setattr(program, "CALL_SECONDS", 1.0)
+        monkeypatch.setattr(program, "START_SECONDS", 2.0)
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def test_no_command(target: str) -> None:
 
 def test_words_of_a_command() -> None:
     """A command is split into words as by a shell, and nothing in it is expanded."""
-    assert route.split_command("a 'b c' \"d\" $HOME *") == ["a", "b c", "d", "$HOME", "*"]
+    assert program.split_command("a 'b c' \"d\" $HOME *") == ["a", "b c", "d", "$HOME", "*"]
 
 
 def test_deaf_driver_is_a_hang() -> None:

@@ -13,7 +13,7 @@ from resultspec.schemas import complaint
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.run import run
 from resultspec_conformance.subject import ClientOptions, Connection, Target
-from resultspec_conformance.subject.driver.route import open_program
+from resultspec_conformance.subject.driver.program import open_program
 
 SOURCE = Path(__file__).parents[4] / "drivers" / "node"
 INSTALL_SECONDS = 180

@@ -28,7 +28,7 @@ from resultspec_conformance.subject.driver.messages import (
     read_line,
     request_line,
 )
-from resultspec_conformance.subject.driver.route import CALL_SECONDS, START_SECONDS, open_program
+from resultspec_conformance.subject.driver.program import CALL_SECONDS, START_SECONDS, open_program
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session

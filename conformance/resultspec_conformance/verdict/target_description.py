@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class OpenTarget:
+class TargetDescription:
     """What a worker said of the target that it opened.
 
     `round_trip` is the median in seconds. `secrets` are passwords that must not be shown or written.
