@@ -1,6 +1,6 @@
-"""The application to which a backend belongs: where its settings come from, and nothing more.
+"""The application to which a backend belongs: the source of its settings.
 
-A backend reads settings as attributes of `app.conf`; one that is not there has its default. A real
+A backend reads settings as attributes of `app.conf`; a missing setting has its default. A real
 `celery.Celery` app is such an app, and `App` is the smallest one. The names of the settings are Celery's.
 """
 
@@ -22,14 +22,14 @@ class AppProtocol(Protocol):
 
 
 class Sendable(Protocol):
-    """What an application makes of a signature: something that can be sent, as Celery's signatures can."""
+    """What an application makes of a signature: an object that can be sent, as Celery's signatures can."""
 
     def apply_async(self, args: tuple[Any, ...]) -> Any: ...  # noqa: D102
 
 
 @runtime_checkable
 class SendingApp(AppProtocol, Protocol):
-    """An application that can send tasks, which the body of a chord and errbacks are."""
+    """An application that can send tasks, such as the body of a chord and errbacks."""
 
     def signature(self, varies: Mapping[str, Any]) -> Sendable: ...  # noqa: D102
 
@@ -60,7 +60,7 @@ class Settings(dict[str, Any]):
 
 
 class App:
-    """The smallest application. Its settings are the defaults and what is given."""
+    """The smallest application. Its settings are the given ones and otherwise the defaults."""
 
     def __init__(self, **conf: Any) -> None:
         self.conf = Settings(DEFAULTS | conf)
@@ -71,12 +71,12 @@ class _Current:
 
 
 def set_current_app(app: AppProtocol | None) -> None:
-    """Name the app to which backends belong that are unpickled in this process."""
+    """Set the app for backends that are unpickled in this process."""
     _Current.app = app
 
 
 def current_app() -> AppProtocol:
-    """Return the app that was named, else the current app of Celery if that is loaded here, else a default one."""
+    """Return the app that was set, else Celery's current app if Celery is loaded, else one with default settings."""
     if _Current.app is not None:
         return _Current.app
     celery = sys.modules.get("celery")
@@ -92,9 +92,9 @@ def setting(app: AppProtocol, name: str) -> Any:
 
 
 def send(app: AppProtocol, signature: Mapping[str, Any], *args: Any) -> None:
-    """Send a task; the positional arguments come before those that its signature has.
+    """Send a task; the positional arguments come before those of its signature.
 
-    Raises ImproperlyConfigured if the app is one that cannot send, and whatever sending raises.
+    Raises ImproperlyConfigured if the app cannot send, and whatever sending raises.
     """
     if not isinstance(app, SendingApp):
         raise ImproperlyConfigured(f"the app {type(app).__name__} cannot send tasks: it has no method `signature`")
@@ -102,7 +102,7 @@ def send(app: AppProtocol, signature: Mapping[str, Any], *args: Any) -> None:
 
 
 def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
-    """Return what may be read: the argument, else `result_accept_content`, else `accept_content`."""
+    """Return the content types that may be read: the argument, else `result_accept_content`, else `accept_content`."""
     for found in (accept, setting(app, "result_accept_content"), setting(app, "accept_content")):
         if found is not None:
             return list(found)
@@ -110,14 +110,14 @@ def accepted(app: AppProtocol, accept: Iterable[str] | None) -> Iterable[str]:
 
 
 def current_request(app: AppProtocol) -> Any:
-    """Return the request of the task that runs in this thread by the app's `current_task`; None where none runs."""
+    """Return the request of the app's `current_task`, the task that runs in this thread; None if no task runs."""
     return getattr(getattr(app, "current_task", None), "request", None)
 
 
 def time_zone(app: AppProtocol) -> tzinfo | None:
-    """Return the time zone of the app: None means that of the machine.
+    """Return the time zone of the app; None means the zone of the machine.
 
-    Raises ImproperlyConfigured for the name of a zone that is not known.
+    Raises ImproperlyConfigured for an unknown zone.
     """
     zone = setting(app, "timezone")
     if not zone:

@@ -1,8 +1,8 @@
-"""`BaseBackend`: the members that every result backend has, above a store that a subclass knows.
+"""`BaseBackend`: the members that every result backend has. A subclass connects them to its store.
 
-Names, signatures, defaults and meanings are those of the API reference of Celery 3.1; where Celery 5 calls
-a member otherwise, that name is there too. A subclass has to define `_store_result`, `_get_task_meta_for`
-and `_forget`, and may define `_open_watch`, if its store notifies.
+Names, signatures, defaults and meanings are those of the API reference of Celery 3.1; where Celery 5 has
+another name for a member, that name works too. A subclass has to define `_store_result`, `_get_task_meta_for`
+and `_forget`, and may define `_open_watch` if its store notifies.
 """
 
 import functools
@@ -19,8 +19,7 @@ from resultspec_reference.app import AppProtocol, current_app, current_request, 
 from resultspec_reference.cache import MetaCache
 from resultspec_reference.chords import counter as counting
 from resultspec_reference.chords import header as chord_header
-from resultspec_reference.chords.ledger import DEFAULT_LEASE, ChordStore
-from resultspec_reference.chords.ledger import Terms as ChordTerms
+from resultspec_reference.chords.ledger import DEFAULT_LEASE, ChordStore, ChordTerms
 from resultspec_reference.entries import exceptions, extended, groups, meta
 from resultspec_reference.entries.encoding import Encoding
 from resultspec_reference.entries.meta import TaskMeta
@@ -42,7 +41,7 @@ class ExceptionInfo(NamedTuple):
 
 
 def _state_is_status(method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method with the parameter `status` take the keyword `state` too, its name in Celery 5."""
+    """Let a method with the parameter `status` also take the keyword `state`, its name in Celery 5."""
 
     @functools.wraps(method)
     def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -67,18 +66,18 @@ def _either_shape(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def unpickle_backend(cls: type["BaseBackend"], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "BaseBackend":
-    """Return a backend made anew with the options of the one that was pickled, for the current app."""
+    """Return a new backend for the current app, with the options of the pickled one."""
     return cls(current_app(), *args, **kwargs)
 
 
 class BaseBackend(Encoding):
     """A result backend.
 
-    `app` gives the settings (`resultspec_reference.app`), `serializer` is the name of kombu's,
+    `app` has the settings (`resultspec_reference.app`), `serializer` is the name of one of kombu's serializers,
     `max_cached_results` the size of the client's cache (None: the setting, 0: no limit, -1: no cache),
-    `accept` the content types that may be read, `url` where the store is, `expires` the life of an
-    entry (None: the setting `result_expires`). One instance may be used by several threads. Raises
-    ImproperlyConfigured for options that cannot be served.
+    `accept` the content types that may be read, `url` the URL of the store, `expires` the lifetime of an
+    entry (None: the setting `result_expires`). Several threads may share one instance. Raises
+    ImproperlyConfigured for options that are not supported.
     """
 
     READY_STATES = states.READY_STATES
@@ -95,15 +94,15 @@ class BaseBackend(Encoding):
     )
 
     late_unready: ClassVar[states.LateUnready] = states.LATE_UNREADY
-    """The declared choice for an unready state that arrives at FAILURE or REVOKED."""
+    """The declared choice for an unready state that arrives when the entry is in FAILURE or REVOKED."""
 
     reread_interval: float = math.inf
-    """Seconds that a waiter rests at most, whatever interval it was given; for stores that notify."""
+    """The longest rest of a waiter in seconds, whatever its interval; for stores that notify."""
 
     _constructed: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "BaseBackend":
-        """Remember the arguments of the constructor, so that pickling keeps every option of every subclass."""
+        """Keep the arguments of the constructor, so that pickling preserves every option of every subclass."""
         self = super().__new__(cls)
         options = {name: value for name, value in kwargs.items() if name != "app"}
         self._constructed = (args if "app" in kwargs else args[1:], options)
@@ -129,10 +128,10 @@ class BaseBackend(Encoding):
         limit = setting(app, "result_cache_max") if max_cached_results is None else max_cached_results
         self._caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode))
         self._group_caches = PerProcess(lambda: MetaCache(limit, self.encode, self.decode, keeps=bool))
-        self._cache  # noqa: B018 - a wrong limit is found here and not at the first read
+        self._cache  # noqa: B018 - so that a wrong limit raises here and not at the first read
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the options, and nothing that is open."""
+        """Pickle the options, and no open resource."""
         return unpickle_backend, (type(self), *self._constructed)
 
     @property
@@ -144,7 +143,7 @@ class BaseBackend(Encoding):
         return self._group_caches.get()
 
     def as_uri(self, include_password: bool = False) -> str:
-        """Return where the store is as a URI, without password and query unless `include_password` is true."""
+        """Return the URI of the store, without password and query unless `include_password` is true."""
         return self.url or "" if include_password else uri.sanitize(self.url)
 
     # -- settings ------------------------------------------------------------------------------
@@ -157,9 +156,9 @@ class BaseBackend(Encoding):
         return self.persistent
 
     def prepare_expires(self, value: Any, type: Callable[[float], Any] | None = None) -> Any:
-        """Return a life in seconds, None for ever, of a value or else of the setting `result_expires`.
+        """Return the lifetime in seconds that a value, by default the setting `result_expires`, means; None: forever.
 
-        `type` makes the number: with `int` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
+        `type` converts the number: with `int` a fraction is rounded up (EXP-7). Raises ImproperlyConfigured.
         """
         seconds = expiry.life(setting(self.app, "result_expires") if value is None else value)
         if seconds is None or type is None:
@@ -178,10 +177,10 @@ class BaseBackend(Encoding):
         request: object | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Store the state and result of a task; return the encoded result, also if the store was refused.
+        """Store the state and result of a task; return the encoded result, even if the store kept its entry.
 
         Raises ValueError and TypeError for a wrong id or state and EncodeError for a result that the
-        serializer cannot carry, each before the store is touched. Rules: chapters 2 to 6.
+        serializer cannot carry, each before the store is accessed. Rules: chapters 2 to 6.
         """
         task_id, status = task_id_text(task_id), states.check_state(status)
         encoded = self.encode_result(result, status)
@@ -191,18 +190,18 @@ class BaseBackend(Encoding):
     def _build_meta(
         self, task_id: str, result: Any, status: str, traceback: str | None, request: object | None
     ) -> TaskMeta:
-        """Return the meta to be stored, with escapes in a traceback that the serializer cannot carry (META-6)."""
+        """Return the meta to store; a traceback that the serializer cannot carry gets escapes (META-6)."""
         if traceback is not None and not self._codec.carries(traceback):
             traceback = exceptions.printable(traceback)
-        told = extended.members(request, self._codec.carries) if self.extended else meta.NOTHING_MORE
+        more = extended.members(request, self._codec.carries) if self.extended else meta.NO_EXTENDED_MEMBERS
         running = current_request(self.app)
         own = running if extended.member_of(running, "id") == task_id else None
-        return meta.build(task_id, status, result, traceback, request, self._zone, told, own)
+        return meta.build(task_id, status, result, traceback, request, self._zone, more, own)
 
     # -- the calls of a worker -----------------------------------------------------------------
 
     def mark_as_started(self, task_id: Any, **meta: Any) -> Any:
-        """Store STARTED; the result is the map of what else is given (WORK-1)."""
+        """Store STARTED; the result is the map of the other keyword arguments (WORK-1)."""
         return self.store_result(task_id, meta, states.STARTED)
 
     def mark_as_done(self, task_id: Any, result: Any, request: object | None = None) -> Any:
@@ -252,7 +251,7 @@ class BaseBackend(Encoding):
         return ExceptionInfo(type(error), error, exceptions.format_failure(error, handled))
 
     def forget(self, task_id: Any) -> None:
-        """Remove the entry of a task and this client's copy of it; absent is no error (READ-4, READ-7)."""
+        """Remove the entry of a task and this client's copy of it, if they exist (READ-4, READ-7)."""
         task_id = task_id_text(task_id)
         try:
             self._forget(task_id)
@@ -262,7 +261,7 @@ class BaseBackend(Encoding):
     # -- reading -------------------------------------------------------------------------------
 
     def get_task_meta(self, task_id: Any, cache: bool = True) -> TaskMeta:
-        """Return the meta of a task, from the client's cache if that has it and `cache` is true.
+        """Return the meta of a task, from the client's cache if it is there and `cache` is true.
 
         Raises DecodeError, ContentDisallowed and SecurityError for an entry that cannot be read.
         """
@@ -280,7 +279,7 @@ class BaseBackend(Encoding):
         return found
 
     def reload_task_result(self, task_id: Any) -> None:
-        """Read the store past the cache, and cache what is found as a read would (READ-6)."""
+        """Read the store and not the cache, and cache what is found as any read would (READ-6)."""
         task_id = task_id_text(task_id)
         self._cache.drop(task_id)
         self._fetch(task_id, self._get_task_meta_for)
@@ -295,30 +294,30 @@ class BaseBackend(Encoding):
         return status
 
     def get_status(self, task_id: Any) -> str:
-        """Return the state of a task: the name that `get_state` had before Celery 4."""
+        """Return the state of a task. Before Celery 4, `get_state` had this name."""
         return self.get_state(task_id)
 
     def get_result(self, task_id: Any) -> Any:
-        """Return the result of a task; the exception of a task that failed is returned and not raised."""
+        """Return the result of a task; the exception of a failed task is returned and not raised."""
         return self.get_task_meta(task_id)["result"]
 
     def get_traceback(self, task_id: Any) -> str | None:
-        """Return the traceback of a task that failed."""
+        """Return the traceback of a failed task."""
         traceback: str | None = self.get_task_meta(task_id)["traceback"]
         return traceback
 
     def get_children(self, task_id: Any) -> list[Any] | None:
-        """Return the result tuples of what a task sent, None if that is not known."""
+        """Return the result tuples of the tasks that a task sent, None if they are not known."""
         children: list[Any] | None = self.get_task_meta(task_id)["children"]
         return children
 
     # -- groups --------------------------------------------------------------------------------
 
     def save_group(self, group_id: Any, result: Any) -> Any:
-        """Keep a group, a handle with `as_tuple()` or a result tuple, in the place of an older one; return it.
+        """Save a group, which is a handle with `as_tuple()` or a result tuple, and return it. It replaces an older one.
 
-        Raises ValueError and TypeError for a wrong id and for what is no group, before the store is touched.
-        Rules: chapter 11.
+        Raises ValueError and TypeError for a wrong id and for anything but a group, before the
+        store is accessed. Rules: chapter 11.
         """
         group_id, entry = groups.group_id_text(group_id), groups.to_entry(result)
         try:
@@ -328,12 +327,12 @@ class BaseBackend(Encoding):
         return result
 
     def restore_group(self, group_id: Any, cache: bool = True) -> Any:
-        """Return the handle of a saved group, None if there is none; see `get_group_meta`."""
+        """Return the handle of a saved group, or None if it was not saved; see `get_group_meta`."""
         found = self.get_group_meta(group_id, cache=cache)
         return None if found is None else found["result"]
 
     def delete_group(self, group_id: Any) -> None:
-        """Remove a saved group and this client's copy of it; absent is no error (GROUP-6)."""
+        """Remove a saved group and this client's copy of it, if they exist (GROUP-6)."""
         group_id = groups.group_id_text(group_id)
         try:
             self._delete_group(group_id)
@@ -341,10 +340,10 @@ class BaseBackend(Encoding):
             self._group_cache.drop(group_id)
 
     def get_group_meta(self, group_id: Any, cache: bool = True) -> dict[str, Any] | None:
-        """Return the entry of a saved group, its `result` a handle, or None if there is none.
+        """Return the entry of a saved group, its `result` a handle, or None if it was not saved.
 
-        From the client's cache if that has it and `cache` is true. The handle is Celery's where the app is one of
-        Celery. Raises DecodeError and ContentDisallowed for an entry that cannot be read.
+        The entry comes from the client's cache if it is there and `cache` is true. The handle is Celery's if the app
+        is. Raises DecodeError and ContentDisallowed for an entry that cannot be read.
         """
         group_id = groups.group_id_text(group_id)
         found = self._fetch_group(group_id) if cache else self._restore_group(group_id)
@@ -361,7 +360,7 @@ class BaseBackend(Encoding):
         return found
 
     def reload_group_result(self, group_id: Any) -> None:
-        """Read the store past the cache, and cache the group that is found as a read would (GROUP-14)."""
+        """Read the store and not the cache, and cache the group that is found as any read would (GROUP-14)."""
         group_id = groups.group_id_text(group_id)
         self._group_cache.drop(group_id)
         self._fetch_group(group_id)
@@ -378,8 +377,8 @@ class BaseBackend(Encoding):
     ) -> Any:
         """Wait until a task is ready; return its result, or raise its exception.
 
-        `timeout` and `interval` are seconds; without a timeout there is no deadline. `on_interval` is
-        called between reads. Raises TimeoutError when the time is over, TypeError and ValueError for wrong
+        `timeout` and `interval` are in seconds; without a timeout there is no deadline. `on_interval` is
+        called between reads. Raises TimeoutError after the deadline, TypeError and ValueError for wrong
         arguments, and what reading raises. An exception that would end the client is wrapped in an
         Exception. Rules: chapter 9.
         """
@@ -403,7 +402,7 @@ class BaseBackend(Encoding):
         raise timed_out(task_id, terms.timeout, driver.last_error) from driver.last_error
 
     def _look(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - one read has none
-        """Return the watch of a wait that only looks: one read, without trying again."""
+        """Return the watch of a wait with a timeout of 0: it reads once, without retries."""
         return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
 
     def _open_watch(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - as above
@@ -411,23 +410,22 @@ class BaseBackend(Encoding):
         return PollingWatch(lambda: self._fetch(task_id, self._get_task_meta_for))
 
     def cleanup(self) -> None:
-        """Remove the ready tasks whose life is over: here nothing, since a store that ends lives needs no help."""
+        """Remove the ready tasks that have expired; does nothing, for stores that expire entries themselves."""
 
     # -- chords --------------------------------------------------------------------------------
 
     @property
     def chord_store(self) -> ChordStore | None:
-        """What counts the parts of chords; None where the store cannot, and a task has to ask again and again."""
+        """The store that counts the parts of chords; None if there is none, and a task has to poll for the results."""
         return None
 
     @_either_shape
     def apply_chord(self, header: Any, partial_args: Iterable[Any], group_id: Any, body: Any, **options: Any) -> Any:
-        """Begin a run of a chord: no part of it may have been sent yet.
+        """Begin a run of a chord, before any part of it is sent.
 
-        `header` is the result of the group of its tasks; a header that can be called, as a group of
-        signatures can, is called with the partial arguments, and what it returns is returned. `group_id`
-        None means the one that the header has. Raises TypeError and ValueError for a header or id that is
-        none. Rules: chapter 12.
+        `header` is the result of the group of its tasks; a callable header, such as a group of
+        signatures, is called with the partial arguments, and what it returns is returned. If `group_id` is
+        None, the header has the id. Raises TypeError and ValueError for an invalid header or id. Rules: chapter 12.
         """
         results = header.freeze(group_id) if callable(header) else header
         known = chord_header.group_id_of(results) if group_id is None else group_id
@@ -438,24 +436,24 @@ class BaseBackend(Encoding):
         return header(*partial_args, task_id=known, **options) if callable(header) else None
 
     def set_chord_size(self, group_id: Any, chord_size: int) -> None:
-        """Say how many parts a chord has: before the last of them is sent. Raises TypeError and ValueError."""
+        """Set the number of parts of a chord, before the last of them is sent. Raises TypeError and ValueError."""
         if self.chord_store is not None:
             counting.resize(self.chord_store, group_id, chord_size)
 
     def add_to_chord(self, chord_id: Any, result: Any) -> None:  # noqa: ARG002 - a counter needs no result
-        """Let a chord have one part more, before the part that adds it returns.
+        """Add one part to a chord, before the part that adds it returns.
 
-        Raises NotImplementedError where the store cannot.
+        Raises NotImplementedError if the store cannot count.
         """
         if self.chord_store is None:
             raise NotImplementedError(f"{type(self).__name__} cannot add to a chord that has begun")
         self.chord_store.add(groups.group_id_text(chord_id), 1)
 
     def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = False) -> None:  # noqa: ARG002 - a failed part always fails the chord
-        """Count a part of a chord that has returned, and call the body if it was the last.
+        """Count a part of a chord that has returned, and call the body if it was the last one.
 
-        `task` is a request, or a task that has one. Returns when the chord is decided or parts are missing;
-        while another worker decides, it waits. Rules: chapter 12.
+        `task` is a request, or a task that has one. Returns when parts are missing or the chord is decided;
+        it waits while another worker decides. Rules: chapter 12.
         """
         if self.chord_store is not None:
             request = getattr(task, "request", None) or task
@@ -464,7 +462,7 @@ class BaseBackend(Encoding):
     def fallback_chord_unlock(
         self, group_id: Any, body: Any, result: Any = None, countdown: float = 1, **kwargs: Any
     ) -> None:
-        """Send the task by which a chord is completed where the store cannot count: it asks again and again.
+        """Send the task that polls for the results of a chord and completes it, for a store that cannot count.
 
         The first argument may also be the result of the header, as in Celery 5. `countdown` is in seconds.
         """
@@ -485,14 +483,14 @@ class BaseBackend(Encoding):
         return info
 
     def process_cleanup(self) -> None:
-        """Do what has to be done after a task: nothing, since nothing is kept for one (WORK-10)."""
+        """Release what is held for a task: nothing (WORK-10)."""
 
     def on_task_call(self, producer: Any, task_id: Any) -> dict[str, Any]:  # noqa: ARG002 - nothing has to be prepared
-        """Return what the message of a task needs, so that its result comes here: nothing (WORK-11)."""
+        """Return what a task message needs so that the result comes to this backend: nothing (WORK-11)."""
         return {}
 
     def current_task_children(self, request: object | None = None) -> list[Any] | None:
-        """Return the result tuples of the children of a request, by default of the task that runs here (WORK-8)."""
+        """Return the result tuples of the children of a request, by default of the running task (WORK-8)."""
         return meta.children(current_request(self.app) if request is None else request)
 
     # -- what a subclass defines ---------------------------------------------------------------

@@ -1,8 +1,7 @@
 """The caches of one client: metas in SUCCESS, and saved groups.
 
-FAILURE and REVOKED may still change, and a cached PENDING would be a hang, so only SUCCESS is kept
-(READ-5). A meta is kept as bytes and decoded for each caller, because the meta belongs to whoever asked for
-it (READ-8).
+FAILURE and REVOKED may still change, and a cached PENDING would be a hang, so only SUCCESS is kept (READ-5). A meta is
+kept as bytes and decoded for each caller, because the caller may change the meta that it got (READ-8).
 """
 
 import math
@@ -24,11 +23,10 @@ def is_final(meta: dict[str, Any]) -> bool:
 
 
 class MetaCache:
-    """Metas by task id, the least recently used first to go. Safe in threads.
+    """Metas by task id; the least recently used one is evicted first. Thread-safe.
 
-    `limit` is their number at most; 0 means without limit, -1 means none. `keeps` says of a meta whether it
-    is kept; without it a SUCCESS is. Raises ImproperlyConfigured for
-    any other negative number and for what is no number.
+    `limit` is the maximum number of metas: 0 means unlimited, -1 no cache. `keeps` decides whether a meta is cached; by
+    default a SUCCESS is. Raises ImproperlyConfigured for any other negative number and for anything but a number.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class MetaCache:
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
-        """Whether anything is ever kept."""
+        """Whether the cache keeps anything at all."""
         return bool(self._limit)
 
     def __contains__(self, task_id: str) -> bool:
@@ -65,11 +63,11 @@ class MetaCache:
         return self._thaw(frozen)
 
     def ticket(self) -> int:
-        """Return what has to be shown with a meta that is put; it is void once an entry was dropped."""
+        """Return a ticket to be passed to `put`, before the store is read; any `drop` invalidates it."""
         return self._drops
 
     def put(self, task_id: str, meta: dict[str, Any], ticket: int) -> None:
-        """Keep a meta that was read after the ticket was drawn, if it is one to keep."""
+        """Cache a meta that was read after the ticket was taken, if it may be cached."""
         if not self._limit or not self._keeps(meta):
             return
         try:
@@ -85,7 +83,7 @@ class MetaCache:
                 self._frozen.popitem(last=False)
 
     def drop(self, task_id: str) -> None:
-        """Forget a task, and whatever reads that are under way are about to put (READ-7)."""
+        """Forget a task, and do not cache what reads find that are under way (READ-7)."""
         with self._lock:
             self._drops += 1
             self._frozen.pop(task_id, None)

@@ -1,7 +1,7 @@
-"""`DisabledBackend`: what an app has that is configured without a result backend.
+"""`DisabledBackend`: the backend of an app that is configured without a result backend.
 
-A worker without a result backend has to run, so what a worker calls succeeds and does nothing. A client has
-to be told, so every read, every wait and every operation on groups raises at the call, with a message that
+A worker has to run without a result backend, so the methods that a worker calls succeed and do nothing. A client has
+to notice, so every read, every wait and every operation on groups raises at the call, with a message that
 says what is missing (DIS-1, DIS-2, GROUP-21).
 """
 

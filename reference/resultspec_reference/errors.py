@@ -1,8 +1,8 @@
 """The errors of a backend, by the names that the specification gives them.
 
 Each class has a `kind`: its name in the closed list of `operations.json`, which says whether it is
-definite (the operation certainly had no effect). Where kombu has an error of the same meaning, ours is one
-of those too, so that code which catches kombu's keeps working.
+definite (the operation certainly had no effect). If kombu has an error with the same meaning, ours is a
+subclass of it, so that code that catches kombu's errors keeps working.
 """
 
 import builtins
@@ -18,7 +18,7 @@ class BackendError(Exception):
 
 
 class EncodeError(BackendError, kombu_errors.EncodeError):
-    """The serializer cannot carry the value; the store was not touched."""
+    """The serializer cannot carry the value; the store was not accessed."""
 
     kind = "EncodeError"
 
@@ -30,7 +30,7 @@ class DecodeError(BackendError, kombu_errors.DecodeError):
 
 
 class ContentDisallowed(BackendError, kombu_errors.ContentDisallowed):
-    """The reader does not accept the content type of the entry; no byte of it was deserialised."""
+    """The reader does not accept the content type of the entry; no byte of it was decoded."""
 
     kind = "ContentDisallowed"
 
@@ -48,7 +48,7 @@ class TimeoutError(BackendError, builtins.TimeoutError):
 
 
 class ImproperlyConfigured(BackendError):
-    """The backend was opened with options that it cannot serve."""
+    """The backend was opened with options that it does not support."""
 
     kind = "ImproperlyConfigured"
 
@@ -68,7 +68,7 @@ class BackendStoreError(BackendError):
 class OperationalError(BackendError, kombu_errors.OperationalError):
     """The connection to the store was lost; the operation may have taken effect.
 
-    `permanent` says that trying again is of no use: the store refuses us, for one.
+    `permanent` means that a retry cannot help, for example because the store refuses the password.
     """
 
     kind = "OperationalError"
@@ -79,14 +79,14 @@ class OperationalError(BackendError, kombu_errors.OperationalError):
 
 
 class TaskRevokedError(Exception):
-    """What a revoked task ends with, its argument the reason.
+    """The exception of a revoked task; its argument is the reason.
 
-    On the wire it is Celery's class of this name.
+    On the wire it has the name of Celery's class.
     """
 
 
 class ChordError(Exception):
-    """What the body of a chord fails with when a part has failed; the message names the part.
+    """The exception of a chord's body when a part has failed; the message names the part.
 
-    On the wire it is Celery's class of this name.
+    On the wire it has the name of Celery's class.
     """

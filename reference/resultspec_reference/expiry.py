@@ -1,19 +1,19 @@
-"""How long an entry lives: what the setting `result_expires` means, and when a life is over. No input or output.
+"""How long an entry lives: what the setting `result_expires` means, and when an entry has expired. Does no I/O.
 
-A life is a number of seconds, or None, which is for ever. There is one rule for every store:
+A lifetime is a number of seconds, or None, which means forever. There is one rule for every store:
 
 ==============================  =================================================
-what is configured              the life
+setting                         lifetime
 ==============================  =================================================
-None, 0                         for ever
+None, 0                         forever
 a positive number               as many seconds, fractions included
-a timedelta                     as many seconds as it has
+a timedelta                     its seconds
 text that is a number           that number
-negative, NaN, anything else    none: ImproperlyConfigured, when a backend is made
+negative, NaN, anything else    ImproperlyConfigured, when the backend is created
 ==============================  =================================================
 
-A store that counts in units gets a life rounded up to the next one: half a second in whole seconds is one, never none
-(EXP-7). A life that is longer than `LONGEST` becomes that (EXP-8).
+For a store that counts in larger units a lifetime is rounded up: half a second in whole seconds is one, never zero
+(EXP-7). A lifetime longer than `LONGEST` becomes `LONGEST` (EXP-8).
 """
 
 import math
@@ -23,11 +23,11 @@ from typing import Any, Final
 from resultspec_reference.errors import ImproperlyConfigured
 
 LONGEST: Final = 100 * 365 * 24 * 3600.0
-"""Seconds of the longest life: a hundred years, which every store of ours can count."""
+"""The longest lifetime in seconds: a hundred years, which all our stores can represent."""
 
 
 def life(expires: Any) -> float | None:
-    """Return a life in seconds, None for ever, of what is configured. Raises ImproperlyConfigured (EXP-6 to EXP-10)."""
+    """Return the lifetime in seconds of a setting, None for forever. Raises ImproperlyConfigured (EXP-6 to EXP-10)."""
     seconds = _number(expires)
     if seconds is None or seconds == 0:
         return None
@@ -51,20 +51,20 @@ def _number(expires: Any) -> Any:
 
 
 def units(seconds: float, unit: float) -> int:
-    """Return a life in units of so many seconds, rounded up, at least one."""
+    """Return a lifetime in units of `unit` seconds, rounded up, at least one."""
     return max(1, math.ceil(seconds / unit))
 
 
 def is_over(date_done: datetime, seconds: float | None, now: datetime) -> bool:
-    """Whether the life of a task that became ready at `date_done` is over at `now`.
+    """Whether a task that became ready at `date_done` has expired at `now`.
 
-    Both are instants: one without an offset is in UTC, whatever the zone of the machine (EXP-11).
+    Both are instants: without an offset they are in UTC, whatever the zone of the machine (EXP-11).
     """
     return seconds is not None and (_instant(now) - _instant(date_done)).total_seconds() > seconds
 
 
 def oldest_alive(seconds: float, now: datetime) -> datetime:
-    """Return the instant before which a task became ready whose life is over at `now`, in UTC."""
+    """Return the instant in UTC such that tasks which became ready before it have expired at `now`."""
     return _instant(now) - timedelta(seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""Ids of tasks and groups: one function that normalises them, used at every door."""
+"""Ids of tasks and groups: one function that normalises them, used by every public method."""
 
 from uuid import UUID
 
@@ -6,8 +6,8 @@ from uuid import UUID
 def task_id_text(task_id: object, name: str = "task id") -> str:
     """Return an id as text; a UUID is its canonical lower-case hyphenated text. `name` is for messages.
 
-    Raises TypeError for anything that is neither text nor a UUID, ValueError for the empty text and for
-    text with lone surrogates, which has no form in UTF-8 and so none in a key. Rules: ID-3, ID-4, ID-5.
+    Raises TypeError for anything but text and UUIDs, ValueError for the empty text and for text with lone surrogates,
+    which cannot be encoded in UTF-8 and so not in a key. Rules: ID-3, ID-4, ID-5.
     """
     if type(task_id) is str and task_id and task_id.isascii():
         return task_id

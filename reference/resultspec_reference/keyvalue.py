@@ -1,8 +1,8 @@
 """`KeyValueStoreBackend`: result backends over a store of bytes under keys.
 
 A subclass defines `get`, `set` and `delete` (`resultspec_reference.store`), and may define `mget`,
-`store_if` and `subscribe`. The key of a task is `celery-task-meta-` and its id, that of a group
-`celery-taskset-meta-` and its id, after the global prefix where there is one (KEY-1, GROUP-17).
+`store_if` and `subscribe`. The key of a task is `celery-task-meta-` and its id, the key of a group
+`celery-taskset-meta-` and its id, after the global prefix if there is one (KEY-1, GROUP-17).
 """
 
 import functools
@@ -18,18 +18,18 @@ from resultspec_reference.entries.unreadable import naming
 from resultspec_reference.errors import DecodeError, SecurityError
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.joining.backend import JoiningBackend
-from resultspec_reference.joining.driver import Answer, JoinWatch
+from resultspec_reference.joining.driver import JoinAnswer, JoinWatch
 from resultspec_reference.state_guard import Guard
 from resultspec_reference.store import KeysSubscription, Subscription
 from resultspec_reference.waiting.driver import Watch
 
-PREFIX_ENDS: Final = (":", "_", "-", ".")
-"""What a global prefix may end in; one that ends otherwise is followed by an underscore (KEY-2)."""
+PREFIX_SEPARATORS: Final = (":", "_", "-", ".")
+"""The last characters of a global prefix; if it ends in another one, an underscore follows (KEY-2)."""
 
 
 def completed_prefix(prefix: str) -> str:
-    """Return a global key prefix as it is put before keys."""
-    return prefix if not prefix or prefix.endswith(PREFIX_ENDS) else f"{prefix}_"
+    """Return a global key prefix with its separator."""
+    return prefix if not prefix or prefix.endswith(PREFIX_SEPARATORS) else f"{prefix}_"
 
 
 class _Polling:
@@ -73,7 +73,7 @@ class _KeysWatch:
         self._task_ids = {self._backend.get_key_for_task(task_id): task_id for task_id in task_ids}
         self._subscription = self._resources.enter_context(self._backend.subscribe_many(self._task_ids))
 
-    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:  # noqa: ARG002 - as above
+    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[JoinAnswer]:  # noqa: ARG002 - as above
         return self._backend.answers(task_ids, self._backend.mget)
 
     def rest(self, seconds: float) -> Iterable[str]:
@@ -83,8 +83,8 @@ class _KeysWatch:
 class KeyValueStoreBackend(JoiningBackend):
     """A result backend over keys and values.
 
-    Besides the options of `BaseBackend` it takes `global_keyprefix`; without it, that of the setting
-    `result_backend_transport_options` counts.
+    Besides the options of `BaseBackend` it takes `global_keyprefix`; the default is that
+    of the setting `result_backend_transport_options`.
     """
 
     task_keyprefix = "celery-task-meta-"
@@ -103,19 +103,19 @@ class KeyValueStoreBackend(JoiningBackend):
         self.global_keyprefix = completed_prefix(prefix)
 
     def key_t(self, s: str | bytes) -> bytes:
-        """Return a key as the store takes it."""
+        """Return a key as bytes, which is what the store takes."""
         return s if isinstance(s, bytes) else s.encode()
 
     def get_key_for_task(self, task_id: Any, key: str = "") -> bytes:
-        """Return the key of a task; `key` is put behind it."""
+        """Return the key of a task, with the suffix `key`."""
         return self.key_t(f"{self.global_keyprefix}{self.task_keyprefix}{task_id_text(task_id)}{key}")
 
     def get_key_for_group(self, group_id: Any, key: str = "") -> bytes:
-        """Return the key of a group; `key` is put behind it."""
+        """Return the key of a group, with the suffix `key`."""
         return self.key_t(f"{self.global_keyprefix}{self.group_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     def get_key_for_chord(self, group_id: Any, key: str = "") -> bytes:
-        """Return the key of the chord of a group; `key` is put behind it."""
+        """Return the key of the chord of a group, with the suffix `key`."""
         return self.key_t(f"{self.global_keyprefix}{self.chord_keyprefix}{task_id_text(group_id, 'group id')}{key}")
 
     # -- the store -----------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class KeyValueStoreBackend(JoiningBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define get")
 
     def mget(self, keys: Iterable[bytes]) -> Sequence[bytes | None]:
-        """Return the bytes under each of the keys, in their order."""
+        """Return the bytes under each of the keys, in order."""
         return [self.get(key) for key in keys]
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -137,18 +137,18 @@ class KeyValueStoreBackend(JoiningBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define delete")
 
     def expire(self, key: bytes, value: Any) -> None:
-        """Give what is under a key a life that begins now (`resultspec_reference.expiry`), if there is something."""
+        """Let a key, if it exists, expire after a lifetime that begins now (`resultspec_reference.expiry`)."""
         raise NotImplementedError(f"{type(self).__name__} does not define expire")
 
     def incr(self, key: bytes) -> int:
-        """Add one to the number under a key, 0 if there is none, and return it."""
+        """Add one to the number under a key, which is 0 if absent, and return the sum."""
         raise NotImplementedError(f"{type(self).__name__} does not define incr")
 
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
         """Put bytes under a key if the guard allows it; return whether it did.
 
-        Here this is a read and a write, which is right for one writer at a time. A subclass whose store can
-        do both in one step overrides it; only then the class `atomic` may be claimed.
+        This is a read and then a write, which is correct for one writer at a time. A subclass whose store can
+        do both in one step overrides it; only then may it claim the class `atomic`.
         """
         allowed = guard.allows(self.get(key))
         if allowed:
@@ -157,12 +157,12 @@ class KeyValueStoreBackend(JoiningBackend):
 
     @contextmanager
     def subscribe(self, key: bytes) -> Iterator[Subscription]:  # noqa: ARG002 - for the subclass that notifies
-        """Watch a key. Here the watch sleeps; a subclass whose store notifies overrides it."""
+        """Watch a key. This subscription only sleeps; a subclass whose store notifies overrides it."""
         yield _Polling()
 
     @contextmanager
     def subscribe_many(self, keys: Iterable[bytes]) -> Iterator[KeysSubscription]:  # noqa: ARG002 - as above
-        """Watch keys. Here the watch sleeps; a subclass whose store notifies overrides it."""
+        """Watch keys. This subscription only sleeps; a subclass whose store notifies overrides it."""
         yield _PollingKeys()
 
     def on_chord_part_return(self, task: Any, state: str, result: Any, propagate: bool | None = None) -> None:
@@ -187,7 +187,8 @@ class KeyValueStoreBackend(JoiningBackend):
     def _stored_state(self, task_id: str, payload: bytes) -> str | None:
         """Return the state of an entry, None if it cannot be decoded.
 
-        Raises ContentDisallowed if a writer may not read what it writes: it cannot know what it would replace.
+        Raises ContentDisallowed for a writer that may not read its own content type: it
+        cannot know what it would replace.
         """
         try:
             status: str = self._meta_of(task_id, payload)["status"]
@@ -235,6 +236,6 @@ class KeyValueStoreBackend(JoiningBackend):
 
     def answers(
         self, task_ids: Sequence[str], mget: Callable[[Sequence[bytes]], Sequence[bytes | None]]
-    ) -> Iterator[Answer]:
-        """Return what is known of some tasks: from the cache, or else by `mget`, which is called at once."""
+    ) -> Iterator[JoinAnswer]:
+        """Return the answers for some tasks: from the cache, or else by `mget`, which is called before this returns."""
         return self._answers(task_ids, lambda asked: mget([self.get_key_for_task(task_id) for task_id in asked]))

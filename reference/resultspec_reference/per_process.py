@@ -1,4 +1,4 @@
-"""What belongs to one process: after a fork the child makes its own, and touches nothing of its parent's."""
+"""A value that belongs to one process: after a fork the child makes its own, and does not use its parent's."""
 
 import os
 from collections.abc import Callable
@@ -8,10 +8,9 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A holder of one thing per process, made when it is first asked for.
+    """One value per process, made on first use.
 
-    What the parent made stays referenced in the child, so that nothing closes the parent's sockets from
-    there.
+    The parent's value stays referenced in the child, so that the child does not close the parent's sockets.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -19,7 +18,7 @@ class PerProcess(Generic[T]):
         self._made: dict[int, T] = {}
 
     def get(self) -> T:
-        """Return the thing of this process. Safe in threads: all get the same."""
+        """Return the value of this process. Thread-safe: all threads get the same one."""
         pid = os.getpid()
         try:
             return self._made[pid]

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def pauses(policy: Mapping[str, Any]) -> Iterator[float]:
-    """Yield the seconds to pause before each retry: `max_retries` of them, without end if that is None."""
+    """Yield the seconds to pause before each of `max_retries` retries; endlessly if that is None."""
     retries = policy["max_retries"]
     for count in itertools.count() if retries is None else range(retries):
         yield min(policy["interval_start"] + count * policy["interval_step"], policy["interval_max"])
@@ -25,8 +25,8 @@ def with_retries(
 ) -> T:
     """Return what the action returns, trying again while its connection is lost.
 
-    The action has to be idempotent, unless `retried` is a kind of error after which it certainly had no effect.
-    Raises the last OperationalError, a permanent one and one of another kind at once.
+    The action has to be idempotent, unless an error of the class `retried` means that it had no effect.
+    Raises the last OperationalError; a permanent one and any other error are raised without a retry.
     """
     for pause in pauses(policy):
         try:

@@ -1,4 +1,4 @@
-"""The guard: the decision whether an arriving entry takes the place of the one that is there."""
+"""The guard: decides whether an arriving entry replaces the stored one."""
 
 import functools
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from resultspec_reference.states import LateUnready, replaces
 
 
 class Guard:
-    """Decides for one arriving entry, by the bytes that are there.
+    """Decides for one arriving entry, by the stored bytes.
 
-    `arrives` is its state. `state_of` gives the state of an entry's bytes, None if they cannot be read:
-    an entry that nobody can read is replaced (VALUE-7).
+    `arrives` is its state. `state_of` returns the state of a stored entry, or None if it cannot be read:
+    an unreadable entry is replaced (VALUE-7).
     """
 
     def __init__(self, arrives: str, late_unready: LateUnready, state_of: Callable[[bytes], str | None]) -> None:
@@ -19,17 +19,17 @@ class Guard:
         self._late_unready = late_unready
         self._state_of = state_of
 
-    def allows(self, there: bytes | None) -> bool:
-        """Whether the arriving entry takes the place of these bytes. Depends on nothing but them."""
-        state = None if there is None else self._state_of(there)
+    def allows(self, stored: bytes | None) -> bool:
+        """Whether the arriving entry replaces the stored bytes. Depends on nothing but them."""
+        state = None if stored is None else self._state_of(stored)
         return replaces(state, self._arrives, self._late_unready)
 
     @property
     def kept(self) -> frozenset[str]:
-        """The states that the arriving entry does not replace, for a store that can look for itself.
+        """The states that the arriving entry does not replace, for a store that knows the state of its entries.
 
-        A store may replace an entry in any other state without asking. An entry in one of these it has to
-        show to `allows`, since it may be unreadable for all that.
+        A store may replace an entry in any other state without calling `allows`. For an entry in one of these it has
+        to call `allows`, since the entry may be unreadable nevertheless.
         """
         return _kept(self._arrives, self._late_unready)
 

@@ -1,29 +1,28 @@
 """The theory of states: what a store does when an entry arrives.
 
-A task has at most one entry. The entry is in one *state*, a text. Seven states are named by the protocol,
-and any other text of 1 to 50 characters is a custom state; names are compared as they are, so `success`
-is custom.
+A task has at most one entry. The entry is in one *state*, a text. Seven states are named by the protocol, and any other
+text of 1 to 50 characters is a custom state; names are compared as they are, so `success` is custom.
 
-One set matters to readers: READY = {SUCCESS, FAILURE, REVOKED}. A task is ready if its state is a member of
-it. It is never asked whether a state is in the list of unready ones, because custom states are in neither
-list. EXCEPTION = {RETRY, FAILURE, REVOKED} are the states whose result is an exception. PENDING is the
-state of a task without an entry; an entry may also be in PENDING, and by its state cannot be told from no
-entry.
+One set matters to readers: READY = {SUCCESS, FAILURE, REVOKED}. A task is ready if its state is in READY.
+Membership in the set of unready states never decides anything, because custom states are in neither
+set. EXCEPTION = {RETRY, FAILURE, REVOKED} are the states whose result is an exception. PENDING is the
+state of a task without an entry; an entry may also be in PENDING, and then its state does not show that it exists.
 
 Writers know nothing of each other: a worker may die, its task may be delivered again, and a late duplicate
-may arrive at any time. So the store decides alone, by the state that is there and the state that arrives:
+may arrive at any time. So the store alone decides, by the stored state and the arriving state:
 
-* nothing there, or an unready state: what arrives replaces it. Progress is reported by storing again.
-* FAILURE or REVOKED there: a ready state replaces it, since the task may have been run again. An unready
-  state is the start of a new run or a stale message, and no store can know which; a store declares its
+* nothing stored, or an unready state: the arriving entry replaces it. Progress is reported by storing again.
+* FAILURE or REVOKED stored: a ready state replaces it, since the task may have been run again. An unready
+  state is the start of a new run or a stale message, and a store cannot know which; a store declares its
   choice `late_unready`. This implementation replaces (`latest`).
-* SUCCESS there: what arrives is dropped without a trace and without an error. Somebody may have acted on it.
+* SUCCESS stored: the arriving entry is dropped without a trace and without an error. A reader
+  may have acted on the stored one.
 
-An entry that is replaced is replaced whole; nothing of the earlier state remains. `forget` removes the
-entry and with it the memory of SUCCESS: there are no tombstones.
+An entry is replaced as a whole; nothing of the earlier state remains. `forget` removes the entry and with it the memory
+of SUCCESS: there are no tombstones.
 
 The table itself is data of the specification (`states.json`). An entry that cannot be decoded has no
-state that one could respect, and is replaced like an absent one (VALUE-7).
+known state, and is replaced like an absent one (VALUE-7).
 """
 
 from typing import Literal
@@ -47,14 +46,13 @@ UNREADY_STATES: frozenset[str] = STATES.sets["ALL"] - READY_STATES
 LateUnready = Literal["latest", "ready-sticky"]
 
 LATE_UNREADY: LateUnready = "latest"
-"""What this implementation declares for an unready state that arrives at FAILURE or REVOKED (STATE-7)."""
+"""The choice of this implementation for an unready state that arrives after FAILURE or REVOKED (STATE-7)."""
 
 
 def check_state(state: object) -> str:
     """Return the state as plain text.
 
-    Raises TypeError if it is not text, ValueError if its length is not 1 to 50.
-    Rules: STATE-1, STATE-2.
+    Raises TypeError if it is not text, ValueError if its length is not 1 to 50. Rules: STATE-1, STATE-2.
     """
     if not isinstance(state, str):
         raise TypeError(f"a state must be text, not {type(state).__name__}")
@@ -63,12 +61,12 @@ def check_state(state: object) -> str:
     return str.__str__(state)
 
 
-def replaces(there: str | None, arrives: str, late_unready: LateUnready = LATE_UNREADY) -> bool:
-    """Whether an arriving state replaces the one that is there; None is no entry, or none that can be read.
+def replaces(stored: str | None, arrives: str, late_unready: LateUnready = LATE_UNREADY) -> bool:
+    """Whether an arriving state replaces the stored one, which is None for an absent or unreadable entry.
 
     Rules: STATE-3 to STATE-7.
     """
-    return STATES.decide(there, arrives, late_unready=late_unready) == "replace"
+    return STATES.decide(stored, arrives, late_unready=late_unready) == "replace"
 
 
 def is_ready(state: str) -> bool:

@@ -6,10 +6,9 @@ from kombu.utils.url import maybe_sanitize_url
 
 
 def sanitize(url: str | None) -> str:
-    """Return the URL of a store with its password masked and its query removed, which may hold others.
+    """Return the URL of a store with its password masked, and without its query, which may contain others.
 
-    Several URLs, separated by semicolons, are each sanitized. Never raises, since it is what error messages
-    use.
+    Several URLs, separated by semicolons, are each sanitized. Never raises, since error messages use it.
     """
     return ";".join(_sanitize_one(part) for part in (url or "").split(";"))
 
@@ -26,7 +25,7 @@ def _sanitize_one(url: str) -> str:
 
 
 def _quoted(rest: str) -> str:
-    """Return what follows the scheme, its user part quoted; for a parser a slash in a password would end it."""
+    """Return what follows the scheme, with the user part quoted: a slash in a password would end it for a parser."""
     user_part, at, host_part = rest.rpartition("@")
     user, colon, password = user_part.partition(":")
     return f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}{host_part}"

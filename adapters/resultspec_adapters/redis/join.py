@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from resultspec_adapters.redis.connection import Line, Server
 from resultspec_adapters.redis.watch import RedisWatch
-from resultspec_reference.joining.driver import Answer
+from resultspec_reference.joining.driver import JoinAnswer
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 
 CHANNELS: Final = 1000
@@ -45,7 +45,7 @@ class RedisJoinWatch(RedisWatch):
             while confirmed < len(some):
                 confirmed += self._take_in(listener, limit) == b"subscribe"
 
-    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:
+    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[JoinAnswer]:
         """Read the keys of tasks by one command."""
         return self._backend.answers(task_ids, lambda keys: self._mget(keys, limit))
 

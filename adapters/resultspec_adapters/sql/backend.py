@@ -27,7 +27,7 @@ from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import UNREADABLE, named, naming
 from resultspec_reference.errors import BackendError, DecodeError, OperationalError
 from resultspec_reference.joining.backend import JoiningBackend
-from resultspec_reference.joining.driver import Answer
+from resultspec_reference.joining.driver import JoinAnswer
 from resultspec_reference.retry import with_retries
 from resultspec_reference.state_guard import Guard
 from resultspec_reference.states import READY_STATES, is_ready
@@ -300,7 +300,7 @@ class SqlBackend(JoiningBackend):
         with closing(watch):
             yield watch
 
-    def _read_many(self, task_ids: Sequence[str], connection: sa.Connection | None) -> Iterator[Answer]:
+    def _read_many(self, task_ids: Sequence[str], connection: sa.Connection | None) -> Iterator[JoinAnswer]:
         return self._answers(task_ids, lambda asked: self._looking_again(lambda: self._found_of(asked, connection)))
 
     def _found_of(self, task_ids: Sequence[str], given: sa.Connection | None) -> list[Found | BackendError | None]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.wait_watches import count, heard, until_counted
 from resultspec_reference.errors import OperationalError
-from resultspec_reference.joining.driver import Answer
+from resultspec_reference.joining.driver import JoinAnswer
 
 CHANNELS: Final = 500
 """Channels that are subscribed to by one message to PostgreSQL."""
@@ -25,7 +25,7 @@ CHANNELS: Final = 500
 MOST_CHANNELS: Final = 10_000
 """Channels of one join: PostgreSQL looks through all of them for each that is added. Passes find the other tasks."""
 
-Read = Callable[[Sequence[str], sa.Connection | None], Iterator[Answer]]
+Read = Callable[[Sequence[str], sa.Connection | None], Iterator[JoinAnswer]]
 """Reads tasks over a connection, or over one of the pool, and returns their answers."""
 
 
@@ -40,7 +40,7 @@ class PolledJoin:
     def subscribe(self, task_ids: Iterable[str], limit: float) -> None:
         """Do nothing."""
 
-    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:  # noqa: ARG002 - the timeouts of the connection limit a read
+    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[JoinAnswer]:  # noqa: ARG002 - the timeouts of the connection limit a read
         """Read the rows of tasks by one statement."""
         return self._read(task_ids, self._connection)
 

@@ -1,7 +1,7 @@
 """The body of a chord, as data: a signature, which may be a group, a chain or a chord itself.
 
-A signature is a map: `task`, `args`, `kwargs`, `options` with `task_id` among them, and
-`subtask_type`, which says what it is made of. Celery's signatures are such maps.
+A signature is a map with the members `task`, `args`, `kwargs`, `options`, which may have a `task_id`, and
+`subtask_type`, which names the kind of a composed signature. Celery's signatures are such maps.
 """
 
 import uuid
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 Signature = Mapping[str, Any]
 
-_BODIES: Final = uuid.UUID("6f8a2f0e-5d8e-4c8f-9b54-4d2f0c1b7a55")
-"""The namespace of the ids that are given to bodies without one."""
+_BODY_ID_NAMESPACE: Final = uuid.UUID("6f8a2f0e-5d8e-4c8f-9b54-4d2f0c1b7a55")
+"""The UUID namespace of the ids that are given to bodies without an id."""
 
 
 def options_of(signature: Signature) -> Mapping[str, Any]:
@@ -26,7 +26,7 @@ def id_of(signature: Signature) -> str | None:
 
 
 def parts_of(signature: Signature) -> list[Signature]:
-    """Return the signatures that one is made of: the tasks of a group or chain, header and body of a chord."""
+    """Return the signatures inside a signature: the tasks of a group or chain, the header and body of a chord."""
     given = signature.get("kwargs") or {}
     match signature.get("subtask_type"):
         case "group" | "chain":
@@ -40,7 +40,7 @@ def parts_of(signature: Signature) -> list[Signature]:
 
 
 def tasks_of(signature: Signature) -> Iterator[Signature]:
-    """Yield the signatures of single tasks in a signature, itself if it is one."""
+    """Yield the signatures of the single tasks in a signature: the signature itself if it is a single task."""
     if signature.get("subtask_type") in ("group", "chain", "chord"):
         for part in parts_of(signature):
             yield from tasks_of(part)
@@ -49,15 +49,15 @@ def tasks_of(signature: Signature) -> Iterator[Signature]:
 
 
 def with_id(signature: Signature, group_id: str) -> Signature:
-    """Return a signature whose tasks have an id; one without is given an id that follows from the group's.
+    """Return a signature with a task id; a single task without one gets an id that is derived from the group's.
 
-    What can be changed is changed in place, since the header that is about to be sent carries it.
+    A mutable signature is changed in place, since the header that is about to be sent refers to it.
     """
     if signature.get("subtask_type") in ("group", "chain", "chord"):
         return signature
     if id_of(signature) is not None:
         return signature
-    options = {**options_of(signature), "task_id": str(uuid.uuid5(_BODIES, group_id))}
+    options = {**options_of(signature), "task_id": str(uuid.uuid5(_BODY_ID_NAMESPACE, group_id))}
     if isinstance(signature, MutableMapping):
         signature["options"] = options
         return signature
@@ -65,9 +65,9 @@ def with_id(signature: Signature, group_id: str) -> Signature:
 
 
 def errbacks_of(signature: Signature) -> list[tuple[Signature, str | None]]:
-    """Return the errbacks to be called when a signature has failed as a whole, each with the id that it is given.
+    """Return the errbacks to call when a signature has failed as a whole, each with the task id to call it with.
 
-    Those of a group or chain come with the first id in it. Of a chain only the first step could have failed.
+    The errbacks of a group or chain are called with the first id in it. Of a chain only the first step can have failed.
     """
     found = [(errback, id_of(signature) or _first_id(signature)) for errback in _own_errbacks(signature)]
     parts = parts_of(signature)
@@ -88,7 +88,7 @@ def _own_errbacks(signature: Signature) -> list[Signature]:
 
 
 def enclosing(signature: Signature, task_id: str) -> Mapping[str, Any] | None:
-    """Return the request of a task as a part of the chord around its own, or None if it is not in one."""
+    """Return the request of a task as a part of the enclosing chord, or None if it is not in a chord."""
     options = options_of(signature)
     if not options.get("chord") or not options.get("group_id"):
         return None

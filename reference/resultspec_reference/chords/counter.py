@@ -12,7 +12,7 @@ from resultspec_reference import states
 from resultspec_reference.app import AppProtocol, send
 from resultspec_reference.chords import body as chord_body
 from resultspec_reference.chords import header as chord_header
-from resultspec_reference.chords.ledger import Answer, ChordStore, Claim, Claimed, Event, Part, Step, Terms, rest
+from resultspec_reference.chords.ledger import ChordStore, ChordTerms, Claim, Claimed, Event, Outcome, Part, Step, rest
 from resultspec_reference.entries import exceptions
 from resultspec_reference.entries.extended import member_of
 from resultspec_reference.entries.groups import group_id_text
@@ -39,10 +39,10 @@ class Backend(Protocol):
 
 
 def apply(backend: Backend, store: ChordStore, group_id: object, header: Any, body: Any) -> chord_body.Signature:
-    """Open the ledger of a chord, and return its body, which has an id now.
+    """Open the ledger of a chord, and return its body, which now has an id.
 
     A header without tasks has no part that could return, so its body is called at once. Raises TypeError and
-    ValueError for a header or an id that is none.
+    ValueError for an invalid header or id.
     """
     text, shape = group_id_text(group_id), chord_header.shape_of(header)
     signature = chord_body.with_id(body, text)
@@ -55,7 +55,7 @@ def apply(backend: Backend, store: ChordStore, group_id: object, header: Any, bo
 
 
 def resize(store: ChordStore, group_id: object, size: object) -> None:
-    """Set the number of parts of a chord. Raises TypeError and ValueError for what is no number from 1 on."""
+    """Set the number of parts of a chord. Raises TypeError and ValueError for anything but an integer from 1 on."""
     if isinstance(size, bool) or not isinstance(size, int):
         raise TypeError(f"the size of a chord must be a number of parts, not {type(size).__name__}")
     if size < 1:
@@ -66,11 +66,13 @@ def resize(store: ChordStore, group_id: object, size: object) -> None:
 # -- the worker ------------------------------------------------------------------------------------
 
 
-def part_returned(backend: Backend, store: ChordStore, terms: Terms, request: object, state: str, result: Any) -> None:
+def part_returned(
+    backend: Backend, store: ChordStore, terms: ChordTerms, request: object, state: str, result: Any
+) -> None:
     """Count a part, and decide the chord if it was the last one.
 
-    A request that has no chord, and a state that is not ready, count nothing (CHORD-3). Raises DecodeError for
-    a bookkeeping that this version does not know, and what the store raises.
+    A request without a chord and a state that is not ready count nothing (CHORD-3). Raises DecodeError for
+    bookkeeping that this version does not know, and what the store raises.
     """
     group_id, task_id, body = (member_of(request, name) for name in ("group", "id", "chord"))
     if not group_id or not task_id or not body or not states.is_ready(state):
@@ -78,14 +80,14 @@ def part_returned(backend: Backend, store: ChordStore, terms: Terms, request: ob
     part = part_of(backend, task_id_text(task_id), member_of(request, "group_index"), state, result)
     size = body.get("chord_size")
     hint = member_of(request, "chord_size") if size is None else size
-    _Count(backend, store, terms, task_id_text(group_id), body, part, hint).run()
+    _PartDelivery(backend, store, terms, task_id_text(group_id), body, part, hint).run()
 
 
 def part_of(backend: Backend, task_id: str, index: int | None, state: str, result: Any) -> Part:
-    """Return a part as it is recorded; one whose value cannot be carried is a part that has failed.
+    """Return a part as it is recorded; if the serializer cannot carry its value, the part has failed.
 
-    The index is in the payload too, so that no two parts have the same one. Celery, which has a constant
-    there, reads past it.
+    The payload also contains the index, so that no two parts have equal payloads. Celery writes a constant
+    there and ignores it when reading.
     """
     try:
         payload = backend.encode([index, task_id, state, backend.encode_result(result, state)])
@@ -96,12 +98,12 @@ def part_of(backend: Backend, task_id: str, index: int | None, state: str, resul
 
 
 @dataclass
-class _Count:
-    """One delivery of one part."""
+class _PartDelivery:
+    """Processing of one delivery of one part."""
 
     backend: Backend
     store: ChordStore
-    terms: Terms
+    terms: ChordTerms
     group_id: str
     body: chord_body.Signature
     part: Part
@@ -112,7 +114,7 @@ class _Count:
     message: Callable[[], None] = lambda: None
 
     def run(self) -> None:
-        perform: Mapping[Step, Callable[[], Answer]] = {
+        perform: Mapping[Step, Callable[[], Outcome]] = {
             Step.RECORD: lambda: self.store.record(self.group_id, self.part, self.hint),
             Step.CLAIM: self._take_claim,
             Step.REST: self._rest,
@@ -124,16 +126,16 @@ class _Count:
         while step is not Step.END:
             step = self.terms.following(step, perform[step]())
 
-    def _take_claim(self) -> Answer:
+    def _take_claim(self) -> Outcome:
         self.claim = self.store.claim(self.group_id, self.token, self.terms.lease, self.hint)
         return self.claim.kind
 
-    def _rest(self) -> Answer:
+    def _rest(self) -> Outcome:
         time.sleep(rest(self.claim.seconds, self.rests))
         self.rests += 1
         return Event.RESTED
 
-    def _judge(self) -> Answer:
+    def _judge(self) -> Outcome:
         body = chord_body.with_id(self.body, self.group_id)
         try:
             values = results_of(self.backend, self.claim)
@@ -144,16 +146,16 @@ class _Count:
             self.message = functools.partial(call_body, self.backend, body, values)
         return Event.JUDGED
 
-    def _send(self) -> Answer:
+    def _send(self) -> Outcome:
         self.message()
         return Event.SENT
 
-    def _finish(self) -> Answer:
+    def _finish(self) -> Outcome:
         return Event.FINISHED if self.store.finish(self.group_id, self.token) else Event.LOST
 
 
 def results_of(backend: Backend, claim: Claim) -> list[Any]:
-    """Return the results of the parts in the shape of the header. Raises ChordError if one is a failure."""
+    """Return the results of the parts in the shape of the header. Raises ChordError if a part has failed."""
     try:
         parts = [returned(backend, payload) for payload in claim.payloads]
         shape = None if claim.header is None else backend.decode(claim.header)
@@ -166,7 +168,7 @@ def results_of(backend: Backend, claim: Claim) -> list[Any]:
 
 
 def returned(backend: Backend, payload: bytes) -> chord_header.Returned:
-    """Return what a part returned, with an exception if it failed. Raises DecodeError."""
+    """Return what a part returned, which is an exception if it failed. Raises DecodeError."""
     try:
         _, task_id, state, value = backend.decode(payload)
     except (TypeError, ValueError):
@@ -184,7 +186,7 @@ def returned(backend: Backend, payload: bytes) -> chord_header.Returned:
 
 
 def call_body(backend: Backend, body: chord_body.Signature, values: Sequence[Any]) -> None:
-    """Call the body with the results; one that cannot be called has failed (CHORD-13)."""
+    """Call the body with the results; a body that cannot be called has failed (CHORD-13)."""
     try:
         send(backend.app, body, values)
     except Exception as error:  # a broker may raise anything
@@ -194,7 +196,7 @@ def call_body(backend: Backend, body: chord_body.Signature, values: Sequence[Any
 
 
 def fail_body(backend: Backend, body: chord_body.Signature, error: BaseException, traceback: str | None = None) -> None:
-    """Store FAILURE for every task of a body that has an id, and count each of them that is itself a part."""
+    """Store FAILURE for every task of a body that has an id; count those that are parts of an enclosing chord."""
     for task in chord_body.tasks_of(body):
         task_id = chord_body.id_of(task)
         if task_id is None:
@@ -206,16 +208,16 @@ def fail_body(backend: Backend, body: chord_body.Signature, error: BaseException
 
 
 def call_errbacks(app: AppProtocol, body: chord_body.Signature) -> None:
-    """Call the errbacks of a body, each with the id of the task that it belongs to."""
+    """Call the errbacks of a body, each with the id of its task."""
     for errback, task_id in chord_body.errbacks_of(body):
         try:
             send(app, errback, task_id)
-        except Exception:  # one errback that cannot be called must not keep the others back
+        except Exception:  # an errback that cannot be called must not prevent the others
             logger.exception("an errback of a chord could not be called")
 
 
 def unlock_signature(group_id: str, body: Any, result: Iterable[Any] | None, countdown: float, options: Any) -> Any:
-    """Return the signature of the task by which a store that cannot count asks again and again."""
+    """Return the signature of the task that polls for the results of a chord, for a store that cannot count."""
     results = [] if result is None else list(result)
     return {
         "task": "celery.chord_unlock",

@@ -1,8 +1,8 @@
 """The header of a chord: how many leaves it has, how it is nested, and its results in that shape.
 
 A header is given as the result tuple of a group, as the arguments of a result object (`(id, results)`), as
-such an object, or as a list of task ids. Its *shape* is a list of the ids of its leaves, with a list of the
-same kind for every group in it.
+such an object, or as a list of task ids. Its *shape* is a list of the ids of its leaves, in which every group
+is a list of the same kind.
 """
 
 from collections import defaultdict, deque
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from resultspec_reference.entries.result_tuples import to_stored
 
-Shape = list[Any]
+HeaderShape = list[Any]
 
 
 class Returned(NamedTuple):
@@ -22,13 +22,13 @@ class Returned(NamedTuple):
     value: Any
 
 
-def shape_of(header: Any) -> Shape:
-    """Return the shape of a header. Raises TypeError for what is none."""
+def shape_of(header: Any) -> HeaderShape:
+    """Return the shape of a header. Raises TypeError for anything else."""
     return [_shape_of_member(member) for member in members_of(header)]
 
 
 def members_of(header: Any) -> list[Any]:
-    """Return the members of a header, each as its result tuple or id. Raises TypeError for what is none."""
+    """Return the members of a header, each as its result tuple or id. Raises TypeError for anything but a header."""
     found = to_stored(header)
     if not isinstance(found, list):
         raise TypeError(f"a header must be a group or a list of results, not {type(found).__name__}")
@@ -37,7 +37,7 @@ def members_of(header: Any) -> list[Any]:
 
 
 def group_id_of(header: Any) -> str | None:
-    """Return the id that a header gives its group, None if it is no more than a list."""
+    """Return the group id in a header, None for a plain list."""
     found = to_stored(header)
     if _is_group(found):
         return str(_id(found))
@@ -64,22 +64,21 @@ def _shape_of_member(member: Any) -> Any:
     raise TypeError(f"a member of a header must be a result, not {member!r:.60}")
 
 
-def leaves(shape: Shape) -> int:
+def leaves(shape: HeaderShape) -> int:
     """Return the number of tasks in a header."""
     return sum(leaves(member) if isinstance(member, list) else 1 for member in shape)
 
 
-def is_nested(shape: Shape) -> bool:
-    """Whether a header has groups in it."""
+def is_nested(shape: HeaderShape) -> bool:
+    """Whether a header contains groups."""
     return any(isinstance(member, list) for member in shape)
 
 
-def arranged(parts: Sequence[Returned], shape: Shape | None) -> list[Any]:
-    """Return the values of the parts, which are in the order of their indices, in the shape of the header.
+def arranged(parts: Sequence[Returned], shape: HeaderShape | None) -> list[Any]:
+    """Return the values of the parts, which are ordered by index, in the shape of the header.
 
-    Each leaf takes the value of the first part that has its id and is not taken. Leaves and parts of which
-    the other side knows nothing are matched in their order, and parts that are then left, which were
-    added, come last.
+    Each leaf takes the value of the first part that has its id and is not taken. Leaves and parts without
+    a counterpart are matched in their order. The parts that are then left were added, and come last.
     """
     if shape is None or not is_nested(shape):
         return [part.value for part in parts]
@@ -92,7 +91,7 @@ def arranged(parts: Sequence[Returned], shape: Shape | None) -> list[Any]:
     return [*_filled(shape, matched), *(part.value for part in left)]
 
 
-def _flat(shape: Shape) -> Iterable[str]:
+def _flat(shape: HeaderShape) -> Iterable[str]:
     for member in shape:
         if isinstance(member, list):
             yield from _flat(member)
@@ -100,7 +99,7 @@ def _flat(shape: Shape) -> Iterable[str]:
             yield member
 
 
-def _filled(shape: Shape, matched: deque[Returned | None]) -> list[Any]:
+def _filled(shape: HeaderShape, matched: deque[Returned | None]) -> list[Any]:
     filled: list[Any] = []
     for member in shape:
         if isinstance(member, list):

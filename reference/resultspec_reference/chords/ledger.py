@@ -1,18 +1,18 @@
 """The theory of counting a chord, without clock, thread or socket.
 
-A chord is a *header* of tasks and a *body*, which is to be called once, with the results of all of them.
+A chord is a *header* of tasks, the parts, and a *body*, which is to be called once, with the results of all parts.
 The parts run anywhere, in any order, and each of their messages may be delivered several times; any worker
-may die between any two steps. What they share is a store, and of it one *ledger* for each chord:
+may die between any two steps. The workers share a store, which keeps one *ledger* for each chord:
 
-* the **size**: how many parts there are. The client's own (`set_chord_size`) counts before the one that
-  comes with the body's signature, and that before the number of leaves of the header; what was added comes
-  on top. Without a size nothing is decided.
-* the **parts** that have returned, each once: the first delivery counts and its result is the one that is
-  used. A part is a task id together with an index, because one signature may be used twice in a header.
-* the **decision**: open, claimed by one worker until its lease is over, or done.
+* the **size**: how many parts there are. The size that the client sets (`set_chord_size`) has precedence over the
+  one in the body's signature, and that over the number of leaves of the header; added parts come on top.
+  Without a size nothing is decided.
+* the **parts** that have returned, each once: the first delivery counts, and its result is used. A part is identified
+  by its task id and its index, because a header may contain one signature twice.
+* the **decision**: open, claimed by one worker until its lease expires, or done.
 
-Each method of `Ledger` is one atomic step; a store implements just these (`ChordStore`). A worker to which a
-part has come back takes them in this order, one at a time:
+Each method of `Ledger` is one atomic step; a store implements just these (`ChordStore`). A worker whose
+part has returned takes these steps, one at a time:
 
     RECORD ──counted, done──▶ END                      at-least-once:  JUDGE ─▶ SEND ─▶ FINISH ─▶ END
        │full                                           at-most-once:   JUDGE ─▶ FINISH ─▶ SEND ─▶ END
@@ -23,19 +23,18 @@ part has come back takes them in this order, one at a time:
        ▼  │
       REST
 
-* Two deliveries of the last part, or of two last parts, may both find the ledger full: then one of them gets
-  the claim. The other rests until the first is done, or until its lease is over, and then claims itself. It
-  never leaves a claim behind that somebody else holds, because that one may be dead, and then nobody else
-  may ever come.
-* A worker that finds the ledger full always tries to claim, also with a part that had been counted before.
-  So it does not matter at which step another one died: every later delivery of any part takes it up.
-* JUDGE reads the parts, which came with the claim. Where one has failed it stores the failure of the body,
-  which may be done again without harm. What may not be done again without being seen is SEND, so there are
-  two modes: *at-least-once* sends before it says that it has, *at-most-once* after.
-* A claim is known by a token. A worker whose lease was over and whose claim was taken finds out when it
-  finishes (LOST). A step whose answer was lost is taken again with the same token, and gets the same answer.
+* Two deliveries of the last part, or the last two parts, may both find the ledger full: then one worker gets
+  the claim. The other rests until the first is done or its lease has expired, and then claims itself. It
+  never gives up while another worker holds the claim: that worker may be dead, and no other delivery may follow.
+* A worker that finds the ledger full always tries to claim, even if its part was counted before. So it does not matter
+  at which step another worker died: every later delivery of any part continues its work.
+* JUDGE reads the parts, which came with the claim. If a part has failed, it stores the failure of the body,
+  which is idempotent. SEND is not: a second message is visible. So there are two modes: *at-least-once* sends
+  before it finishes, *at-most-once* after.
+* A claim is identified by a token. A worker whose lease expired and whose claim was taken finds out when it
+  finishes (LOST). A step whose answer was lost is repeated with the same token, and gets the same answer.
 
-Sending and finishing are two systems, so in between a crash shows, and in which way is the mode's promise.
+SEND and FINISH concern two systems, so a crash between them has an effect; the mode decides which one.
 The crash table of the specification has a row for each of these steps.
 
 Rules: chapter 12.
@@ -55,22 +54,22 @@ DEFAULT_LEASE: Final = 30.0
 """Seconds after which a worker that has not finished its decision counts as dead."""
 
 LEAST_LIFE: Final = 300.0
-"""Seconds that the bookkeeping of a chord, and the mark of its decision, live at least."""
+"""The shortest lifetime in seconds of the bookkeeping of a chord, and of the mark of its decision."""
 
 ENDLESS_LIFE: Final = 30 * 24 * 3600.0
-"""Seconds that the bookkeeping lives, from the last part on, where results are kept for ever."""
+"""The lifetime in seconds of the bookkeeping, from the last part on, if results are kept forever."""
 
 LONGEST_MARK: Final = 24 * 3600.0
-"""Seconds that the mark of a decision lives at most: longer than brokers keep a message before they repeat it."""
+"""The longest lifetime in seconds of the mark of a decision: brokers redeliver a message sooner."""
 
 SHORTEST_REST: Final = 0.002
 LONGEST_REST: Final = 0.25
-"""Seconds of the first rest of a worker that meets a claim, and of the longest."""
+"""The first and the longest rest, in seconds, of a worker that finds a claim of another worker."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part that has returned. `payload` is what the counter wants back when the chord is decided."""
+    """A part that has returned. The counter gets `payload` back when the chord is decided."""
 
     task_id: str
     index: int | None
@@ -78,31 +77,31 @@ class Part:
 
 
 class Recorded(Enum):
-    """What recording a part found."""
+    """The outcome of recording a part."""
 
     COUNTED = auto()
     """Parts are missing, or the size is not known yet."""
     FULL = auto()
     DONE = auto()
-    """The chord is decided: the part came too late, and left no trace."""
+    """The chord is decided: the part came too late, and was not recorded."""
 
 
 class Claimed(Enum):
-    """What claiming the decision found."""
+    """The outcome of claiming the decision."""
 
     GRANTED = auto()
     HELD = auto()
     DONE = auto()
     OPEN = auto()
-    """The ledger is not full: a new run has begun meanwhile."""
+    """The ledger is not full: a new run has begun in the meantime."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """The answer to a claim.
 
-    `payloads` are those of all parts, in the order of their indices, those without one last; `header` is
-    what was given when the chord was applied. `seconds`: how long the claim of another is still held.
+    `payloads` are those of all parts, ordered by index, parts without an index last; `header` is
+    the one that was given when the chord was applied. `seconds` is the time that another worker's claim is still held.
     """
 
     kind: Claimed
@@ -112,19 +111,19 @@ class Claim:
 
 
 def place(part: Part) -> float:
-    """Return the place of a part among the others: its index, or behind all that have one."""
+    """Return the sort key of a part: its index; parts without an index come last."""
     return math.inf if part.index is None else part.index
 
 
 def is_full(returned: int, sizes: Iterable[int | None], added: int) -> bool:
-    """Whether so many parts are all of them: the first size that is known, and what was added."""
+    """Whether so many parts are all: as many as the first known size and the added parts together."""
     size = next((size for size in sizes if size is not None), None)
     return size is not None and returned >= size + added
 
 
 @dataclass
 class Ledger:
-    """What a store knows of one chord. Each method is one atomic step; `now` is in seconds of one clock."""
+    """What a store keeps for one chord. Each method is one atomic step; `now` is in seconds of one clock."""
 
     size: int | None = None
     leaves: int | None = None
@@ -141,10 +140,10 @@ class Ledger:
         self._become(Ledger(leaves=leaves, header=header))
 
     def resize(self, size: int, run: str) -> None:
-        """The client says how many parts there are. The same `run` again changes nothing.
+        """The client sets the number of parts. The same `run` again changes nothing.
 
-        What has returned before stays, unless it belongs to an older run: one that had a size of the
-        client's already, or that is decided.
+        Parts that have returned stay, unless they belong to an older run, which is one that is decided
+        or has a size from the client already.
         """
         if run == self.run:
             return
@@ -153,19 +152,19 @@ class Ledger:
         self.size, self.run = size, run
 
     def add(self, count: int) -> None:
-        """Let the chord have so many parts more."""
+        """Add parts to the chord."""
         if not self.done:
             self.added += count
 
     def record(self, part: Part, hint: int | None) -> Recorded:
-        """A part has returned. `hint` is the size that came with the signature of the body."""
+        """A part has returned. `hint` is the size in the signature of the body."""
         if self.done:
             return Recorded.DONE
         self.parts.setdefault((part.task_id, part.index), part)
         return Recorded.FULL if self._is_full(hint) else Recorded.COUNTED
 
     def claim(self, token: str, now: float, lease: float, hint: int | None) -> Claim:
-        """Take the decision upon oneself for `lease` seconds."""
+        """Claim the decision for `lease` seconds."""
         if self.done:
             return Claim(Claimed.DONE)
         if not self._is_full(hint):
@@ -177,7 +176,7 @@ class Ledger:
         return Claim(Claimed.GRANTED, [part.payload for part in found], self.header)
 
     def finish(self, token: str) -> bool:
-        """The claimant has decided: forget all but that. Return False if the claim is another's by now."""
+        """The claimant has decided: forget everything else. Return False if another worker has the claim by now."""
         if token != self.claimant:
             return False
         self._become(Ledger(claimant=token, done=True))
@@ -191,11 +190,11 @@ class Ledger:
 
 
 class ChordStore(Protocol):
-    """What a store has to be able to do to count chords: the steps of `Ledger`, each of them atomic.
+    """What a store has to implement to count chords: the steps of `Ledger`, each of them atomic.
 
-    A store keeps a ledger for each group id and lets it expire. The cost of `record` may not depend on how
-    many parts there are. Each step may be taken again by whoever did not get its answer, but for `add`.
-    Raises DecodeError, and changes nothing, where it finds a bookkeeping that it does not know.
+    A store keeps a ledger for each group id and lets it expire. The cost of `record` must not depend on the
+    number of parts. A worker that did not get the answer of a step may repeat it, except for `add`.
+    Raises DecodeError, and changes nothing, if it finds bookkeeping that it does not know.
     """
 
     def open(self, group_id: str, leaves: int, header: bytes | None) -> None:
@@ -233,7 +232,7 @@ class Step(Enum):
 
 
 class Event(Enum):
-    """How a step ended, beside `Recorded` and `Claimed`."""
+    """The outcome of a step, besides `Recorded` and `Claimed`."""
 
     RESTED = auto()
     JUDGED = auto()
@@ -242,9 +241,9 @@ class Event(Enum):
     LOST = auto()
 
 
-Answer = Recorded | Claimed | Event
+Outcome = Recorded | Claimed | Event
 
-_UNTIL_JUDGED: Final[dict[Step, dict[Answer, Step]]] = {
+_UNTIL_JUDGED: Final[dict[Step, dict[Outcome, Step]]] = {
     Step.RECORD: {Recorded.COUNTED: Step.END, Recorded.DONE: Step.END, Recorded.FULL: Step.CLAIM},
     Step.CLAIM: {
         Claimed.GRANTED: Step.JUDGE,
@@ -255,7 +254,7 @@ _UNTIL_JUDGED: Final[dict[Step, dict[Answer, Step]]] = {
     Step.REST: {Event.RESTED: Step.CLAIM},
 }
 
-TRANSITIONS: Final[dict[Crash, dict[Step, dict[Answer, Step]]]] = {
+TRANSITIONS: Final[dict[Crash, dict[Step, dict[Outcome, Step]]]] = {
     "at-least-once": {
         **_UNTIL_JUDGED,
         Step.JUDGE: {Event.JUDGED: Step.SEND},
@@ -274,14 +273,14 @@ TRANSITIONS: Final[dict[Crash, dict[Step, dict[Answer, Step]]]] = {
 
 
 @dataclass(frozen=True)
-class Terms:
-    """How chords are decided: what a crash may do, and the lease of a claim in seconds."""
+class ChordTerms:
+    """How chords are decided: the guarantee if a worker crashes, and the lease of a claim in seconds."""
 
     crash: Crash = "at-least-once"
     lease: float = DEFAULT_LEASE
 
     def __post_init__(self) -> None:
-        """Raise ImproperlyConfigured for a mode that there is not, and for a lease that is no positive number."""
+        """Raise ImproperlyConfigured for an unknown mode, and for a lease that is not a positive number."""
         if self.crash not in get_args(Crash):
             raise ImproperlyConfigured(f"chord_crash must be one of {', '.join(get_args(Crash))}, not {self.crash!r}")
         lease: Any = self.lease
@@ -289,21 +288,21 @@ class Terms:
         if not number or not 0 < lease < math.inf:
             raise ImproperlyConfigured(f"chord_lease must be a positive number of seconds, not {self.lease!r}")
 
-    def following(self, step: Step, answer: Answer) -> Step:
-        """Return the next step. Raises KeyError for an answer that the step cannot have."""
-        return TRANSITIONS[self.crash][step][answer]
+    def following(self, step: Step, outcome: Outcome) -> Step:
+        """Return the next step. Raises KeyError for an outcome that the step cannot have."""
+        return TRANSITIONS[self.crash][step][outcome]
 
 
 def rest(held: float, count: int) -> float:
-    """Return the seconds of a rest: the claim is `held` for so long, and there were `count` rests before."""
+    """Return the length of a rest: the claim is held for `held` seconds, and `count` rests came before."""
     return max(min(held, LONGEST_REST, SHORTEST_REST * 2.0 ** min(count, 10)), SHORTEST_REST)
 
 
 def life_of_bookkeeping(expires: float | None) -> float:
-    """Return the life of the bookkeeping from its last change on, given that of results; None: for ever."""
+    """Return the lifetime of the bookkeeping from its last change on, given the lifetime of results (None: forever)."""
     return max(expires, LEAST_LIFE) if expires else ENDLESS_LIFE
 
 
 def life_of_mark(expires: float | None) -> float:
-    """Return the life of the mark that a chord is decided."""
+    """Return the lifetime of the mark that a chord is decided, given the lifetime of results (None: forever)."""
     return min(life_of_bookkeeping(expires), LONGEST_MARK)

@@ -1,4 +1,4 @@
-"""`Encoding`: what a backend makes of values before they are stored, and of bytes that it has read.
+"""`Encoding`: how a backend encodes values before they are stored, and decodes bytes that it has read.
 
 No store is involved.
 """
@@ -17,8 +17,8 @@ from resultspec_reference.entries.serialization import PAYLOAD_LIMIT, Codec
 class Encoding:
     """The members of a backend that encode and decode.
 
-    `app` gives the settings, `serializer` is the name of kombu's (None: the setting), `accept` the content types
-    that may be read. Raises ImproperlyConfigured for those that there are not.
+    `app` has the settings, `serializer` is the name of one of kombu's serializers (None: the setting), `accept` the
+    content types that may be read. Raises ImproperlyConfigured for a name or a type that kombu does not know.
     """
 
     EXCEPTION_STATES = states.EXCEPTION_STATES
@@ -45,10 +45,10 @@ class Encoding:
         return self.meta_from_decoded(self.decode(payload))
 
     def meta_from_decoded(self, meta: TaskMeta) -> TaskMeta:
-        """Return a decoded meta, its result made an exception in FAILURE, RETRY and REVOKED.
+        """Return a decoded meta; in FAILURE, RETRY and REVOKED its result is converted to an exception.
 
-        A missing result is null (META-13), and null stays null in RETRY (EXC-8). Raises DecodeError if it is
-        not a map with a state, SecurityError for the name of something that is no exception.
+        A missing result is null (META-13), and null stays null in RETRY (EXC-8). Raises DecodeError if the meta is
+        not a map with a state, SecurityError if the result names something that is not an exception.
         """
         found = checked(meta)
         if found["status"] in self.EXCEPTION_STATES:
@@ -61,8 +61,8 @@ class Encoding:
     def encode_result(self, result: Any, status: str) -> Any:
         """Return a result as it is put into the meta, before the meta is serialized (EXC-7, EXC-9).
 
-        What is no exception, in a state whose result is one, becomes the argument of an Exception, so that
-        readers which expect an exception there, as Celery's do, can read it too.
+        Another value, in a state whose result is an exception, becomes the argument of an Exception, so that
+        readers that expect an exception there, as Celery's do, can read it too.
         """
         if status not in self.EXCEPTION_STATES:
             return self.prepare_value(result)
@@ -76,7 +76,7 @@ class Encoding:
         return {"exc_type": "Exception", "exc_message": [value], "exc_module": "builtins"}
 
     def prepare_value(self, result: Any) -> Any:
-        """Return a value as it is stored: the handle of a task or group as its tuple, but for pickle."""
+        """Return a value as it is stored: except with pickle, the handle of a task or group becomes its tuple."""
         if self.serializer != "pickle" and is_result_object(result):
             return to_stored(result)
         return result

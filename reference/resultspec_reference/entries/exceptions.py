@@ -1,16 +1,14 @@
-"""Exceptions and data: how an exception is stored, and what a reader makes of what is stored.
+"""Exceptions and data: how an exception is stored, and how a reader rebuilds it.
 
 On the wire an exception is a map of three members: `exc_type`, the qualified name of the class;
 `exc_message`, the list of its arguments; `exc_module`, the name of its module or null. With pickle it
 is the exception itself, if it survives being pickled.
 
-A failure has to be storable and readable unconditionally, since a failure that cannot be is a task that
-seems to run for ever. So nothing here fails because of an exception's class, its constructor, its arguments
-or their `repr`.
+Every failure has to be storable and readable: the task of a failure that is not would seem to run forever. So nothing
+here fails because of an exception's class, its constructor, its arguments or their `repr`.
 
-What is stored is input from an untrusted writer. A class is looked up only in modules that are loaded, by
-reading their namespaces and not by asking for attributes, which may run code or import; nothing is called
-that is not an exception class.
+The stored data is input from an untrusted writer. A class is looked up only in modules that are loaded, by reading
+their namespaces and not by accessing attributes, which may run code or import; only exception classes are called.
 
 Rules: EXC-1 to EXC-12.
 """
@@ -28,7 +26,7 @@ from resultspec_reference.errors import ChordError, SecurityError, TaskRevokedEr
 WELL_KNOWN: Final[Mapping[tuple[str, str], type[Exception]]] = MappingProxyType(
     {("celery.exceptions", cls.__name__): cls for cls in (ChordError, TaskRevokedError)}
 )
-"""Our own classes for names on the wire whose module need not be loaded here."""
+"""Classes of this package for names on the wire whose module need not be loaded."""
 
 _WIRE_NAMES: Final[Mapping[type[BaseException], tuple[str, str]]] = {found: name for name, found in WELL_KNOWN.items()}
 
@@ -39,7 +37,7 @@ Carries = Callable[[Any], bool]
 
 
 def is_exception_data(data: object) -> bool:
-    """Whether stored data stands for an exception: a map that names a type."""
+    """Whether stored data represents an exception: a map that names a type."""
     return isinstance(data, dict) and isinstance(data.get("exc_type"), str) and bool(data["exc_type"])
 
 
@@ -61,7 +59,7 @@ def to_data(error: BaseException, carries: Carries) -> dict[str, Any]:
 
 
 def to_pickle(error: BaseException, carries: Carries) -> Any:
-    """Return what pickle stores of an exception: itself if it survives pickling as it is, else its map."""
+    """Return what pickle stores for an exception: the exception if it survives pickling unchanged, else its map."""
     if carries(error):
         back = pickle.loads(pickle.dumps(error))
         if type(back) is type(error) and _same(arguments_of(back), arguments_of(error)):
@@ -82,7 +80,7 @@ def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 
 def type_name(cls: type[BaseException]) -> tuple[str | None, str]:
-    """Return the module and the qualified name that stand for a class on the wire."""
+    """Return the module and the qualified name that represent a class on the wire."""
     if cls in _WIRE_NAMES:
         return _WIRE_NAMES[cls]
     module: object = cls.__module__
@@ -90,7 +88,7 @@ def type_name(cls: type[BaseException]) -> tuple[str | None, str]:
 
 
 def arguments_of(error: BaseException) -> tuple[Any, ...]:
-    """Return the arguments of an exception; those of an OSError include its file names (EXC-12)."""
+    """Return the arguments of an exception; for an OSError they include its file names (EXC-12)."""
     if isinstance(error, OSError):
         arguments = OSError.__reduce__(error)[1]
         return tuple(os.fspath(arg) if isinstance(arg, os.PathLike) else arg for arg in arguments)
@@ -99,7 +97,7 @@ def arguments_of(error: BaseException) -> tuple[Any, ...]:
 
 
 def text_of(value: object) -> str:
-    """Return a value as printable text, a placeholder where its `repr` raises."""
+    """Return a value as printable text, or a placeholder if its `repr` raises."""
     try:
         return printable(repr(value))
     except Exception:  # noqa: BLE001 - nothing of a task's exception may fail us
@@ -107,12 +105,12 @@ def text_of(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with visible escapes in the place of lone surrogates."""
+    """Return text with visible escapes instead of lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def traceback_text(traceback: object) -> str | None:
-    """Return a traceback as text: as it is if it is text, formatted if it is a traceback, None for None."""
+    """Return a traceback as text: text as it is, a traceback object formatted, None as None."""
     if traceback is None or isinstance(traceback, str):
         return traceback
     if isinstance(traceback, TracebackType):
@@ -124,7 +122,7 @@ def traceback_text(traceback: object) -> str | None:
 
 
 def format_failure(error: BaseException, handled: BaseException | None) -> str:
-    """Return the traceback of a failure as text; of one that was not raised, that of the handled one."""
+    """Return the traceback of a failure as text; if it was not raised, use the traceback of the handled exception."""
     trace = error.__traceback__ or (handled.__traceback__ if handled else None)
     try:
         return "".join(tracebacks.format_exception(type(error), error, trace))
@@ -136,11 +134,11 @@ def format_failure(error: BaseException, handled: BaseException | None) -> str:
 
 
 def from_data(data: Any) -> BaseException:
-    """Return what a reader makes of the result of FAILURE, RETRY or REVOKED.
+    """Return the result of FAILURE, RETRY or REVOKED as an exception.
 
-    An exception stays what it is, the map of one is rebuilt, and any other value becomes the single
-    argument of an Exception (EXC-7). Raises SecurityError if the name resolves to something that is not an
-    exception class.
+    An exception is returned unchanged, the map of an exception is rebuilt, and any other value
+    becomes the only argument of an Exception (EXC-7). Raises SecurityError if the name resolves to
+    something that is not an exception class.
     """
     if isinstance(data, BaseException):
         return data
@@ -154,7 +152,7 @@ def from_data(data: Any) -> BaseException:
 
 
 def _arguments(data: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the stored arguments; older releases stored the text of the exception as the only one."""
+    """Return the stored arguments; older releases stored only the text of the exception."""
     message = data.get("exc_message")
     if message is None:
         return ()
@@ -162,9 +160,9 @@ def _arguments(data: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def find(module: str, name: str) -> type[BaseException] | None:
-    """Return the exception class of a name, or None if it is not to be found among what is loaded.
+    """Return the exception class of a name, or None if no loaded module has it.
 
-    Raises SecurityError if the name is that of something else. Rules: EXC-2, EXC-3, EXC-4.
+    Raises SecurityError if the name is that of anything else. Rules: EXC-2, EXC-3, EXC-4.
     """
     found: object = sys.modules.get(module)
     if not isinstance(found, ModuleType):
@@ -179,7 +177,7 @@ def find(module: str, name: str) -> type[BaseException] | None:
 
 
 def _namespace(holder: object) -> Any:
-    """Return the names in a module or class, without running a hook of it."""
+    """Return the names in a module or class, without running any of its hooks."""
     if isinstance(holder, type):
         return type.__getattribute__(holder, "__dict__")
     if isinstance(holder, ModuleType):
@@ -188,7 +186,7 @@ def _namespace(holder: object) -> Any:
 
 
 def synthesize(name: str, module: object = None, base: type[Exception] = Exception) -> type[Exception]:
-    """Return a new exception class of a qualified name, for a class that this process does not have."""
+    """Return a new exception class with a qualified name, for a class that this process does not have."""
     short = printable(name).replace("\x00", "") or "Error"
     home = module if isinstance(module, str) else __name__
     cls = type(short.rpartition(".")[2] or short, (base,), {"__module__": home})
@@ -199,8 +197,8 @@ def synthesize(name: str, module: object = None, base: type[Exception] = Excepti
 def _construct(cls: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
     """Call an exception class with the stored arguments.
 
-    If the constructor wants others or raises, the class name and the arguments are kept in a generic
-    Exception (EXC-5). Its own arguments are those that were stored, whatever it made of them.
+    If the constructor takes other arguments or raises, the class name and the arguments are kept in a generic
+    Exception (EXC-5). The `args` of the result are the stored arguments, whatever the constructor did with them.
     """
     try:
         error = cls(*arguments)
@@ -216,7 +214,7 @@ def _construct(cls: type[BaseException], arguments: tuple[Any, ...]) -> BaseExce
 
 
 def raisable(error: BaseException) -> Exception:
-    """Return what a waiter may raise: an exception that would end the client is wrapped in one (EXC-10)."""
+    """Return an exception that a waiter may raise: one that would end the client is wrapped (EXC-10)."""
     if isinstance(error, Exception):
         return error
     module, name = type_name(type(error))

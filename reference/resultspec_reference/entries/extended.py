@@ -1,9 +1,9 @@
-"""Extended members: what a meta tells of the call besides its outcome, if the setting `result_extended` asks for it.
+"""Extended members: what a meta says about the call besides its outcome, if `result_extended` is set.
 
-They come from the request and go into the meta beside the core members. Two rules make them harmless. A member that
-cannot be stored as it is degrades, down to its text, since what is told about a task must never cost its result
-(EXT-4). A stamp is a member under a name that somebody else chose, so it is taken only if it is declared, and never if
-its name is taken (EXT-5, EXT-6).
+They come from the request and are stored in the meta beside the core members. Two rules make them harmless. A member
+that the serializer cannot carry is replaced by a text of it, so that it never costs the task its result
+(EXT-4). A stamp is a member with a name that the user chose, so it is stored only if it is declared, and never
+under the name of another member (EXT-5, EXT-6).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,39 +12,39 @@ from typing import Any, Final
 from resultspec_reference.entries.exceptions import printable, text_of
 
 CORE: Final = ("status", "result", "traceback", "children", "date_done", "task_id", "group_id", "parent_id")
-"""The members that a meta has in any case."""
+"""The members of every meta."""
 
 EXTENDED: Final = ("name", "args", "kwargs", "worker", "retries", "queue")
-"""The members that are told of a request."""
+"""The extended members, which come from the request."""
 
 STAMPED_HEADERS: Final = "stamped_headers"
-"""The member that names the stamps."""
+"""The member that lists the names of the stamps."""
 
 TAKEN: Final = frozenset({*CORE, *EXTENDED, STAMPED_HEADERS})
-"""The names that no stamp can have."""
+"""The names that a stamp cannot have."""
 
 Carries = Callable[[Any], bool]
 """Whether the serializer can carry a value."""
 
 
 def member_of(request: object | None, name: str) -> Any:
-    """Return a member of a request, which is an object or a map, or None."""
+    """Return a member of a request, which is an object or a map; None if it does not have one."""
     if isinstance(request, Mapping):
         return request.get(name)
     return getattr(request, name, None)
 
 
 def members(request: object | None, carries: Carries) -> dict[str, Any]:
-    """Return the extended members and the stamps of a request as they are stored; none if there is no request."""
+    """Return the extended members and the stamps of a request as they are stored; empty without a request."""
     if request is None:
         return {}
-    found = {**_told(request), **_stamps(request)}
+    found = {**_from_request(request), **_stamps(request)}
     if carries(found):
         return found
     return {name: degraded(value, carries) for name, value in found.items() if carries({name: None})}
 
 
-def _told(request: object) -> dict[str, Any]:
+def _from_request(request: object) -> dict[str, Any]:
     delivery = member_of(request, "delivery_info")
     return {
         "name": member_of(request, "task") or member_of(request, "name"),
@@ -57,7 +57,7 @@ def _told(request: object) -> dict[str, Any]:
 
 
 def _stamps(request: object) -> dict[str, Any]:
-    """Return the stamps that the request declares, and their names; nothing for a request without stamps."""
+    """Return the stamps that the request declares, and the list of their names; empty for a request without stamps."""
     stamps = member_of(request, "stamps")
     if not isinstance(stamps, Mapping) or not stamps:
         return {}
@@ -67,7 +67,7 @@ def _stamps(request: object) -> dict[str, Any]:
 
 
 def degraded(value: Any, carries: Carries) -> Any:
-    """Return a value as far as it can be carried: whole, or with texts for its parts, or as a text (EXT-4)."""
+    """Return a value as the serializer can carry it: whole, with some parts as text, or as text (EXT-4)."""
     if carries(value):
         return value
     if isinstance(value, str):

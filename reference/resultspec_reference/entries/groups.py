@@ -1,7 +1,7 @@
-"""Groups: what is stored of one, and the handles that a caller saves and gets back.
+"""Groups: what is stored for a group, and the handles that a caller saves and gets back.
 
-An entry is a map that has a result tuple (`resultspec_reference.entries.result_tuples`) as `result`. A group that is
-restored is a handle: of Celery, if the app can make those, and else one of the two small ones of this module.
+An entry is a map that has a result tuple (`resultspec_reference.entries.result_tuples`) as `result`. A restored
+group is a handle: one of Celery's if the app can make them, else one of the two small classes of this module.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from resultspec_reference.entries.result_tuples import read_group, to_stored
 from resultspec_reference.errors import DecodeError
 from resultspec_reference.ids import task_id_text
 
-CHORD_ENDINGS: Final = (".j", ".t", ".s", ".d", ".c")
-"""What the keys of a chord have behind that of its group; no group id ends so (GROUP-12)."""
+CHORD_SUFFIXES: Final = (".j", ".t", ".s", ".d", ".c")
+"""The suffixes that make the keys of a chord from the key of its group; a group id cannot end in one (GROUP-12)."""
 
 ResultTuple = list[Any]
 """`[[id, parent], members]`."""
@@ -22,7 +22,7 @@ ResultTuple = list[Any]
 
 @dataclass(frozen=True)
 class TaskHandle:
-    """A task of a restored group: its id, and the handle of its parent or None."""
+    """A task of a restored group: its id, and the handle of its parent, or None."""
 
     id: str
     parent: "TaskHandle | GroupHandle | None" = None
@@ -34,7 +34,7 @@ class TaskHandle:
 
 @dataclass
 class GroupHandle:
-    """A restored group: its id, the handles of its members in their order, and that of its parent or None."""
+    """A restored group: its id, the handles of its members in order, and the handle of its parent, or None."""
 
     id: str
     results: list[Any] = field(default_factory=list)
@@ -44,7 +44,7 @@ class GroupHandle:
         return len(self.results)
 
     def __bool__(self) -> bool:
-        """Return true: a group without members is one, too."""
+        """Return true, so that a group without members is not taken for a missing one."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
@@ -56,18 +56,18 @@ class GroupHandle:
 
 
 def group_id_text(group_id: object) -> str:
-    """Return a group id as text, as `task_id_text` does that of a task.
+    """Return a group id as text, as `task_id_text` does for a task id.
 
-    Raises ValueError also for one that ends as the keys of chords do (GROUP-8, GROUP-9, GROUP-10, GROUP-12).
+    Also raises ValueError for an id that ends like the keys of chords (GROUP-8, GROUP-9, GROUP-10, GROUP-12).
     """
     text = task_id_text(group_id, "group id")
-    if text.endswith(CHORD_ENDINGS):
-        raise ValueError(f"a group id must not end in {' '.join(CHORD_ENDINGS)}, as the keys of chords do: {text!r}")
+    if text.endswith(CHORD_SUFFIXES):
+        raise ValueError(f"a group id must not end in {' '.join(CHORD_SUFFIXES)}, as the keys of chords do: {text!r}")
     return text
 
 
 def to_entry(result: Any) -> dict[str, Any]:
-    """Return what is stored for a group: a handle with `as_tuple()`, or a result tuple. Raises TypeError."""
+    """Return the entry of a group, which is given as a handle with `as_tuple()` or a result tuple. Raises TypeError."""
     try:
         return {"result": read_group(_with_text(to_stored(result)))}
     except DecodeError as error:
@@ -81,14 +81,14 @@ def _with_text(stored: Any) -> Any:
 
 
 def from_entry(decoded: Any) -> dict[str, Any]:
-    """Return a decoded entry, its result tuple in the form of today. Raises DecodeError (GROUP-19, GROUP-20)."""
+    """Return a decoded entry, its result tuple in the current form. Raises DecodeError (GROUP-19, GROUP-20)."""
     if not isinstance(decoded, dict) or "result" not in decoded:
         raise DecodeError("the entry is not a map with a result")
     return {**decoded, "result": read_group(decoded["result"])}
 
 
 def handle(result: ResultTuple, app: object) -> Any:
-    """Return the handle of a result tuple, made by the app if it makes handles as Celery's does."""
+    """Return the handle of a result tuple, made by the app if it can make handles, as Celery's can."""
     return _made(result, getattr(app, "GroupResult", GroupHandle), getattr(app, "AsyncResult", TaskHandle))
 
 

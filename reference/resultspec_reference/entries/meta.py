@@ -15,14 +15,14 @@ from resultspec_reference.states import PENDING, is_ready
 logger: Final = logging.getLogger(__name__)
 
 TaskMeta = dict[str, Any]
-"""`status`, `result`, `traceback`, `children`, `date_done`, `task_id`, and what else is stored."""
+"""`status`, `result`, `traceback`, `children`, `date_done`, `task_id`, and any other members that are stored."""
 
-NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
+NO_EXTENDED_MEMBERS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _AS_WRITTEN: Final = re.compile(
     r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.(?!0{6})\d{6})?(?:\+|-(?!00:00))\d\d:\d\d", re.ASCII
 )
-"""What `datetime.isoformat` writes for an instant with an offset of whole minutes."""
+"""Text that `datetime.isoformat` writes for an instant with an offset of whole minutes."""
 
 _UNKNOWN: Final[dict[str, Any]] = {
     "status": PENDING,
@@ -41,14 +41,14 @@ def build(
     traceback: str | None,
     request: object | None,
     zone: tzinfo | None,
-    extended: Mapping[str, Any] = NOTHING_MORE,
+    extended: Mapping[str, Any] = NO_EXTENDED_MEMBERS,
     own: object | None = None,
 ) -> TaskMeta:
     """Return the meta to be stored, its members in the order in which Celery writes them.
 
-    `result` is prepared for the serializer, `request` an object or a map, `zone` that of
-    `date_done`, None meaning the machine's, `extended` further members, `own` the request of the task
-    itself where it stores without one, which gives its children. Rules: META-7 to META-11, WORK-7.
+    `result` is prepared for the serializer, `request` is an object or a map, `zone` the time zone of
+    `date_done` (None: the machine's), `extended` has further members. `own` is the request of the running task, if
+    it stores its own result; the children come from it if `request` is None. Rules: META-7 to META-11, WORK-7.
     """
     meta: TaskMeta = {
         "status": status,
@@ -65,14 +65,14 @@ def build(
 
 
 def children(request: object | None) -> list[Any] | None:
-    """Return the result tuples of what a request's task sent; None if there is no request."""
+    """Return the result tuples of the tasks that a request's task sent; None without a request."""
     if request is None:
         return None
     return [to_stored(child) for child in member_of(request, "children") or ()]
 
 
 def date_done(status: str, zone: tzinfo | None) -> str | None:
-    """Return this instant as RFC 3339 text if the state is ready, else None (META-9, META-10)."""
+    """Return the current instant as RFC 3339 text if the state is ready, else None (META-9, META-10)."""
     return datetime.now(UTC).astimezone(zone).isoformat() if is_ready(status) else None
 
 
@@ -82,7 +82,7 @@ def unknown(task_id: str) -> TaskMeta:
 
 
 def checked(decoded: Any) -> TaskMeta:
-    """Return what was decoded from an entry if it is a map with a state. Raises DecodeError if not."""
+    """Return a decoded entry if it is a map with a state. Raises DecodeError if not."""
     if not isinstance(decoded, dict):
         raise DecodeError(f"the entry is not a map, but {type(decoded).__name__}")
     status = decoded.get("status")
@@ -94,8 +94,8 @@ def checked(decoded: Any) -> TaskMeta:
 def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
     """Return a decoded meta with all members.
 
-    Missing ones are null and the id is the one that was asked for (META-4, META-13); members that are not known pass.
-    Raises DecodeError for a member that is not of its type.
+    Missing members are null and the id is the requested one (META-4, META-13); unknown members stay.
+    Raises DecodeError for a member of the wrong type.
     """
     found = _UNKNOWN | meta
     if found["task_id"] != task_id:
@@ -113,7 +113,7 @@ def complete(meta: TaskMeta, task_id: str) -> TaskMeta:
 
 
 def instant(date: Any) -> str | None:
-    """Return a stored `date_done` with a numeric offset; none means UTC (META-15). Raises DecodeError."""
+    """Return a stored `date_done` with a numeric offset; without one it is in UTC (META-15). Raises DecodeError."""
     if date is None:
         return None
     try:
@@ -121,6 +121,6 @@ def instant(date: Any) -> str | None:
     except (TypeError, ValueError):
         raise DecodeError("date_done does not name an instant") from None
     if isinstance(date, str) and _AS_WRITTEN.fullmatch(date):
-        # to write it again would take three times as long
+        # formatting it again would take three times as long
         return date
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

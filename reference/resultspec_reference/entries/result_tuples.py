@@ -1,8 +1,8 @@
 """Result tuples: how the handle of a task or group is stored.
 
-A result tuple is `[[id, parent], members]`: `parent` is the result tuple of the task that sent this one, or null;
-`members` are the result tuples of a group, and null for a task. Up to Celery 4.0.2 that of a group began with
-its bare id: `[id, members]`.
+A result tuple is `[[id, parent], members]`: `parent` is the result tuple of the task that sent this one,
+or null; `members` are the result tuples of a group, and null for a task. Up to Celery 4.0.2 the result
+tuple of a group was `[id, members]`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from resultspec_reference.errors import DecodeError
 
 
 def is_result_object(value: object) -> bool:
-    """Whether a value is the handle of a task or group: something that has an `id` and an `as_tuple`."""
+    """Whether a value is the handle of a task or group: an object with an `id` and a method `as_tuple`."""
     return _has_tuple(value) and (hasattr(type(value), "id") or "id" in getattr(value, "__dict__", ()))
 
 
@@ -21,13 +21,13 @@ def _has_tuple(value: object) -> bool:
 
 
 def to_stored(result: Any) -> Any:
-    """Return a handle as its tuple, in lists as every serializer gives it back; a tuple as such lists."""
+    """Return the result tuple of a handle, or a given one, as lists, since every serializer returns lists."""
     found = result.as_tuple() if _has_tuple(result) else result
     return [to_stored(item) for item in found] if isinstance(found, (list, tuple)) else found
 
 
 def read_children(stored: Any) -> list[Any] | None:
-    """Return the stored children of a task in the form of today. Raises DecodeError if they are none."""
+    """Return the stored children of a task in the current form. Raises DecodeError for anything but children."""
     if stored is None:
         return None
     try:
@@ -37,7 +37,7 @@ def read_children(stored: Any) -> list[Any] | None:
 
 
 def read_group(stored: Any) -> list[Any]:
-    """Return a stored result tuple of a group in the form of today. Raises DecodeError if it is none."""
+    """Return a stored result tuple of a group in the current form. Raises DecodeError for anything else."""
     try:
         found = _read(stored)
     except RecursionError:

@@ -1,14 +1,12 @@
-"""Values and bytes: what a serializer is given, what it gives back, and what is refused on the way.
+"""Values and bytes: encoding, decoding, and what both refuse.
 
-kombu has the serializers. This module adds the two promises that they do not make:
+The serializers are those of kombu. This module adds two guarantees that they do not give:
 
-* **Whatever was accepted can be read back, and means the same.** Each serializer has values that it
-  encodes into something that it cannot decode, or decodes into something else. They are found before the
-  store is touched (VALUE-2, VALUE-3): for json by rules, since it merges what it should keep apart; for the
-  others by decoding what was encoded and comparing.
-* **Nothing is decoded that should not be.** The content type is compared with the accepted ones before any
-  byte is looked at (VALUE-5), and a compressed payload is grown no further than a limit (VALUE-11,
-  VALUE-12).
+* **Every accepted value can be read back, unchanged.** Each serializer has values that it encodes into bytes that it
+  cannot decode, or decodes into another value. They are found before the store is accessed (VALUE-2, VALUE-3): for json
+  by rules, since it merges values that differ; for the others by decoding the encoded value and comparing.
+* **Nothing is decoded that should not be.** The content type is compared with the accepted ones before any byte is
+  decoded (VALUE-5), and a compressed payload is decompressed only up to a limit (VALUE-11, VALUE-12).
 """
 
 import bz2
@@ -27,23 +25,23 @@ from kombu.utils.encoding import ensure_bytes
 from resultspec_reference.errors import ContentDisallowed, DecodeError, EncodeError, ImproperlyConfigured
 
 COMPRESSED: Final = b"\x00celery-compressed\x00"
-"""What a compressed payload begins with; the content type, a NUL and the body follow."""
+"""The prefix of a compressed payload; the content type, a NUL and the body follow."""
 
 PAYLOAD_LIMIT: Final = 64 * 2**20
-"""Bytes to which a compressed payload may grow."""
+"""The largest size in bytes of a payload after decompression."""
 
 MAX_DEPTH: Final = 250
 """How deep lists and maps may be nested in what is stored.
 
-The decoders are recursive and share the interpreter's stack with their callers, so the limit is far below
-theirs: what was encoded at the bottom of a shallow stack is decoded at the bottom of a deep one.
+The decoders are recursive and share the interpreter's stack with their callers, so this limit is far below
+theirs: a value that was encoded on a shallow stack may be decoded on a deep one.
 """
 
 _dumps: Final[Callable[..., Any]] = kombu.dumps
 _loads: Final[Callable[..., Any]] = kombu.loads
 _ENCODERS: Final[Mapping[str, Any]] = kombu.registry._encoders
 _DECODERS: Final[Mapping[str, Any]] = kombu.registry._decoders
-"""What is registered now, by name and by content type: whoever registers another json with kombu gets it."""
+"""kombu's live registries, by name and by content type: if an application registers another json, it is used."""
 
 _accept: Final[Callable[..., Any]] = kombu.prepare_accept_content
 _dump_json: Final[Callable[[Any], str]] = cast(Any, kombu_json.JSONEncoder()).encode
@@ -52,10 +50,10 @@ _bytes: Final[Callable[..., bytes]] = ensure_bytes
 
 _TAG: Final = "__type__"
 _ESCAPE: Final = "\\u00"
-"""What a text in JSON has in it where kombu may find a tag: its name, or an escape that may be a part of its name."""
+"""Substrings of every JSON text in which kombu may find a tag: the tag, or an escape that may be a part of it."""
 
 SELF_DESCRIBING: Final = frozenset({"__type__", "__value__"})
-"""The members of the maps by which kombu's json stands for what JSON lacks."""
+"""The members of the maps by which kombu's json represents types that JSON lacks."""
 
 _LOOKS_TAGGED: Final = "a map with just the members __type__ and __value__ would be read as a tagged value"
 
@@ -63,7 +61,7 @@ _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 class Codec:
-    """One serializer and the content types that may be read, as full names.
+    """One serializer, and the full names of the content types that may be read.
 
     Raises ImproperlyConfigured for a serializer or a content type that kombu does not know.
     """
@@ -82,7 +80,7 @@ class Codec:
             raise ImproperlyConfigured(f"accepted content: {error}") from None
 
     def encode(self, data: Any) -> bytes:
-        """Return data as bytes. Raises EncodeError for what would not come back."""
+        """Return data as bytes. Raises EncodeError for data that would not be decoded as the same."""
         try:
             if self.serializer == "json":
                 check_json(data)
@@ -102,8 +100,8 @@ class Codec:
 
     def _check_back(self, data: Any, payload: bytes) -> None:
         back = self._load(payload)
-        # what pickle makes of an object need not be equal to it: equality is for its class to define
-        if self.serializer != "pickle" and not came_back(data, back, set()):
+        # a pickled copy need not be equal to the object: its class defines equality
+        if self.serializer != "pickle" and not is_same_value(data, back, set()):
             raise EncodeError(f"{self.serializer} would return a different value")
 
     def carries(self, data: Any) -> bool:
@@ -148,43 +146,43 @@ class Codec:
         try:
             return _loads(payload, self.content_type, self.content_encoding, accept={self.content_type})
         except (SystemExit, GeneratorExit) as error:
-            # constructors that pickle calls: what they raise must not end the reader
+            # pickle calls constructors: whatever they raise must not end the reader
             raise DecodeError(f"{type(error).__name__} was raised while decoding") from error
 
 
 def _reason(error: Exception) -> str:
-    """Return an error as one short line; kombu wraps the error of the serializer as its only argument."""
+    """Return an error as one short line; kombu's errors have the error of the serializer as their only argument."""
     inner = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Exception) else error
     try:
         text = " ".join(str(inner).split())
-    except Exception:  # noqa: BLE001 - the text may hold the repr of the value that was refused
+    except Exception:  # noqa: BLE001 - the text may contain the repr of the refused value
         text = ""
     return f"{type(inner).__name__}: {text[:200]}" if text else type(inner).__name__
 
 
-def came_back(sent: Any, back: Any, seen: set[tuple[int, int]]) -> bool:
-    """Whether a decoder gave back what was sent, but for the kind of lists and of bytes.
+def is_same_value(sent: Any, back: Any, seen: set[tuple[int, int]]) -> bool:
+    """Whether a decoder returned the value that was encoded, apart from the types of lists and of bytes.
 
-    `seen` holds the pairs that are being compared, so that a value which contains itself has an end.
+    `seen` has the pairs that are being compared, so that the comparison of a value that contains itself ends.
     """
     if (id(sent), id(back)) in seen:
         return True
     if isinstance(sent, (list, tuple)):
         seen.add((id(sent), id(back)))
         alike = isinstance(back, list) and len(sent) == len(back)
-        return alike and all(came_back(*pair, seen) for pair in zip(sent, back, strict=True))
+        return alike and all(is_same_value(*pair, seen) for pair in zip(sent, back, strict=True))
     if isinstance(sent, dict):
         seen.add((id(sent), id(back)))
         alike = isinstance(back, dict) and sent.keys() == back.keys()
-        return alike and all(came_back(value, back[key], seen) for key, value in sent.items())
-    return bool(sent == back or (sent != sent and back != back))  # NaN is what differs from itself
+        return alike and all(is_same_value(value, back[key], seen) for key, value in sent.items())
+    return bool(sent == back or (sent != sent and back != back))  # NaN differs from itself
 
 
 def check_json(data: Any) -> None:
-    """Raise EncodeError for data that JSON would carry as something else.
+    """Raise EncodeError for data that would be decoded from JSON as other data.
 
-    These are keys that become one text (1 and "1"), a map that looks like one of kombu's tags, two lone
-    surrogates that become one character, and nesting beyond `MAX_DEPTH`, which a cycle is too.
+    These are keys that become the same text (1 and "1"), a map that looks like a tagged value of kombu's, two lone
+    surrogates that become one character, and nesting deeper than `MAX_DEPTH`, which includes cycles.
     """
     levels: list[Iterator[Any]] = [iter((data,))]
     while levels:
@@ -200,7 +198,7 @@ def check_json(data: Any) -> None:
 
 
 def _members(item: Any) -> Iterator[Any] | None:
-    """Return what is inside a container, or None for anything else, having checked the item itself."""
+    """Check an item; return an iterator over its content if it is a container, else None."""
     if isinstance(item, str):
         if not item.isascii() and _SPLIT_CHARACTER.search(item):
             raise EncodeError("two lone surrogates in a row would become one character")
@@ -263,14 +261,14 @@ _DECOMPRESSORS: Final[dict[bytes, Callable[[bytes, int], tuple[bytes, _Decompres
     b"application/x-bz2": _bz2,
     b"application/x-lzma": _lzma,
 }
-"""By content type. The name of the first says gzip, and means a zlib stream."""
+"""By content type. The first one, despite its name, is a zlib stream and not gzip."""
 
 
 def decompress(payload: bytes, limit: int = PAYLOAD_LIMIT) -> bytes:
-    """Return a payload without its compression; one without the prefix as it is.
+    """Return a payload decompressed; a payload without the prefix is returned unchanged.
 
-    Raises DecodeError for an unknown method, for a stream that is torn or followed by other bytes, and for
-    one that grows beyond `limit` bytes, which is noticed at the first byte too many.
+    Raises DecodeError for an unknown method, for a stream that is truncated or followed by other bytes, and for
+    one that is longer than `limit` bytes, of which only one byte more is decompressed.
     """
     if not payload.startswith(COMPRESSED):
         return payload
@@ -278,9 +276,9 @@ def decompress(payload: bytes, limit: int = PAYLOAD_LIMIT) -> bytes:
     method = _DECOMPRESSORS.get(content_type)
     if method is None:
         raise DecodeError(f"unknown compression {content_type[:50]!r}")
-    grown, stream = method(body, limit + 1)
-    if len(grown) > limit:
+    decompressed, stream = method(body, limit + 1)
+    if len(decompressed) > limit:
         raise DecodeError(f"the compressed payload grows beyond {limit} bytes")
     if not stream.eof or stream.unused_data:
         raise DecodeError("the compressed payload is truncated, or other bytes follow it")
-    return grown
+    return decompressed

@@ -1,7 +1,7 @@
-"""`JoiningBackend`: a result backend that can join many tasks, whatever its store is like.
+"""`JoiningBackend`: a result backend that can join many tasks, on any store.
 
-A subclass defines `_open_join` and `_meta_of`, and lets its watch of a join answer by `_answers`; see
-`resultspec_reference.joining.driver`. `get_many` checks what it is given, and is otherwise the driver of that module.
+A subclass defines `_open_join` and `_meta_of`, and its `JoinWatch` reads with `_answers`; see
+`resultspec_reference.joining.driver`. `get_many` checks its arguments and runs the driver of that module.
 """
 
 import math
@@ -16,7 +16,7 @@ from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import UNREADABLE, named
 from resultspec_reference.errors import BackendError, ImproperlyConfigured
 from resultspec_reference.ids import task_id_text
-from resultspec_reference.joining.driver import BATCH, Answer, JoinDriver, JoinWatch, not_all_ready
+from resultspec_reference.joining.driver import JOIN_BATCH_SIZE, JoinAnswer, JoinDriver, JoinWatch, not_all_ready
 from resultspec_reference.joining.machine import Join, passes
 from resultspec_reference.waiting.machine import DEFAULT_INTERVAL, Phase, Terms
 
@@ -26,8 +26,8 @@ class JoiningBackend(BaseBackend):
 
     supports_native_join = True
 
-    join_batch = BATCH
-    """Ids that a join asks its store for at a time."""
+    join_batch = JOIN_BATCH_SIZE
+    """The number of ids that a join reads from its store at a time."""
 
     def get_many(
         self,
@@ -41,13 +41,13 @@ class JoiningBackend(BaseBackend):
         on_interval: Callable[[], object] | None = None,
         max_iterations: int | None = None,
     ) -> Iterator[tuple[str, TaskMeta]]:
-        """Return an iterator over ids and metas of tasks, each as soon as the task is ready.
+        """Return an iterator over the ids and metas of tasks, which yields each as soon as the task is ready.
 
-        `timeout` and `interval` are seconds, from the moment at which the first item is asked for; without a
-        timeout there is no deadline. `max_iterations` bounds the passes over what is left. `on_interval` is called
-        between reads. Raises at the call TypeError and ValueError for wrong arguments, and ImproperlyConfigured for
-        `on_message`, since there are no messages. The iterator raises TimeoutError when the time is over, and what
-        reading raises, after all that is ready. Rules: chapter 10.
+        `timeout` and `interval` are in seconds, and start when the first item is requested; without a
+        timeout there is no deadline. `max_iterations` limits the passes over the remaining ids. `on_interval` is called
+        between reads. The call raises TypeError and ValueError for wrong arguments, and ImproperlyConfigured for
+        `on_message`, since there are no messages. The iterator raises TimeoutError after the deadline, and what
+        reading raises, once all ready tasks are yielded. Rules: chapter 10.
         """
         if on_message is not None:
             raise ImproperlyConfigured(f"{type(self).__name__} has no messages to call on_message with")
@@ -58,7 +58,7 @@ class JoiningBackend(BaseBackend):
         return self._join(wanted, terms, frozenset(READY_STATES), on_interval, most)
 
     def _joined_ids(self, task_ids: Iterable[Any]) -> Iterator[str]:
-        """Return ids as text. Raises TypeError and ValueError for one that the store does not take (JOIN-10)."""
+        """Return ids as text. Raises TypeError and ValueError for an id that the store does not accept (JOIN-10)."""
         return map(task_id_text, task_ids)
 
     def _join(
@@ -87,10 +87,12 @@ class JoiningBackend(BaseBackend):
             raise driver.last_error
         raise not_all_ready(join, terms.timeout, driver.last_error) from driver.last_error
 
-    def _answers(self, task_ids: Sequence[str], fetch: Callable[[Sequence[str]], Iterable[Any]]) -> Iterator[Answer]:
-        """Return what is known of some tasks: from the cache, or else by `fetch`, which is called at once.
+    def _answers(
+        self, task_ids: Sequence[str], fetch: Callable[[Sequence[str]], Iterable[Any]]
+    ) -> Iterator[JoinAnswer]:
+        """Return the answers for some tasks: from the cache, or else by `fetch`, which is called before this returns.
 
-        `fetch` returns for each id, in their order, what `_meta_of` takes, or the error of reading it.
+        `fetch` returns for each id, in order, an argument for `_meta_of`, or the error of reading the entry.
         """
         cache = self._cache
         ticket = cache.ticket()
@@ -101,7 +103,7 @@ class JoiningBackend(BaseBackend):
 
     def _decoded(
         self, held: Iterable[str], asked: Iterable[str], entries: Iterable[Any], ticket: int
-    ) -> Iterator[Answer]:
+    ) -> Iterator[JoinAnswer]:
         for task_id in held:
             yield task_id, self.get_task_meta(task_id)
         cache = self._cache
@@ -127,5 +129,5 @@ class JoiningBackend(BaseBackend):
         raise NotImplementedError(f"{type(self).__name__} does not join tasks")
 
     def _meta_of(self, task_id: str, entry: Any) -> TaskMeta:
-        """Return the meta of what the store has for a task, None for nothing. Raises what `UNREADABLE` lists."""
+        """Return the meta of the store's entry of a task, which is None if absent. Raises what `UNREADABLE` lists."""
         raise NotImplementedError(f"{type(self).__name__} does not read entries")

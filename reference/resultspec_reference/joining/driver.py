@@ -1,4 +1,4 @@
-"""The driver of a join: what `resultspec_reference.joining.machine` says, with a real store and a real clock."""
+"""The driver of a join: runs `resultspec_reference.joining.machine` on a real store and a real clock."""
 
 import itertools
 import math
@@ -13,41 +13,41 @@ from resultspec_reference.joining.machine import Join
 from resultspec_reference.waiting.driver import Clock
 from resultspec_reference.waiting.machine import Event, Phase
 
-BATCH: Final = 1000
-"""Ids that are asked for at a time, where a store does not want fewer.
+JOIN_BATCH_SIZE: Final = 1000
+"""The number of ids that are read at a time, unless a store needs fewer.
 
-So many metas are held at most, whatever the length of the join (JOIN-21).
+No more metas are held in memory, whatever the length of the join (JOIN-21).
 """
 
-Answer = tuple[str, TaskMeta | BackendError]
-"""An id, and what is in the store for it: its meta, or the error that says why that cannot be read."""
+JoinAnswer = tuple[str, TaskMeta | BackendError]
+"""An id, and its meta in the store, or the error of reading that."""
 
 
 class JoinWatch(Protocol):
     """A join's view of its tasks. Each method may raise OperationalError: the connection was lost.
 
-    `limit` is the time in seconds that is left, possibly infinite; a method should not block for much longer.
+    `limit` is the remaining time in seconds, possibly infinite; a method should not block for much longer.
     """
 
     def subscribe(self, task_ids: Iterable[str], limit: float) -> None:
-        """Watch tasks: no later change of one of them is missed."""
+        """Watch tasks: from now on, no change of any of them is missed."""
 
-    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[Answer]:
-        """Read the store, and return the answers, those that are certain to be uninteresting left out.
+    def read(self, task_ids: Sequence[str], limit: float) -> Iterator[JoinAnswer]:
+        """Read the store, and return the answers; those of tasks that are certainly not ready may be left out.
 
         Everything that can lose the connection happens before this returns.
         """
 
     def rest(self, seconds: float) -> Iterable[str]:
-        """Return the tasks that have changed as soon as there are any, or none when the time is over."""
+        """Return the tasks that have changed as soon as there are any, or none after `seconds`."""
 
 
 class JoinDriver:
     """Follows one `Join` to its end.
 
     `ready_states` are those in which a task is yielded. `pause` is the time in seconds between two batches of a
-    pass, `max_losses` the connections that may be lost in a row, infinite for any number, `batch` the ids that are
-    asked for at a time.
+    pass, `max_losses` the number of connections that may be lost in a row, possibly infinite, `batch` the number of
+    ids that are read at a time.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class JoinDriver:
         *,
         pause: float | None = None,
         max_losses: float = math.inf,
-        batch: int = BATCH,
+        batch: int = JOIN_BATCH_SIZE,
         clock: Clock = time.monotonic,
     ) -> None:
         self._join = join
@@ -75,10 +75,10 @@ class JoinDriver:
         self._error: OperationalError | None = None
 
     def run(self) -> Iterator[tuple[str, TaskMeta]]:
-        """Yield ids and metas as their tasks become ready, until the phase of the join is one of the last two.
+        """Yield ids and metas as their tasks become ready, until the join is FINISHED or GIVEN_UP.
 
         Raises the error of an entry that cannot be read, OperationalError if the connection was lost too often in a
-        row, and whatever `on_interval` raises. Leaving it, however that comes about, leaves nothing open.
+        row, and whatever `on_interval` raises. However the iterator is closed, nothing is left open.
         """
         acts = {
             Phase.SUBSCRIBING: self._subscribe,
@@ -95,7 +95,7 @@ class JoinDriver:
 
     @property
     def last_error(self) -> OperationalError | None:
-        """How the connection was last lost, if no read has succeeded since."""
+        """The error of the last lost connection, if no read has succeeded since."""
         return self._error
 
     def _round(self, began: float) -> Generator[tuple[str, TaskMeta], None, Event]:
@@ -117,7 +117,7 @@ class JoinDriver:
             raise unreadable
         return self._join.verdict()
 
-    def _answers(self, batch: Sequence[str]) -> Iterator[Answer] | None:
+    def _answers(self, batch: Sequence[str]) -> Iterator[JoinAnswer] | None:
         try:
             answers = self._opened().read(batch, self._limit())
         except OperationalError as error:
@@ -171,7 +171,7 @@ def _batches(task_ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def not_all_ready(join: Join, timeout: float, error: OperationalError | None) -> TimeoutError:
-    """Return the error of a join whose time is over, which says so too if the store could not be reached."""
+    """Return the error of a join after its deadline, which also says if the store could not be reached."""
     shown = ", ".join(map(repr, itertools.islice(join.left, 3)))
     more = ", …" if len(join.left) > 3 else ""
     lost = f"; the store could not be reached: {error}" if error else ""

@@ -3,21 +3,20 @@
 A join is a wait for the last of its ids, so its phases, its deadline and its losses are those of
 `resultspec_reference.waiting.machine`; read that first. Four things are its own:
 
-* **What is left.** An id is left until it was yielded. What was yielded is never asked for again, so each id is
-  yielded once.
-* **A look comes first.** Most joins begin when much is ready already, and a subscription to each of 100,000 channels
-  is dear. So a join reads all its ids, yields what is ready, and only then subscribes to those that are left, and
-  reads these again, since they may have become ready in between. From there on it is a wait: rest, read, rest.
-* **What to ask next.** A *pass* reads all that is left. A notification names the task that has changed, and a join
-  reads that one alone: a pass for each of 100,000 results would read 5,000,000,000 entries. But notifications get
-  lost, so a pass is due one interval after the last one, however many notifications came meanwhile; and after every
+* **Remaining ids.** An id remains until it is yielded. A yielded id is never read again, so each id is yielded once.
+* **Read before subscribing.** Most joins begin when many tasks are ready already, and a subscription to each of 100,000
+  channels is expensive. So a join reads all its ids, yields the ready ones, and only then subscribes to the remaining
+  ones and reads these again, since they may have become ready in between. Then it is a wait: rest, read, rest.
+* **What to read next.** A *pass* reads all remaining ids. A notification names the task that has changed, and a join
+  reads only that one: a pass for each of 100,000 results would read 5,000,000,000 entries. But notifications get
+  lost, so a pass is due one interval after the last one, however many notifications have come; and after every
   loss of a connection, since what happened while it was broken is unknown.
-* **When to give up.** After a pass that began at the deadline or later, and left something. The caller takes time
-  between two items, and it is the caller's clock that runs: whoever comes back late finds the deadline passed, and
-  still gets, by that last pass, all that is ready. `max_passes` ends a join without an error; the pass that follows
-  a subscription at once does not count, since no time has passed that the caller would have waited for.
+* **When to give up.** After a pass that began at or after the deadline, and left ids. The caller may take time
+  between two items, and the deadline does not move: a caller that comes back after the deadline
+  still gets, by that last pass, all ready tasks. `max_passes` ends a join without an error; the pass that
+  directly follows a subscription does not count, since the caller has not waited in between.
 
-A timeout of 0 or less is the look alone.
+A timeout of 0 or less is only the first read.
 
 Rules: JOIN-1, JOIN-3, JOIN-6 to JOIN-9, JOIN-13 to JOIN-15.
 """
@@ -29,9 +28,9 @@ from resultspec_reference.waiting.machine import Event, Phase, Terms, Wait
 
 
 def passes(max_iterations: object) -> float:
-    """Return after how many passes a join ends; infinite for None and 0.
+    """Return the number of passes after which a join ends; infinite for None and 0.
 
-    Raises TypeError for what is no whole number, ValueError for a negative one.
+    Raises TypeError for anything but an integer, ValueError for a negative one.
     """
     if max_iterations is None:
         return math.inf
@@ -43,10 +42,10 @@ def passes(max_iterations: object) -> float:
 
 
 class Join(Wait):
-    """One join. `left` has the ids that were not yielded yet, in the order in which they were given.
+    """One join. `left` has the ids that were not yielded yet, in their given order.
 
     `now` and `longest_rest` are those of `Wait`. The driver of a join does what `phase` says. In READING it reads
-    what `ask` returns, tells `found` and `changed` what it learns, and reports `verdict`.
+    the ids that `ask` returns, calls `found` and `changed`, and reports the event that `verdict` returns.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Join(Wait):
         self._counts = True
 
     def ask(self, now: float) -> list[str]:
-        """Return the ids to read in the round that begins now: all that are left, or those that have changed."""
+        """Return the ids to read in the round that begins now: all that remain, or those that have changed."""
         self._whole = now >= min(self._pass_due, self.deadline)
         asked = list(self.left if self._whole else self._changed)
         self._changed.clear()
@@ -81,15 +80,15 @@ class Join(Wait):
         self.left.pop(task_id, None)
 
     def changed(self, task_ids: Iterable[str]) -> None:
-        """Note that tasks have changed, which may be others than those that are left."""
+        """Note that tasks have changed; tasks that were yielded or not joined are ignored."""
         self._changed.update((task_id, None) for task_id in task_ids if task_id in self.left)
 
     def verdict(self) -> Event:
-        """Return what to report of the round that is over: READY if it was the last one."""
+        """Return the event to report after a round: READY if it was the last one."""
         return Event.READY if not self.left or self._passes_left <= 0 else Event.UNREADY
 
     def step(self, event: Event, now: float, began: float | None = None) -> Phase:
-        """Take what happened to the next phase, and return it (`Wait.step`)."""
+        """Apply an event, and return the next phase (`Wait.step`)."""
         following = super().step(event, now, began)
         if event is Event.BEGUN:
             following = Phase.READING
@@ -104,6 +103,6 @@ class Join(Wait):
         return following
 
     def rest(self, now: float) -> float:
-        """Seconds to rest in RESTING and RECOVERING: never beyond the deadline, nor beyond the next pass."""
+        """Return the seconds to rest in RESTING and RECOVERING: until the deadline or the next pass at most."""
         pause = super().rest(now)
         return pause if self.phase is Phase.RECOVERING else min(pause, max(self._pass_due - now, 0.0))

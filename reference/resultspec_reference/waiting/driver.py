@@ -1,4 +1,4 @@
-"""The driver of a wait: what `resultspec_reference.waiting.machine` says, with a real store and a real clock."""
+"""The driver of a wait: runs `resultspec_reference.waiting.machine` on a real store and a real clock."""
 
 import math
 import time
@@ -15,19 +15,18 @@ from resultspec_reference.waiting.machine import Event, Phase, Wait
 class Watch(Protocol):
     """One waiter's view of one task. Each method may raise OperationalError: the connection was lost.
 
-    `limit` is the time in seconds that is left, possibly infinite; a method should not block for much
-    longer.
+    `limit` is the remaining time in seconds, possibly infinite; a method should not block for much longer.
     """
 
     def read(self, limit: float) -> TaskMeta:
         """Read the store."""
 
     def rest(self, seconds: float) -> None:
-        """Return when the entry has changed, or when the time is over."""
+        """Return when the entry has changed, or after `seconds`."""
 
 
 Open = Callable[[float], AbstractContextManager[Watch]]
-"""Opens a watch within a limit of seconds: once it is open, no later change is missed."""
+"""Opens a watch within a limit in seconds: once it is open, no later change is missed."""
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -57,7 +56,7 @@ class PollingWatch:
 class Driver:
     """Follows one `Wait` to its end.
 
-    `max_losses`: connections that may be lost in a row, None for any number.
+    `max_losses` is the number of connections that may be lost in a row, None for any number.
     """
 
     def __init__(
@@ -79,10 +78,10 @@ class Driver:
         self._error: OperationalError | None = None
 
     def run(self) -> TaskMeta | None:
-        """Return the meta of the ready task, or None if the time is over.
+        """Return the meta of the ready task, or None after the deadline.
 
-        Raises OperationalError if the connection was lost too often in a row, or was never there for a wait
-        that only looks, and whatever `on_interval` raises.
+        Raises OperationalError if the connection was lost too often in a row or permanently,
+        and whatever `on_interval` raises.
         """
         acts = {
             Phase.SUBSCRIBING: self._subscribe,
@@ -100,7 +99,7 @@ class Driver:
 
     @property
     def last_error(self) -> OperationalError | None:
-        """How the connection was last lost, if no read has succeeded since."""
+        """The error of the last lost connection, if no read has succeeded since."""
         return self._error
 
     def _attempt(self, act: Callable[[], Event]) -> Event:
@@ -149,6 +148,6 @@ class Driver:
 
 
 def timed_out(task_id: str, timeout: float, error: OperationalError | None) -> TimeoutError:
-    """Return the error of a wait whose time is over, which says so too if the store could not be reached."""
+    """Return the error of a wait after its deadline, which also says if the store could not be reached."""
     lost = f"; the store could not be reached: {error}" if error else ""
     return TimeoutError(f"task {task_id!r} was not ready after {timeout:g} s{lost}")

@@ -1,17 +1,17 @@
 """The theory of waiting for one task, without clock, thread or socket.
 
-A waiter wants to return as soon as the task is ready, and to give up when its time is over. Three facts
+A waiter has to return as soon as the task is ready, and to give up at its deadline. Three facts
 make this harder than a loop with a sleep:
 
-* **Notifications get lost.** A notification says only that an entry changed; it is sent once, to whoever
-  listens at that moment. So a waiter subscribes first, reads second and rests third: a result that was
+* **Notifications get lost.** A notification says only that an entry changed; it is sent once, to those that
+  listen at that moment. So a waiter subscribes first, reads second and rests third: a result that was
   stored before the subscription is seen by the read, a later one ends the rest. In any other order there is
-  a window in which a result is lost for the waiter. A waiter also reads again after every rest, however it
-  ended, since a foreign writer may not notify at all.
+  a window in which the waiter misses a result. A waiter also reads again after every rest, however it
+  ended, since another writer may not notify at all.
 * **A connection may break.** What happened while it was broken is unknown, so after every loss the waiter
   begins again: subscribe, then read.
-* **Stores are slow.** The deadline is an instant of a monotonic clock, fixed at the call; it is never
-  counted down by sleeps. Ready wins over late: the waiter gives up only after a read that began at or after
+* **Stores are slow.** The deadline is an instant of a monotonic clock, fixed at the call; sleeps
+  are not added up. Ready wins over late: the waiter gives up only after a read that began at or after
   the deadline and saw no ready state. A timeout of 0 or less is one read.
 
 These are the phases of a wait and the events that lead from one to the next:
@@ -26,10 +26,9 @@ These are the phases of a wait and the events that lead from one to the next:
               READING and RESTING ─┘              ▼    │
                                                RESTING ┘
 
-In CALLING the caller's `on_interval` is called, and in RECOVERING too, before the rest. A pair that is
-not in the table is an error of the program that drives the wait, not of the store. The only way out besides
-FINISHED is GIVEN_UP, and `Wait.step` has the rule for it. Whoever ports this needs the table, that rule,
-and `Terms`.
+In CALLING the caller's `on_interval` is called, and in RECOVERING too, before the rest. A pair that is not in the table
+is an error of the program that drives the wait, not of the store. The only other final phase besides FINISHED is
+GIVEN_UP, and `Wait.step` has the rule for it. A port needs the table, that rule, and `Terms`.
 
 Rules: WAIT-1 to WAIT-9, WAIT-13, WAIT-14.
 """
@@ -40,17 +39,17 @@ from enum import Enum, auto
 from typing import Final
 
 DEFAULT_INTERVAL: Final = 0.5
-"""Seconds between two reads, if the caller does not say (None)."""
+"""The seconds between two reads, if the caller passes None."""
 
 SHORTEST_REST: Final = 0.005
-"""Seconds that a rest lasts at least, so that an interval of 0 leaves the processor to others."""
+"""The shortest rest in seconds, so that an interval of 0 does not busy the processor."""
 
 LONGEST_RECOVERY: Final = 1.0
-"""Seconds between two attempts to connect again, at most; the first attempt is made at once."""
+"""The longest pause in seconds between two attempts to reconnect; the first attempt is immediate."""
 
 
 class Phase(Enum):
-    """Where a wait is, and so what its driver has to do next."""
+    """The phase of a wait, which determines what its driver does next."""
 
     START = auto()
     SUBSCRIBING = auto()
@@ -101,7 +100,7 @@ def _seconds(name: str, value: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the caller of a wait asked for: `timeout` and `interval` in seconds; infinite: no deadline."""
+    """The arguments of a wait: `timeout` and `interval` in seconds; an infinite timeout means no deadline."""
 
     timeout: float
     interval: float
@@ -110,7 +109,7 @@ class Terms:
     def of(cls, timeout: object, interval: object) -> "Terms":
         """Check the arguments of a wait.
 
-        Raises TypeError for what is no number, ValueError for NaN and for a negative interval (WAIT-7).
+        Raises TypeError for anything but a number, ValueError for NaN and for a negative interval (WAIT-7).
         """
         allowed = math.inf if timeout is None else _seconds("timeout", timeout)
         pause = DEFAULT_INTERVAL if interval is None else _seconds("interval", interval)
@@ -122,11 +121,9 @@ class Terms:
 class Wait:
     """One wait.
 
-    `now` and `began` are seconds of one monotonic clock, `longest_rest` is the store's own bound in
-    seconds.
+    `now` and `began` are seconds of one monotonic clock, `longest_rest` is the store's own bound in seconds.
 
-    The driver does what `phase` says, then reports what happened by `step`, until the phase is FINISHED or
-    GIVEN_UP.
+    The driver does what `phase` says, then reports what happened with `step`, until the phase is FINISHED or GIVEN_UP.
     """
 
     def __init__(self, terms: Terms, now: float, longest_rest: float = math.inf) -> None:
@@ -138,10 +135,9 @@ class Wait:
         self._losses = 0
 
     def step(self, event: Event, now: float, began: float | None = None) -> Phase:
-        """Take what happened to the next phase, and return it.
+        """Apply an event, and return the next phase.
 
-        `began` is when the read that is reported began. Raises KeyError for an event that the phase
-        cannot have.
+        `began` is when the reported read began. Raises KeyError for an event that is impossible in this phase.
         """
         following = TRANSITIONS[self.phase][event]
         if event is Event.BEGUN and self._look_only:
@@ -158,7 +154,7 @@ class Wait:
         return following
 
     def _over(self, event: Event, asked: float) -> bool:
-        """Whether to give up: what was tried began at the deadline or later, and `on_interval` was called."""
+        """Whether to give up: the last attempt began at or after the deadline, and `on_interval` was called."""
         if asked < self.deadline:
             return False
         if self.phase is Phase.RECOVERING:
@@ -167,15 +163,15 @@ class Wait:
 
     @property
     def losses(self) -> int:
-        """How often the connection was lost since the last read that succeeded."""
+        """The number of connections lost since the last read that succeeded."""
         return self._losses
 
     def remaining(self, now: float) -> float:
-        """Seconds until the deadline, never negative; infinite without one."""
+        """Return the seconds until the deadline, never negative; infinite without a deadline."""
         return max(self.deadline - now, 0.0)
 
     def rest(self, now: float) -> float:
-        """Seconds to rest in RESTING and RECOVERING: never beyond the deadline."""
+        """Return the seconds to rest in RESTING and RECOVERING: until the deadline at most."""
         if self.phase is Phase.RECOVERING:
             pause = min(SHORTEST_REST * 2**self._losses, LONGEST_RECOVERY)
         else:

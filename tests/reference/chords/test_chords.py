@@ -15,12 +15,12 @@ from resultspec_reference.chords import body as chord_body
 from resultspec_reference.chords import header as chord_header
 from resultspec_reference.chords.header import Returned, arranged
 from resultspec_reference.chords.ledger import (
+    ChordTerms,
     Claimed,
     Ledger,
     Part,
     Recorded,
     Step,
-    Terms,
     life_of_bookkeeping,
     life_of_mark,
     rest,
@@ -438,7 +438,7 @@ def test_lives() -> None:
 def test_terms_say_what_follows() -> None:
     """An answer that a step cannot have is an error of the program."""
     with pytest.raises(KeyError):
-        Terms().following(Step.RECORD, Claimed.HELD)
+        ChordTerms().following(Step.RECORD, Claimed.HELD)
 
 
 # -- the memory's ledgers --------------------------------------------------------------------------

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from resultspec_conformance.testkit.interleavings import Exploration, explore
-from resultspec_reference.chords.ledger import TRANSITIONS, Claimed, Crash, Event, Ledger, Part, Recorded, Step, Terms
+from resultspec_reference.chords.ledger import (
+    TRANSITIONS,
+    ChordTerms,
+    Claimed,
+    Crash,
+    Event,
+    Ledger,
+    Part,
+    Recorded,
+    Step,
+)
 
 LEASE = 1.0
 
@@ -63,7 +73,7 @@ def perform(worker: Worker, ledger: Ledger, now: float) -> tuple[Worker, object,
     return worker, {Step.JUDGE: Event.JUDGED, Step.REST: Event.RESTED}[worker.step], None
 
 
-def steps_from(world: World, terms: Terms) -> Iterator[tuple[str, World]]:
+def steps_from(world: World, terms: ChordTerms) -> Iterator[tuple[str, World]]:
     """Yield what can happen next: a step, a death before or after it, the loss of its answer, the end of a lease."""
     for place, worker in enumerate(world.workers):
         if worker.step is Step.END or worker.dead:
@@ -112,7 +122,7 @@ def chord(size: int | None, deliveries: str, *, crashes: int = 0, lost_answers: 
 def search(world: World, crash: Crash, least: int, most: int) -> Exploration[World]:
     """Search for a state in which the body was called too often, or an end in which it was called too rarely."""
     expected = tuple(sorted({worker.part.payload for worker in world.workers}))
-    terms = Terms(crash, LEASE)
+    terms = ChordTerms(crash, LEASE)
 
     def wrong(state: World, is_end: bool) -> str | None:
         if len(state.sent) > most:

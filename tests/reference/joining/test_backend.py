@@ -8,7 +8,7 @@ import pytest
 
 from resultspec_reference import App, DisabledBackend, KeyValueStoreBackend
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, OperationalError
-from resultspec_reference.joining.driver import BATCH
+from resultspec_reference.joining.driver import JOIN_BATCH_SIZE
 
 
 class DictBackend(KeyValueStoreBackend):
@@ -65,16 +65,16 @@ def test_each_id_comes_once_as_text(backend: DictBackend) -> None:
 
 def test_round_trips_and_memory_are_those_of_batches(backend: DictBackend) -> None:
     """A join of many ids asks for a batch, yields it, and asks for the next one then (JOIN-21)."""
-    ids = [f"t{number}" for number in range(2 * BATCH + 500)]
+    ids = [f"t{number}" for number in range(2 * JOIN_BATCH_SIZE + 500)]
     for task_id in ids:
         backend.mark_as_done(task_id, 1)
     items = backend.get_many(iter(ids))
     assert backend.trips == []
-    for task_id in ids[:BATCH]:
+    for task_id in ids[:JOIN_BATCH_SIZE]:
         assert next(items)[0] == task_id
-    assert backend.trips == [BATCH]
-    assert [task_id for task_id, _ in items] == ids[BATCH:]
-    assert backend.trips == [BATCH, BATCH, 500]
+    assert backend.trips == [JOIN_BATCH_SIZE]
+    assert [task_id for task_id, _ in items] == ids[JOIN_BATCH_SIZE:]
+    assert backend.trips == [JOIN_BATCH_SIZE, JOIN_BATCH_SIZE, 500]
 
 
 def test_the_time_is_over_after_all_that_is_ready(backend: DictBackend) -> None:
@@ -89,7 +89,7 @@ def test_the_time_is_over_after_all_that_is_ready(backend: DictBackend) -> None:
 
 def test_what_cannot_be_read_comes_last(backend: DictBackend) -> None:
     """From the first batch to the last, with the name of the entry (JOIN-18)."""
-    ids = [f"t{number}" for number in range(BATCH + 2)]
+    ids = [f"t{number}" for number in range(JOIN_BATCH_SIZE + 2)]
     for task_id in (ids[3], ids[-1]):
         backend.mark_as_done(task_id, 1)
     backend.set(backend.get_key_for_task(ids[1]), b"garbage")
@@ -168,7 +168,7 @@ def test_a_pause_between_the_batches_of_a_pass(backend: DictBackend, monkeypatch
     slept: list[float] = []
     monkeypatch.setattr("resultspec_reference.joining.driver.time.sleep", slept.append)
     backend.subpolling_interval = 7.0
-    ids = [f"t{number}" for number in range(2 * BATCH + 1)]
+    ids = [f"t{number}" for number in range(2 * JOIN_BATCH_SIZE + 1)]
     for task_id in ids:
         backend.mark_as_done(task_id, 1)
     assert sum(1 for _ in backend.get_many(ids)) == len(ids)
