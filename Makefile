@@ -4,6 +4,7 @@
 #   make lowest    judge with the lowest versions of what pyproject.toml depends on
 #   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
 #   make docs      make the documentation site in site/, and check its links;   make serve-docs   read it in a browser
+#   make pictures  draw docs/architecture.md again, after a change of an import or a state machine
 #   make all       everything that CI runs, and the whole self-test
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ export PATH := $(BIN):$(PATH)
 # the tests start hundreds of processes: each of them would compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all venv node lint types test check lowest selftest benchmark docs serve-docs clean
+.PHONY: all venv node lint types test check lowest selftest benchmark pictures docs serve-docs clean
 
 all: lint types docs selftest check lowest test
 
@@ -86,6 +87,10 @@ docs: $(VENV)/.made-for-docs
 	cp docs/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js build/docs/assets/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	python -m docs.check_links site
+
+# the pictures of docs/architecture.md, made from the imports and the tables
+pictures: venv
+	python -m docs.generate.architecture_page
 
 serve-docs: docs
 	python -m http.server --directory site --bind 127.0.0.1 8000

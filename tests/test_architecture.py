@@ -3,22 +3,12 @@
 import ast
 import subprocess
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from functools import cache
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
-
-PACKAGES = {
-    "resultspec": ROOT / "spec" / "resultspec",
-    "resultspec_reference": ROOT / "reference" / "resultspec_reference",
-    "resultspec_conformance": ROOT / "conformance" / "resultspec_conformance",
-    "resultspec_adapters": ROOT / "adapters" / "resultspec_adapters",
-}
+from docs.generate.imports import PACKAGES, ROOT, Tree, imported
 
 ALLOWED = {
     "resultspec": {"resultspec"},
@@ -27,59 +17,12 @@ ALLOWED = {
     "resultspec_adapters": set(PACKAGES),
 }
 
-MODULES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
+TREE = Tree()
+MODULES = TREE.modules
 NAMES = [f"{name}/{path.relative_to(PACKAGES[name])}" for name, path in MODULES]
 
 MOST_MODULES = 16
 """A folder with more modules than a reader can take in at a glance has more than one concept."""
-
-
-def imports_of(path: Path) -> set[str]:
-    """Return the dotted names that a module imports, wherever in it; a name may be of a module or of what is in one."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def imported(path: Path) -> set[str]:
-    """Return the top-level packages that a module imports."""
-    return {name.partition(".")[0] for name in imports_of(path)}
-
-
-def dotted(package: str, path: Path) -> tuple[str, ...]:
-    """Return the parts of a module's name; those of a folder's `__init__.py` are the folder's."""
-    parts = (package, *path.relative_to(PACKAGES[package]).with_suffix("").parts)
-    return parts[:-1] if parts[-1] == "__init__" else parts
-
-
-FOLDERS = {dotted(package, path) for package, path in MODULES if path.name == "__init__.py"}
-KNOWN = {dotted(package, path) for package, path in MODULES}
-
-
-def room(name: tuple[str, ...]) -> str:
-    """Return the room that a module is in: its folder, or itself where it stands beside the folders of a package."""
-    inside = name if name in FOLDERS else name[:-1]
-    return ".".join(name if len(inside) == 1 else inside).removeprefix("resultspec_")
-
-
-@cache
-def arrows() -> Mapping[str, frozenset[str]]:
-    """Return for each room the rooms that its modules import from."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for package, path in MODULES:
-        here = room(dotted(package, path))
-        found[here] |= set()
-        for name in imports_of(path):
-            parts = tuple(name.split("."))
-            target = next((parts[:length] for length in range(len(parts), 0, -1) if parts[:length] in KNOWN), None)
-            if target is not None and room(target) != here:
-                found[here].add(room(target))
-    return {name: frozenset(targets) for name, targets in found.items()}
 
 
 def recorded() -> dict[str, frozenset[str]]:
@@ -103,7 +46,7 @@ def test_arrows_point_one_way(package: str, path: Path) -> None:
 
 def test_the_arrows_between_folders_are_those_that_are_written_down() -> None:
     """A new arrow is a decision, and is written down; one that is gone is struck. See tests/architecture.txt."""
-    made, written = arrows(), recorded()
+    made, written = TREE.arrows, recorded()
     assert set(made) == set(written)
     new = [f"{one} -> {other}" for one in made for other in made[one] - written[one]]
     gone = [f"{one} -> {other}" for one in made for other in written[one] - made[one]]
@@ -112,7 +55,7 @@ def test_the_arrows_between_folders_are_those_that_are_written_down() -> None:
 
 def test_there_is_no_circle() -> None:
     """The rooms can be put in an order in which each imports only from those before it."""
-    assert list(TopologicalSorter(arrows()).static_order())
+    assert list(TopologicalSorter(TREE.arrows).static_order())
 
 
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
