@@ -12,7 +12,7 @@ from docs.generate.site import Site, site
 def write(made: Site, folder: Path) -> None:
     """Write a site into a folder, which holds nothing else afterwards."""
     shutil.rmtree(folder, ignore_errors=True)
-    texts = {page.path: page.text for page in made.pages} | dict(made.order)
+    texts = {page.path: page.text for page in made.pages} | dict(made.texts)
     for name, text in texts.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

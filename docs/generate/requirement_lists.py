@@ -33,8 +33,9 @@ def by_chapter(requirements: Mapping[str, Requirement], chapters: Mapping[str, P
         stated = [one for one in requirements.values() if one.chapter == name]
         if stated:
             title = markdown.title(page.text)
-            text += ["", f"## {title}", "", f"[Read the chapter]({links.relative(BY_CHAPTER, page.path)})", ""]
-            text += _table(stated)
+            chapter = links.relative(BY_CHAPTER, page.path)
+            text += ["", '<section class="requirements" markdown>', "", f"## {title}", ""]
+            text += [f"[Read the chapter]({chapter})", "", *_table(stated), "", "</section>"]
     severities = (f"| `{name}` | {glossary.severities[name]} |" for name in SEVERITIES)
     text += ["", "## Severities", "", "| severity | what happens when it is broken |", "|---|---|", *severities]
     return Page(BY_CHAPTER, "\n".join(text) + "\n")
@@ -55,8 +56,15 @@ def by_class(requirements: Mapping[str, Requirement], glossary: Glossary) -> Pag
         musts = sum(one.level == "MUST" for one in found)
         text.append(f"| [`{name}`](#{name}) | {glossary.classes[name]} | {len(found)} | {musts} |")
     for name, found in members.items():
-        text += ["", f"## {name}", "", f"{_sentence(glossary.classes[name])}", "", *_table(found)]
+        text += ["", '<section class="requirements" markdown>', "", f"## {name}", ""]
+        text += [_sentence(glossary.classes[name]), "", *_table(found), "", "</section>"]
     return Page(BY_CLASS, "\n".join(text) + "\n")
+
+
+def matrix(text: str, requirements: Mapping[str, Requirement]) -> Page:
+    """Return the page of the matrix of checks and broken backends, given as the repository has it."""
+    head = front_matter({"title": "Matrix of checks and broken backends", "hide": ["toc"], "search": {"boost": 0.1}})
+    return Page(MATRIX, head + links.with_ids(MATRIX, text, requirements.keys()))
 
 
 def _table(requirements: Iterable[Requirement]) -> Iterator[str]:

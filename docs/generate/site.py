@@ -34,17 +34,19 @@ PROJECT = {
 }
 """Pages that are written for the repository and shown on the site too."""
 
-_GENERATOR = "generate"
-_BUILT_ON_ITS_OWN = frozenset({_GENERATOR, "theme", "node_modules", "__pycache__"})
-_NOT_SHOWN = frozenset({"__init__.py", "package.json", "package-lock.json"})
+SENTENCES = "assets/requirements.json"
+"""The sentences by their ids, for the search of ids in the browser."""
+
+_NOT_SHOWN = frozenset({"generate", "theme", "node_modules", "__pycache__", "package.json", "package-lock.json"})
+"""What is in ``docs/`` and makes the site, by the names of folders and files; so is every Python module there."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """The source of the site: its pages, the files that order them, and the files that are copied, by their paths."""
+    """The source of the site: its pages, other texts that are made, and the files that are copied, by their paths."""
 
     pages: tuple[Page, ...]
-    order: Mapping[str, str]
+    texts: Mapping[str, str]
     files: Mapping[str, Path]
 
 
@@ -60,8 +62,9 @@ def site(root: Path) -> Site:
     shown = [source_pages.source_page(root, target) for target in sorted(_unplaced(root, by_hand, places))]
     places |= {_target_of(page): page.path for page in shown}
     pages = [*(_on_site(page, places) for page in by_hand), *generated, *shown]
-    order = navigation.order({page.path for page in pages}, REQUIREMENTS, chapters, list(PROJECT.values()))
-    return Site(tuple(pages), order, files)
+    texts = navigation.order({page.path for page in pages}, REQUIREMENTS, chapters, list(PROJECT.values()))
+    texts[SENTENCES] = json.dumps({identifier: one.statement for identifier, one in REQUIREMENTS.items()})
+    return Site(tuple(pages), texts, files)
 
 
 def _authored(docs: Path) -> tuple[list[Page], dict[str, Path]]:
@@ -69,7 +72,7 @@ def _authored(docs: Path) -> tuple[list[Page], dict[str, Path]]:
     pages, files = [], {}
     for path in sorted(docs.rglob("*")):
         name = path.relative_to(docs)
-        if not path.is_file() or _BUILT_ON_ITS_OWN & set(name.parts) or name.name in _NOT_SHOWN:
+        if not path.is_file() or _NOT_SHOWN & set(name.parts) or path.suffix == ".py":
             continue
         if path.suffix == ".md":
             target = name.with_name("index.md") if name.name == "README.md" else name
@@ -108,8 +111,7 @@ def _requirements(root: Path, by_hand: list[Page], chapters: Mapping[str, Page])
     mentioned = mentions(by_hand, REQUIREMENTS.keys())
     yield requirement_lists.by_chapter(REQUIREMENTS, chapters, words)
     yield requirement_lists.by_class(REQUIREMENTS, words)
-    matrix = (root / "conformance" / "traceability.md").read_text(encoding="utf-8")
-    yield Page(requirement_lists.MATRIX, links.with_ids(requirement_lists.MATRIX, matrix, REQUIREMENTS.keys()))
+    yield requirement_lists.matrix((root / "conformance" / "traceability.md").read_text(encoding="utf-8"), REQUIREMENTS)
     for identifier, known in evidence(REQUIREMENTS, all_checks(), CATALOGUE).items():
         yield requirement_page(known, REQUIREMENTS, chapters, words, mentioned.get(identifier, []))
 

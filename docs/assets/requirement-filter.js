@@ -13,9 +13,7 @@ function valuesOf(rows, column) {
 }
 
 function addFilter(place) {
-  const rows = [...document.querySelectorAll("td:first-child > a")]
-    .map((link) => link.closest("tr"))
-    .filter((row) => row.cells.length === 5);
+  const rows = [...document.querySelectorAll(".requirements tbody tr")];
   const text = document.createElement("input");
   text.type = "search";
   text.placeholder = "an id, or words of the sentence";
@@ -34,11 +32,8 @@ function addFilter(place) {
         !words.every((word) => content.includes(word)) ||
         chosen.some((value, position) => value && row.cells[position + 1].textContent !== value);
     }
-    const filtered = words.length > 0 || chosen.some(Boolean);
-    document.body.classList.toggle("requirements-filtered", filtered);
-    for (const table of new Set(rows.map((row) => row.closest("table")))) {
-      const empty = [...table.tBodies[0].rows].every((row) => row.hidden);
-      table.closest(".md-typeset__scrollwrap, table").hidden = empty;
+    for (const section of document.querySelectorAll("section.requirements")) {
+      section.hidden = [...section.querySelectorAll("tbody tr")].every((row) => row.hidden);
     }
     shown.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
   }
