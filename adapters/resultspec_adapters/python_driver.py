@@ -16,7 +16,7 @@ from resultspec import OPERATIONS, PROTOCOL
 from resultspec_conformance.runner.targets import open_target
 from resultspec_conformance.subject import ClientOptions, Connection, Subject, SubjectError
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.subject.outbox import Sent
+from resultspec_conformance.subject.outbox import SentCall
 from resultspec_conformance.wire.results import encode_result
 from resultspec_conformance.wire.values import decode, encode
 
@@ -68,7 +68,7 @@ class Driver:
         document = capabilities.to_json() | {"store": capabilities.store}
         return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True}}
 
-    def _report(self, sent: Sent) -> None:
+    def _report(self, sent: SentCall) -> None:
         params = {"signature": encode(sent.signature), "args": encode(list(sent.args))}
         self.notify({"jsonrpc": "2.0", "method": "body_called", "params": params})
 

@@ -20,7 +20,7 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
-def _drop_what_nobody_takes() -> None:
+def _discard_unread_output() -> None:
     """Send to nowhere what a closed pipe or a full disk did not take, and is still held here.
 
     The interpreter would try once more at its end, fail again, and end with exit code 120 instead of ours.
@@ -50,7 +50,7 @@ def main() -> None:
         # while modules are imported
         sys.exit(INTERRUPTED)
     finally:
-        _drop_what_nobody_takes()
+        _discard_unread_output()
 
 
 if __name__ == "__main__":

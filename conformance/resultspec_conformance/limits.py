@@ -8,7 +8,7 @@ from typing import Final
 EXAMPLES: Final = 100
 """Examples of a property that are tried, unless `--examples` says otherwise."""
 
-EXAMPLES_AT_ONCE: Final = 1000
+EXAMPLES_PER_BATCH: Final = 1000
 """Examples that are tried in one go. Hypothesis remembers them all, and the store keeps what they have written."""
 
 SELF_CHECK_EXAMPLES: Final = 20
@@ -19,7 +19,7 @@ LARGEST_SEED: Final = 2**31
 JOBS: Final = 2
 """Worker processes of a run: half of the time is spent in waits, so this pays on a single processor too."""
 
-MOST_JOBS: Final = 26
+MAX_JOBS: Final = 26
 """Each worker has a letter of the alphabet behind the id of the run."""
 
 CALL_SECONDS: Final = 10.0
@@ -34,16 +34,16 @@ OPEN_SECONDS: Final = 30.0
 SHRINK_SECONDS: Final = 4.0
 """How long a failing example is made smaller. What is found by then is small enough to read."""
 
-CLEANING_SECONDS: Final = 5.0
+WORKER_CLEANUP_SECONDS: Final = 5.0
 """How long a worker whose run is over may take to remove what it has written."""
 
-ENDING_SECONDS: Final = 6.0
+WORKER_EXIT_SECONDS: Final = 6.0
 """How long a worker that was dismissed is waited for: a little longer than it may clean."""
 
-CLOSING_SECONDS: Final = 10.0
+TARGET_CLOSE_SECONDS: Final = 10.0
 """How long a worker may take to close its target in the course of a run."""
 
-MOST_LOSSES: Final = 3
+MAX_LOSSES: Final = 3
 """After so many hangs and deaths of the backend the rest of the checks is given up."""
 
 REPLAY_ATTEMPTS: Final = 10

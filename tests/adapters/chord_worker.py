@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from resultspec_conformance.subject.outbox import Letter, Outbox, Sender
+from resultspec_conformance.subject.outbox import CallableSignature, Outbox, Sender
 from resultspec_reference import App
 from resultspec_reference.app import AppProtocol
 from resultspec_reference.base import BaseBackend
@@ -24,7 +24,7 @@ class Recording(App):
 
     def signature(self, varies: Mapping[str, Any]) -> Any:
         """Return something that can be sent."""
-        return Letter(varies, self._sender)
+        return CallableSignature(varies, self._sender)
 
 
 def backend_for(app: AppProtocol, url: str, prefix: str, **options: Any) -> BaseBackend:

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 from tests.adapters.chord_worker import backend_for, count_parts
 
-from resultspec_conformance.subject.outbox import Outbox, Sent
+from resultspec_conformance.subject.outbox import Outbox, SentCall
 from resultspec_reference import App
 from resultspec_reference.base import BaseBackend
 
@@ -148,9 +148,9 @@ def wait_until_handled(fleet: Fleet, raw: Any, prefix: str, count: int, seconds:
         fleet.wait(0.05)
 
 
-def of_body(outbox: Outbox, chords: int) -> list[list[Sent]]:
+def of_body(outbox: Outbox, chords: int) -> list[list[SentCall]]:
     """Return the calls of each body."""
-    by_id: dict[str, list[Sent]] = {f"body-{number}": [] for number in range(chords)}
+    by_id: dict[str, list[SentCall]] = {f"body-{number}": [] for number in range(chords)}
     for sent in outbox.sent():
         (task_id,) = sent.task_ids
         by_id[task_id].append(sent)

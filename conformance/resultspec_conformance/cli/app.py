@@ -14,14 +14,14 @@ from resultspec_conformance.broken import CATALOGUE, VARIATIONS
 from resultspec_conformance.cli import lookup
 from resultspec_conformance.cli.terminal import (
     OutputClosedError,
-    answered,
     color,
     require_writable,
     say,
     width,
+    with_exit_codes,
     write,
 )
-from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MOST_JOBS
+from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MAX_JOBS
 from resultspec_conformance.report.document import Report, dump
 from resultspec_conformance.report.recorded import find
 from resultspec_conformance.report.render import console
@@ -30,7 +30,7 @@ from resultspec_conformance.report.render import junit as junit_xml
 from resultspec_conformance.report.render import markdown as markdown_summary
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import observer
-from resultspec_conformance.runner.replay import Seen, see_again
+from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
 from resultspec_conformance.runner.run import run
 from resultspec_conformance.selftest import trials
 from resultspec_conformance.selftest.render import holds_up, summary_lines, trial_lines
@@ -65,7 +65,7 @@ def resultspec(
 
 
 @app.command()
-@answered
+@with_exit_codes
 def check(
     target: Annotated[
         str, typer.Argument(help="What to judge: memory://, redis, redis://HOST, python:pkg.module:factory")
@@ -87,7 +87,7 @@ def check(
         float, typer.Option(min=0.1, max=3600, help="Seconds after which a call counts as hanging.")
     ] = CALL_SECONDS,
     jobs: Annotated[
-        int, typer.Option(min=1, max=MOST_JOBS, help="Processes that share the checks; they do not affect the verdict.")
+        int, typer.Option(min=1, max=MAX_JOBS, help="Processes that share the checks; they do not affect the verdict.")
     ] = JOBS,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -123,7 +123,7 @@ def _write_all(
 
 
 @app.command()
-@answered
+@with_exit_codes
 def replay(
     what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure from a report, or a token.")],
     target: Annotated[str, typer.Option(help="Use this target instead of the one that failed.")] = "",
@@ -133,11 +133,14 @@ def replay(
     Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the environment failed, 4 nothing
     seen.
     """
-    codes = [_show(see_again(counterexample, target), counterexample.requirement) for counterexample in find(what)]
+    codes = [
+        _show(replay_counterexample(counterexample, target), counterexample.requirement)
+        for counterexample in find(what)
+    ]
     raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))
 
 
-def _show(seen: Seen, expected: str) -> int:
+def _show(seen: ReplayResult, expected: str) -> int:
     """Print what a counterexample did this time; return the exit code that belongs to it."""
     name = seen.result.name
     if seen.failure is not None:
@@ -153,7 +156,7 @@ def _show(seen: Seen, expected: str) -> int:
 
 
 @app.command()
-@answered
+@with_exit_codes
 def selftest(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Try only this backend of the catalogue.")

@@ -12,7 +12,7 @@ import typer
 from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.requirements import CLASSES
 from resultspec_conformance.broken import CATALOGUE
-from resultspec_conformance.cli.terminal import answered, say, width
+from resultspec_conformance.cli.terminal import say, width, with_exit_codes
 from resultspec_conformance.report.text import printable, wrapped
 from resultspec_conformance.runner.servers import load_source, server_entry_points
 from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
@@ -53,14 +53,14 @@ def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
             yield from wrapped(text, columns, f"  {'broken':<9}", " " * 11)
 
 
-@answered
+@with_exit_codes
 def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
     """Say what a requirement is, why, which checks test it, and which broken backends show how it is broken."""
     for requirement in [require_known(one) for one in ids]:
         say("\n".join(printable(line) for line in _explanation(requirement, width())))
 
 
-@answered
+@with_exit_codes
 def requirements(
     classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Only those of this class.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -85,7 +85,7 @@ def _read(file: str) -> bytes:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-@answered
+@with_exit_codes
 def validate(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A stored payload, as it is; - is standard input.")],
 ) -> None:
@@ -130,7 +130,7 @@ def _server_lines() -> Iterator[str]:
             yield f"    {'yes' if way.available else 'no ':<3}  {way.name}: {way.why}"
 
 
-@answered
+@with_exit_codes
 def targets() -> None:
     """Say what can be tested on this machine, and how to get the rest."""
     say("Targets by scheme:")

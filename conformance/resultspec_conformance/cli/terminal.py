@@ -98,7 +98,7 @@ def _take_signals() -> None:
         signal.signal(hang_up, _interrupt)
 
 
-def answered(function: Callable[P, R]) -> Callable[P, R]:
+def with_exit_codes(function: Callable[P, R]) -> Callable[P, R]:
     """Make a command answer errors in a line or two, with the exit code that belongs to them."""
 
     @functools.wraps(function)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.limits import MOST_LOSSES
+from resultspec_conformance.limits import MAX_LOSSES
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.render.console import failure_text
 from resultspec_conformance.runner.options import Options
@@ -55,8 +55,8 @@ class CheckSession:
             except BaseException:
                 self._worker.kill()
                 raise
-            if self._worker.losses >= MOST_LOSSES:
-                self._harness.append(f"the backend hung or died {MOST_LOSSES} times; the rest was not run")
+            if self._worker.losses >= MAX_LOSSES:
+                self._harness.append(f"the backend hung or died {MAX_LOSSES} times; the rest was not run")
         return self.results[name]
 
     def known(self, result: CheckResult) -> KnownFailure | None:
@@ -76,9 +76,9 @@ class CheckSession:
 
     def judgement(self) -> Judgement:
         """Run whatever was not run yet, and a broken backend, and return all verdicts."""
-        sentinel = SelfChecker(self.options.seed).judge()
-        if not sentinel.killed:
-            self._harness.append(sentinel.complaint)
+        self_check = SelfChecker(self.options.seed).judge()
+        if not self_check.killed:
+            self._harness.append(self_check.complaint)
         checks = all_checks()
         for check in self.plan.checks:
             if not self._harness:

@@ -22,7 +22,7 @@ from resultspec_conformance.report.document import (
     Report,
     RequirementEntry,
     SelfCheck,
-    finished,
+    validated,
     worst_first,
 )
 from resultspec_conformance.report.reproducer_script import script
@@ -32,7 +32,7 @@ from resultspec_conformance.verdict.known_failures import KnownFailure
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
 from resultspec_conformance.verdict.results import CheckResult, Failure
 from resultspec_conformance.verdict.selection import Plan, Selection
-from resultspec_conformance.verdict.sentinel import Sentinel
+from resultspec_conformance.verdict.self_check import SelfCheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.target_description import TargetDescription
 from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
@@ -44,7 +44,7 @@ PORTABLE_IDS = (
 
 
 @dataclass(frozen=True)
-class Findings:
+class RunFindings:
     """All that a run knows at its end.
 
     `target` is as it was given; `checks` are those of the suite, by their names; `secrets` must not get into the
@@ -58,7 +58,7 @@ class Findings:
     settings: CheckSettings
     started: datetime
     duration: float
-    sentinel: Sentinel | None
+    self_check: SelfCheckResult | None
     judgement: Judgement
     evidence: Evidence
     planned: Plan
@@ -85,15 +85,15 @@ def _backend_time(results: Mapping[str, CheckResult]) -> BackendTime:
     )
 
 
-def _self_check(sentinel: Sentinel | None) -> SelfCheck | None:
-    if sentinel is None:
+def _self_check(self_check: SelfCheckResult | None) -> SelfCheck | None:
+    if self_check is None:
         return None
     return SelfCheck(
-        backend=sentinel.backend,
-        requirement=sentinel.requirement,
-        killed=sentinel.killed,
-        check=sentinel.check,
-        seconds=round(sentinel.seconds, 3),
+        backend=self_check.backend,
+        requirement=self_check.requirement,
+        killed=self_check.killed,
+        check=self_check.check,
+        seconds=round(self_check.seconds, 3),
     )
 
 
@@ -127,7 +127,7 @@ def _requirement_entry(found: RequirementVerdict) -> RequirementEntry:
     )
 
 
-def _check_entries(findings: Findings) -> list[CheckEntry]:
+def _check_entries(findings: RunFindings) -> list[CheckEntry]:
     results, skipped = findings.evidence.results, findings.evidence.skipped
     return [
         _check_entry(findings.checks[name], results.get(name), skipped.get(name, "")) for name in [*results, *skipped]
@@ -198,7 +198,7 @@ def failure_entry(
     return entry
 
 
-def _failures(findings: Findings) -> list[FailureEntry]:
+def _failures(findings: RunFindings) -> list[FailureEntry]:
     judged = findings.planned.classes
     found = [
         failure_entry(
@@ -217,7 +217,7 @@ def _failures(findings: Findings) -> list[FailureEntry]:
     return worst_first(found, order, SEVERITIES)
 
 
-def assemble(findings: Findings) -> Report:
+def assemble(findings: RunFindings) -> Report:
     """Return the report of a run, without passwords and valid by its schema."""
     judgement, settings = findings.judgement, findings.settings
     report = Report(
@@ -240,7 +240,7 @@ def assemble(findings: Findings) -> Report:
         duration=round(findings.duration, 3),
         backend=_backend_time(findings.evidence.results),
         round_trip=findings.opened.round_trip,
-        self_check=_self_check(findings.sentinel),
+        self_check=_self_check(findings.self_check),
         classes=[_class_entry(verdict) for verdict in judgement.classes],
         requirements=[_requirement_entry(verdict) for verdict in judgement.requirements],
         checks=_check_entries(findings),
@@ -253,4 +253,4 @@ def assemble(findings: Findings) -> Report:
         exit_code=judgement.exit_code,
         reasons=list(judgement.reasons),
     )
-    return finished(report, findings.secrets)
+    return validated(report, findings.secrets)

@@ -1,6 +1,6 @@
 """The report: one JSON document with everything that a run found, from which all renderings are made.
 
-The schema `report` describes it, and `finished` holds every report to it. Times are seconds;
+The schema `report` describes it, and `validated` holds every report to it. Times are seconds;
 `started` is a moment in UTC.
 """
 
@@ -180,7 +180,7 @@ class ReportError(ValueError):
     """A document that is no report. The text is one line."""
 
 
-def finished(report: Report, secrets: frozenset[str]) -> Report:
+def validated(report: Report, secrets: frozenset[str]) -> Report:
     """Return a report without passwords, and as it will be read again. Raises AssertionError for one that
     is not valid.
     """

@@ -9,7 +9,7 @@ from resultspec_conformance.report.document import load
 from resultspec_conformance.verdict.replay_token import Counterexample, ReplayError, decode_token
 
 
-def _of_failure(failure: Mapping[str, Any]) -> Counterexample:
+def _counterexample_of(failure: Mapping[str, Any]) -> Counterexample:
     """Return the counterexample of a failure: that of its token, with the failure's own example."""
     said = decode_token(failure["replay"]["token"])
     return Counterexample(
@@ -27,7 +27,7 @@ def of_document(document: Any, name: str) -> list[Counterexample]:
     """Return the counterexamples of a report, or of one failure out of a report. Raises ReplayError."""
     failures = document.get("failures", [document]) if isinstance(document, dict) else []
     try:
-        found = [_of_failure(failure) for failure in failures]
+        found = [_counterexample_of(failure) for failure in failures]
     except (KeyError, TypeError) as error:
         raise ReplayError(f"{name} is neither a report nor a failure from one: it has no {error}.") from error
     if not found:

@@ -197,7 +197,7 @@ def _python_make(reference: str) -> str:
     return f"{dedent(load).strip()}\n\n{_APP}\n\n{dedent(make).strip()}\n"
 
 
-def _address(target: str) -> str:
+def _url_source(target: str) -> str:
     """Return the source of the address: an argument of the script, by default what the run had unless that
     is secret.
     """
@@ -219,14 +219,14 @@ def _dialect(target: str, construct: str) -> tuple[str, str, bool]:
             )
         return f"{command}\n\n{_PROGRAM % PROTOCOL}", "Program({client!r}, {encoded})", False
     if construct:
-        return f"{_address(target)}\n\n{dedent(construct).strip()}\n\n{_PYTHON}", "make(URL{options})", True
+        return f"{_url_source(target)}\n\n{dedent(construct).strip()}\n\n{_PYTHON}", "make(URL{options})", True
     opened = f"""
         # the backend of this target cannot be used without the suite
         from resultspec_conformance.subject.protocols import ClientOptions
         from resultspec_conformance.runner.targets import open_target
         from resultspec_conformance.wire.values import decode
 
-        {_address(target)}
+        {_url_source(target)}
         SUBJECT = open_target(URL, "script")
     """
     return f"{dedent(opened).strip()}\n\n{_SUITE}", "SUBJECT.connect(ClientOptions({arguments}))", False
@@ -253,7 +253,7 @@ def _step(operation: Mapping[str, Any], *, source: bool) -> str:
     )
 
 
-def _by_hand(operation: Mapping[str, Any]) -> str:
+def _probe_comment(operation: Mapping[str, Any]) -> str:
     args = ", ".join(f"{name}={value!r}" for name, value in operation["args"].items())
     return f"# at {operation['start']:.4f} s the suite itself did to the store: {operation['op']}({printable(args)})"
 
@@ -267,7 +267,7 @@ def script(failure: Mapping[str, Any], target: str, construct: str = "") -> str:
     names = dict.fromkeys(operation["client"] for operation in history if operation["op"] in OPERATIONS)
     clients = [f"{name!r}: {_client(pattern, name, failure['clients'].get(name, {}))}," for name in names]
     steps = [
-        _step(operation, source=source) if operation["op"] in OPERATIONS else _by_hand(operation)
+        _step(operation, source=source) if operation["op"] in OPERATIONS else _probe_comment(operation)
         for operation in history
     ]
     said = "\n".join(

@@ -7,19 +7,19 @@ from typing import Any
 
 from resultspec_conformance.wire.values import ExceptionData, Opaque, ValueFormatError, decode, show
 
-_ODD = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that move the cursor, turn the direction of the text, or cannot be encoded."""
 
 LONGEST_VALUE = 160
 
-JOINED = 8
+JOIN_ITEMS_SHOWN = 8
 """Items of a join that are shown one by one."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
     """Return a text in which each odd character, but those to `keep`, is written as an escape."""
     return "".join(
-        character if character in keep or unicodedata.category(character) not in _ODD else _escaped(character)
+        character if character in keep or unicodedata.category(character) not in _UNPRINTABLE else _escaped(character)
         for character in text
     )
 
@@ -28,7 +28,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-class _Said:
+class _Verbatim:
     """What stands in a shown value for something whose own representation says too much, or raises."""
 
     def __init__(self, text: str) -> None:
@@ -41,9 +41,9 @@ class _Said:
 def _readable(value: Any) -> Any:
     """Return a value with stand-ins for its exceptions and opaque objects."""
     if isinstance(value, ExceptionData):
-        return _Said(f"{value.type}({', '.join(repr(_readable(argument)) for argument in value.args)})")
+        return _Verbatim(f"{value.type}({', '.join(repr(_readable(argument)) for argument in value.args)})")
     if isinstance(value, Opaque):
-        return _Said(f"<{value.text or 'an object without representation'}>")
+        return _Verbatim(f"<{value.text or 'an object without representation'}>")
     if isinstance(value, dict):
         return {name: _readable(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
@@ -85,10 +85,10 @@ def _joined(value: Mapping[str, Any]) -> str:
     said = [
         f"{shown(item['task_id'])} {shown(item['meta'].get('status'))} {shown(item['meta'].get('result'), 40)} "
         f"at {milliseconds(item['at'])}"
-        for item in items[:JOINED]
+        for item in items[:JOIN_ITEMS_SHOWN]
     ]
-    if len(items) > JOINED:
-        said.append(f"… and {len(items) - JOINED} more")
+    if len(items) > JOIN_ITEMS_SHOWN:
+        said.append(f"… and {len(items) - JOIN_ITEMS_SHOWN} more")
     why = f" ({printable(value['message'])})" if value["message"] else ""
     return f"yielded {', '.join(said) or 'nothing'}; {value['ended']}{why} after {milliseconds(value['seconds'])}"
 

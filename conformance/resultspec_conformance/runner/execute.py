@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky, HypothesisException
 from hypothesis.strategies import fixed_dictionaries
 
-from resultspec_conformance.limits import EXAMPLES_AT_ONCE, SHRINK_SECONDS
+from resultspec_conformance.limits import EXAMPLES_PER_BATCH, SHRINK_SECONDS
 from resultspec_conformance.subject.client import UnexpectedOutcome
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved, Violation
@@ -61,7 +61,7 @@ def failure_of(
     return Failure(requirement, got, allowed, encoded, history.to_json(), stored, clients)
 
 
-class _SmallEnough(BaseException):
+class _ShrinkingTimeOver(BaseException):
     """Time to make a failing example smaller is over. Hypothesis lets what is no Exception through, and stops."""
 
 
@@ -80,7 +80,7 @@ class _Run:
     def try_example(self, example: Example) -> None:
         """Run the check on one example. Raises Violation."""
         if self.failure is not None and time.monotonic() - self.first_failure_at > SHRINK_SECONDS:
-            raise _SmallEnough
+            raise _ShrinkingTimeOver
         self.examples += 1
         self.session.example = example
         ctx = Context(self.session, self.check.principal)
@@ -123,10 +123,10 @@ def seed_of(seed_number: int, batch: int) -> int:
 def _explore(run: _Run, seed_number: int, examples: int) -> None:
     """Let Hypothesis search for a failing example, in batches, between which nothing is kept."""
     wanted = max(1, round(examples * run.check.effort))
-    for batch, tried in enumerate(range(0, wanted, EXAMPLES_AT_ONCE)):
+    for batch, tried in enumerate(range(0, wanted, EXAMPLES_PER_BATCH)):
         if batch:
             run.session.renew()
-        _explore_batch(run, seed_of(seed_number, batch), min(EXAMPLES_AT_ONCE, wanted - tried))
+        _explore_batch(run, seed_of(seed_number, batch), min(EXAMPLES_PER_BATCH, wanted - tried))
 
 
 def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
@@ -150,7 +150,7 @@ def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
     explore()
 
 
-def thinned(cases: Sequence[Example], most: int, seed_number: int = 0) -> Sequence[Example]:
+def spread_sample(cases: Sequence[Example], most: int, seed_number: int = 0) -> Sequence[Example]:
     """Return at most so many of some cases, spread evenly over all of them, others for other seeds; 0: all."""
     if not most or len(cases) <= most:
         return cases
@@ -163,7 +163,7 @@ def _try_all(run: _Run, seed_number: int, examples: int, most_cases: int, replay
     elif run.check.given:
         _explore(run, seed_number, examples)
     else:
-        for example in thinned(run.check.cases, most_cases, seed_number) or ({},):
+        for example in spread_sample(run.check.cases, most_cases, seed_number) or ({},):
             run.try_example(example)
 
 
@@ -185,7 +185,7 @@ def execute(
     message = ""
     try:
         _try_all(run, seed_number, examples, most_cases, replay)
-    except (Violation, _SmallEnough):
+    except (Violation, _ShrinkingTimeOver):
         pass
     except Flaky:
         # the failure did happen, and is recorded; that the same example passed later makes it a race, not a mistake

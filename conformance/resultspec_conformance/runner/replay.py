@@ -20,7 +20,7 @@ from resultspec_conformance.verdict.results import CheckResult
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReplayResult:
     """What a counterexample did this time. `failure` is None if it did not fail."""
 
     result: CheckResult
@@ -28,7 +28,7 @@ class Seen:
     attempts: int
 
 
-def see_again(counterexample: Counterexample, target: str = "") -> Seen:
+def replay_counterexample(counterexample: Counterexample, target: str = "") -> ReplayResult:
     """Run a counterexample, against another target if one is given. Raises SubjectError; UsageError without a
     target.
     """
@@ -49,17 +49,17 @@ def see_again(counterexample: Counterexample, target: str = "") -> Seen:
         missing = check.needs - session.opened.available
         if missing:
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")
-        result, attempts = _tried(session.workers[0], check, counterexample)
+        result, attempts = _run_until_failure(session.workers[0], check, counterexample)
         failure = None
         if result.failure is not None:
             entry = failure_entry(
                 check.name, result.failure, where, options.settings, session.secrets, construct=session.construct
             )
             failure = redact(entry, session.secrets)
-        return Seen(result, failure, attempts)
+        return ReplayResult(result, failure, attempts)
 
 
-def _tried(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:
+def _run_until_failure(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:
     """Run a check on an example until it fails, a bounded number of times, or search once where there is no example."""
     attempts = 0
     while True:

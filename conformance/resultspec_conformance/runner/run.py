@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.limits import MOST_LOSSES
-from resultspec_conformance.report.build import Findings, assemble
+from resultspec_conformance.limits import MAX_LOSSES
+from resultspec_conformance.report.build import RunFindings, assemble
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Observer, Silent
@@ -25,7 +25,7 @@ from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
 from resultspec_conformance.verdict.results import CheckResult
 from resultspec_conformance.verdict.selection import Plan, plan, validate
-from resultspec_conformance.verdict.sentinel import Sentinel
+from resultspec_conformance.verdict.self_check import SelfCheckResult
 from resultspec_conformance.verdict.verdicts import Evidence, judge
 
 
@@ -68,11 +68,11 @@ class _Execution:
                 self.skipped[check.name] = f"was not run: {self.given_up}"
                 continue
             self.observer.began(check.name)
-            self._take(check, worker)
-            if sum(each.losses for each in workers) >= MOST_LOSSES:
-                self._give_up(f"the backend hung or died {MOST_LOSSES} times")
+            self._run_check(check, worker)
+            if sum(each.losses for each in workers) >= MAX_LOSSES:
+                self._give_up(f"the backend hung or died {MAX_LOSSES} times")
 
-    def _take(self, check: Check, worker: Worker) -> None:
+    def _run_check(self, check: Check, worker: Worker) -> None:
         """Run one check and note what became of it."""
         try:
             result = worker.run_check(check)
@@ -92,34 +92,34 @@ class _Execution:
             self.given_up = self.given_up or reason
 
 
-def _open(session: TargetSession) -> Sentinel | None:
+def _open(session: TargetSession) -> SelfCheckResult | None:
     """Open the target in all workers and judge a broken backend, all at the same time. Raises SubjectError.
 
     A helper that cannot open the target as well is left out.
     """
     first, *helpers = session.workers
-    self_check = SelfChecker(session.options.seed) if session.options.self_check else None
+    checker = SelfChecker(session.options.seed) if session.options.self_check else None
     with ThreadPoolExecutor(len(helpers) + 2) as pool:
         try:
             opening = pool.submit(first.start)
             helping = [pool.submit(helper.start) for helper in helpers]
-            judging = pool.submit(self_check.judge) if self_check else None
+            judging = pool.submit(checker.judge) if checker else None
             opening.result()
-            sentinel = judging.result() if judging else None
+            self_check = judging.result() if judging else None
             wait(helping)
         except BaseException:
-            for worker in [first, *helpers, *([self_check.worker] if self_check else [])]:
+            for worker in [first, *helpers, *([checker.worker] if checker else [])]:
                 worker.kill()
             raise
     session.workers = [
         first,
         *(helper for helper, future in zip(helpers, helping, strict=True) if future.exception() is None),
     ]
-    return sentinel
+    return self_check
 
 
 def _judge_target(
-    session: TargetSession, sentinel: Sentinel | None, observer: Observer
+    session: TargetSession, self_check: SelfCheckResult | None, observer: Observer
 ) -> tuple[Plan, Evidence, tuple[tuple[KnownFailure, str], ...]]:
     """Run the checks. Returns the plan, what was seen, and what became of each known failure."""
     target, options = session.opened, session.options
@@ -127,8 +127,8 @@ def _judge_target(
     observer.planned(len(planned.checks))
     execution = _Execution(observer, skipped=dict(planned.skipped))
     replayed: Mapping[int, CheckResult] = {}
-    if sentinel is not None and not sentinel.killed:
-        execution.harness.append(sentinel.complaint)
+    if self_check is not None and not self_check.killed:
+        execution.harness.append(self_check.complaint)
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
         replayed = session.try_counterexamples(planned.ids)
@@ -163,10 +163,10 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
     try:
         observer.stage("opening the target, and judging a broken backend first")
         with prepared(target, options, options.jobs) as session:
-            sentinel = _open(session)
-            planned, evidence, known = _judge_target(session, sentinel, observer)
+            self_check = _open(session)
+            planned, evidence, known = _judge_target(session, self_check, observer)
             return assemble(
-                Findings(
+                RunFindings(
                     target=target,
                     origin=session.place.origin,
                     opened=session.opened,
@@ -174,7 +174,7 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
                     settings=options.settings,
                     started=started,
                     duration=time.monotonic() - began,
-                    sentinel=sentinel,
+                    self_check=self_check,
                     judgement=judge(REQUIREMENTS, all_checks(), planned.classes, evidence),
                     evidence=evidence,
                     planned=planned,

@@ -1,6 +1,4 @@
-"""The self-check: before a run is believed, the suite must see through a backend that is known to be
-broken.
-"""
+"""The self-check: before a run counts, the suite must find the defect of a backend that is known to be broken."""
 
 import time
 
@@ -9,10 +7,10 @@ from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.verdict.selection import in_order
-from resultspec_conformance.verdict.sentinel import Sentinel
+from resultspec_conformance.verdict.self_check import SelfCheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
 
-SENTINELS = (
+SELF_CHECK_BACKENDS = (
     "success-overwritten",
     "custom-states-refused",
     "empty-state",
@@ -21,22 +19,22 @@ SENTINELS = (
     "refused-store-raises",
     "tombstones",
 )
-"""Broken backends that checks with listed cases see, so without waiting and without luck."""
+"""Broken backends that checks with listed cases find, so without waits and without chance."""
 
 
 class SelfChecker:
-    """The self-check of one run, before it is made: the backend, chosen by the seed, and a worker for it."""
+    """The self-check before a run: a broken backend, chosen by the seed, and a worker for it."""
 
     def __init__(self, seed: int) -> None:
         from resultspec_conformance.broken import CATALOGUE
 
-        name = SENTINELS[seed % len(SENTINELS)]
-        self.sentinel = Sentinel(name, CATALOGUE[name].violates)
+        name = SELF_CHECK_BACKENDS[seed % len(SELF_CHECK_BACKENDS)]
+        self.backend, self.requirement = name, CATALOGUE[name].violates
         self.worker = Worker(f"broken:{name}", f"self{seed % 10**6}", CheckSettings(SELF_CHECK_EXAMPLES, seed))
 
-    def judge(self) -> Sentinel:
-        """Run the checks that cite its requirement against it until one blames it; return it with what was found."""
-        began, requirement = time.monotonic(), self.sentinel.requirement
+    def judge(self) -> SelfCheckResult:
+        """Run the checks that cite the backend's requirement against it until one finds the violation."""
+        began, requirement = time.monotonic(), self.requirement
         killer, trouble = "", ""
         try:
             opened = self.worker.start()
@@ -51,4 +49,4 @@ class SelfChecker:
             trouble = str(error).partition("\n")[0]
         finally:
             self.worker.kill()
-        return Sentinel(self.sentinel.backend, requirement, killer, time.monotonic() - began, trouble)
+        return SelfCheckResult(self.backend, requirement, killer, time.monotonic() - began, trouble)

@@ -109,7 +109,7 @@ def running(name: str) -> Iterator[RunningServer]:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedTarget:
     """A target that can be opened.
 
     `origin`: where servers that were started for it came from, or empty. `throw_away`: whether what is written
@@ -133,7 +133,7 @@ def _not_a_target(target: str) -> UsageError:
 
 
 @contextmanager
-def served(target: str) -> Iterator[Served]:
+def served(target: str) -> Iterator[ServedTarget]:
     """Start the throw-away servers that a target asks for, and stop them at the end of the block.
 
     `redis` alone is one; in `exec:COMMAND`, so is every `{redis}`, which is replaced by its URL.
@@ -144,7 +144,7 @@ def served(target: str) -> Iterator[Served]:
             if target not in server_entry_points():
                 raise _not_a_target(target)
             server = stack.enter_context(running(target))
-            yield Served(server.url, server.origin, server.throw_away)
+            yield ServedTarget(server.url, server.origin, server.throw_away)
             return
         servers: list[RunningServer] = []
         if target.lower().startswith("exec:"):
@@ -154,4 +154,4 @@ def served(target: str) -> Iterator[Served]:
                 target = target.replace(f"{{{name}}}", server.url)
                 servers.append(server)
         throw_away = bool(servers) and all(server.throw_away for server in servers)
-        yield Served(target, ", ".join(server.origin for server in servers), throw_away)
+        yield ServedTarget(target, ", ".join(server.origin for server in servers), throw_away)

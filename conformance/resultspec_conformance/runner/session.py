@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 
 from resultspec_conformance.runner.options import Options
-from resultspec_conformance.runner.servers import Served, served
+from resultspec_conformance.runner.servers import ServedTarget, served
 from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.subject.errors import SubjectError
@@ -26,7 +26,7 @@ class TargetSession:
     """
 
     target: str
-    place: Served
+    place: ServedTarget
     options: Options
     workers: list[Worker]
 
@@ -78,7 +78,7 @@ def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSes
             for letter in ascii_lowercase[:jobs]
         ]
         for worker in workers:
-            stack.enter_context(ended(worker, place))
+            stack.enter_context(stopped_at_end(worker, place))
         yield TargetSession(target, place, options, workers)
 
 
@@ -91,7 +91,7 @@ def opened(target: str, options: Options) -> Iterator[TargetSession]:
 
 
 @contextmanager
-def ended(worker: Worker, place: Served) -> Iterator[None]:
+def stopped_at_end(worker: Worker, place: ServedTarget) -> Iterator[None]:
     """Stop a worker at the end of the block, also if that is interrupted."""
     try:
         yield

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from resultspec_conformance.limits import CLOSING_SECONDS, ENDING_SECONDS, OPEN_SECONDS, check_seconds
+from resultspec_conformance.limits import OPEN_SECONDS, TARGET_CLOSE_SECONDS, WORKER_EXIT_SECONDS, check_seconds
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.results import CheckResult
@@ -64,7 +64,7 @@ class Worker:
         self._start_process()
         return self._open()
 
-    def turn_to(self, target: str, run: str) -> TargetDescription:
+    def switch_to(self, target: str, run: str) -> TargetDescription:
         """Close the target, and open another one in the same process, if that still lives. Raises as `start` does."""
         self.target, self.run = target, run
         return self.start() if self._process is None else self._open()
@@ -150,7 +150,7 @@ class Worker:
         complaint = ""
         if self._process is not None and self._process.poll() is None and self.opened is not None:
             with suppress(WorkerDied):
-                complaint = self._ask({"do": "close"}, CLOSING_SECONDS).get("error", "")
+                complaint = self._ask({"do": "close"}, TARGET_CLOSE_SECONDS).get("error", "")
                 self.traces = False
         self.kill()
         return complaint
@@ -169,10 +169,10 @@ class Worker:
             return
         self.dismiss()
         with suppress(subprocess.TimeoutExpired):
-            self.traces = process.wait(ENDING_SECONDS) != 0 and self.traces
+            self.traces = process.wait(WORKER_EXIT_SECONDS) != 0 and self.traces
         self.kill()
 
-    def retire(self) -> None:
+    def end_for_good(self) -> None:
         """End the worker for good: whoever still uses it, in another thread, gets SubjectError."""
         self.retired = True
         self.kill()
@@ -206,11 +206,11 @@ class Worker:
             # the worker is gone, or was dismissed by another thread
             line = None
         if line is None:
-            raise WorkerDied(f"the process of the backend ended {self._how_it_ended(process)}")
+            raise WorkerDied(f"the process of the backend ended {self._exit_text(process)}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _how_it_ended(self, process: "subprocess.Popen[str]") -> str:
+    def _exit_text(self, process: "subprocess.Popen[str]") -> str:
         code = process.wait(timeout=10)
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         said = "".join(self._stderr).strip().splitlines()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from resultspec_conformance.limits import CLEANING_SECONDS
+from resultspec_conformance.limits import WORKER_CLEANUP_SECONDS
 from resultspec_conformance.runner.execute import execute, failure_of
 from resultspec_conformance.runner.targets import open_target
 from resultspec_conformance.subject.capability_overrides import claiming
@@ -66,7 +66,7 @@ class _Worker:
         """
         while True:
             time.sleep(0.05)
-            if self._over_since is not None and time.monotonic() - self._over_since > CLEANING_SECONDS:
+            if self._over_since is not None and time.monotonic() - self._over_since > WORKER_CLEANUP_SECONDS:
                 os._exit(HUNG_EXIT)
             overdue = self.in_flight.overdue()
             if overdue is not None:

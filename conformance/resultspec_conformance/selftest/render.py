@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from resultspec_conformance.report.text import printable, wrapped
-from resultspec_conformance.selftest.trials import GOOD, Selftest, Trial
+from resultspec_conformance.selftest.trials import GOOD_FATES, Selftest, Trial
 
 
 def trial_lines(trial: Trial, width: int) -> Iterator[str]:
@@ -11,7 +11,7 @@ def trial_lines(trial: Trial, width: int) -> Iterator[str]:
     breaks = f"breaks {trial.violates}" if trial.violates else "correct"
     by = f" by {', '.join(trial.killers)}" if trial.killers else ""
     yield from wrapped(f"{trial.fate:<9}  {trial.name}, {breaks}{by}", width, "", " " * 11)
-    if trial.fate in GOOD:
+    if trial.fate in GOOD_FATES:
         return
     yield from wrapped(trial.description, width, " " * 11)
     for accused, names in trial.accusations.items():
@@ -34,5 +34,5 @@ def summary_lines(outcome: Selftest, width: int, *, partial: bool) -> Iterator[s
 def holds_up(outcome: Selftest, *, partial: bool) -> bool:
     """Whether a self-test ended well, as far as it was asked for."""
     if partial:
-        return bool(outcome.trials) and all(trial.fate in GOOD for trial in outcome.trials)
+        return bool(outcome.trials) and all(trial.fate in GOOD_FATES for trial in outcome.trials)
     return outcome.holds

@@ -26,7 +26,7 @@ A check stands beside each requirement that it cites, a broken backend beside th
 
 
 @dataclass(frozen=True)
-class Row:
+class RequirementRow:
     """One requirement, the names of the checks that cite it, and of the broken backends that break it."""
 
     requirement: Requirement
@@ -45,7 +45,7 @@ class Row:
 
 def matrix(
     requirements: Mapping[str, Requirement], checks: Mapping[str, Check], catalogue: Mapping[str, Specimen]
-) -> list[Row]:
+) -> list[RequirementRow]:
     """Join requirements, checks and broken backends by their ids, in the order of the register."""
     citing, breaking = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for name, check in checks.items():
@@ -53,7 +53,7 @@ def matrix(
             citing[cite].append(name)
     for name, specimen in catalogue.items():
         breaking[specimen.violates].append(name)
-    return [Row(one, tuple(citing[one.id]), tuple(breaking[one.id])) for one in requirements.values()]
+    return [RequirementRow(one, tuple(citing[one.id]), tuple(breaking[one.id])) for one in requirements.values()]
 
 
 def gaps(
@@ -69,7 +69,7 @@ def gaps(
     return found
 
 
-def markdown(rows: list[Row], variations: Mapping[str, Specimen]) -> str:
+def markdown(rows: list[RequirementRow], variations: Mapping[str, Specimen]) -> str:
     """Return the matrix, and the correct backends, as a Markdown page."""
     lines = [HEAD, "| requirement | checks | broken backends |", "|---|---|---|"]
     for row in rows:

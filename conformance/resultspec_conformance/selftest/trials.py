@@ -23,15 +23,15 @@ from resultspec_conformance.verdict.settings import CheckSettings
 
 Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
 
-GOOD: frozenset[Fate] = frozenset({"killed", "acquitted"})
+GOOD_FATES: frozenset[Fate] = frozenset({"killed", "acquitted"})
 
 EXAMPLES = 40
 """Examples of the checks that have to find the defect of a broken backend."""
 
-SOME = 15
+EXAMPLES_ON_CORRECT = 15
 """Examples of every check on a correct backend."""
 
-FEW = 4
+EXAMPLES_UNRELATED = 4
 """Examples, or listed cases, of a check that a broken backend's defect is no business of."""
 
 JOBS = 4 * (os.cpu_count() or 1)
@@ -70,7 +70,7 @@ class Selftest:
     @property
     def holds(self) -> bool:
         """Whether every trial ended well and every MUST has a check and a broken backend."""
-        return bool(self.trials) and not self.gaps and all(trial.fate in GOOD for trial in self.trials)
+        return bool(self.trials) and not self.gaps and all(trial.fate in GOOD_FATES for trial in self.trials)
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON."""
@@ -161,7 +161,7 @@ def _concerns(check: Check, specimen: Specimen) -> bool:
     return not specimen.violates or specimen.violates in check.cites
 
 
-def firsts(catalogue: Mapping[str, Specimen]) -> frozenset[str]:
+def first_of_each_requirement(catalogue: Mapping[str, Specimen]) -> frozenset[str]:
     """Return the names of the first broken backend of each requirement."""
     by_requirement: dict[str, str] = {}
     for name, specimen in catalogue.items():
@@ -172,9 +172,11 @@ def firsts(catalogue: Mapping[str, Specimen]) -> frozenset[str]:
 def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker, settings: CheckSettings) -> Trial:
     """Run some checks, as far as they apply, against a specimen, in a worker that may have had another one before."""
     began = time.monotonic()
-    thorough = settings if specimen.violates else replace(settings, examples=min(SOME, settings.examples))
-    few = replace(settings, examples=FEW, most_cases=FEW)
-    opened = worker.turn_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
+    thorough = (
+        settings if specimen.violates else replace(settings, examples=min(EXAMPLES_ON_CORRECT, settings.examples))
+    )
+    few = replace(settings, examples=EXAMPLES_UNRELATED, most_cases=EXAMPLES_UNRELATED)
+    opened = worker.switch_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
     claimed = frozenset(specimen.capabilities.classes)
     results = []
     for check in checks.values():
@@ -184,7 +186,7 @@ def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker
     return judge(specimen, results, checks, time.monotonic() - began)
 
 
-def _taken(left: deque[Specimen]) -> Specimen | None:
+def _next(left: deque[Specimen]) -> Specimen | None:
     try:
         return left.popleft()
     except IndexError:
@@ -207,25 +209,27 @@ def selftest(
     Raises KeyError for a name that the catalogue does not have.
     """
     began = time.monotonic()
-    shelf = {**VARIATIONS, **CATALOGUE}
-    chosen = [shelf[name] for name in only] if only else list(shelf.values())
+    specimens = {**VARIATIONS, **CATALOGUE}
+    chosen = [specimens[name] for name in only] if only else list(specimens.values())
     checks = all_checks()
     settings = CheckSettings(examples=examples, seed=seed, call_timeout=CALL_TIMEOUT)
 
     left = deque(chosen)
     trials: dict[str, Trial] = {}
 
-    leading = firsts(CATALOGUE)
+    leading = first_of_each_requirement(CATALOGUE)
 
-    def wholly(specimen: Specimen) -> bool:
+    def tries_all_checks(specimen: Specimen) -> bool:
         return not brief or not specimen.violates or specimen.name in leading
 
     workers = [Worker("", "", settings) for _ in range(jobs)]
 
     def work(worker: Worker) -> None:
         try:
-            while (specimen := _taken(left)) is not None:
-                tried = {name: one for name, one in checks.items() if wholly(specimen) or _concerns(one, specimen)}
+            while (specimen := _next(left)) is not None:
+                tried = {
+                    name: one for name, one in checks.items() if tries_all_checks(specimen) or _concerns(one, specimen)
+                }
                 trials[specimen.name] = try_specimen(specimen, tried, worker, settings)
                 progress(trials[specimen.name])
         finally:
@@ -241,7 +245,7 @@ def selftest(
             # the pool waits for its threads, and a thread for its worker: so end those
             left.clear()
             for worker in workers:
-                worker.retire()
+                worker.end_for_good()
             raise
     missing = tuple(gaps(REQUIREMENTS, checks, CATALOGUE))
     return Selftest(tuple(trials.values()), missing, time.monotonic() - began)

@@ -71,14 +71,14 @@ class UnexpectedOutcome(Exception):
         self.outcome = outcome
 
 
-CLEANING: Final = 10.0
+CLEANUP_EXTRA_SECONDS: Final = 10.0
 """Seconds that a cleanup may take more than other calls: it looks at whatever others have left in the store."""
 
 
-def _patience(op: str, args: Mapping[str, Value]) -> float:
+def _extra_seconds(op: str, args: Mapping[str, Value]) -> float:
     """How many seconds a call may take more than others: by its own timeout, as far as that is a sensible number."""
     if op == "cleanup":
-        return CLEANING
+        return CLEANUP_EXTRA_SECONDS
     timeout = args.get("timeout")
     if isinstance(timeout, (int, float)) and 0 < timeout < 60:
         return float(timeout)
@@ -116,7 +116,7 @@ class Client:
 
     def _watched(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
-        self._in_flight.enter(operation, self._history, _patience(op, args))
+        self._in_flight.enter(operation, self._history, _extra_seconds(op, args))
         try:
             outcome = perform()
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 from resultspec_conformance.wire.values import Value
 
 
-class NoPair(Exception):
+class NotAPair(Exception):
     """What was yielded is no pair of an id and a map."""
 
 
@@ -41,7 +41,7 @@ def consume(
                 _close(iterator)
                 break
             time.sleep(pause)
-    except (KeyboardInterrupt, NoPair):
+    except (KeyboardInterrupt, NotAPair):
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a backend raises is how the join ended
         ended, message = error_of(error)
@@ -50,7 +50,7 @@ def consume(
 
 def _pair(item: Any) -> tuple[Any, Mapping[str, Any]]:
     if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[1], Mapping)):
-        raise NoPair(f"get_many yielded {item!r:.200}, which is not a pair of an id and a meta")
+        raise NotAPair(f"get_many yielded {item!r:.200}, which is not a pair of an id and a meta")
     return item[0], item[1]
 
 

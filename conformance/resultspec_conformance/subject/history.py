@@ -11,7 +11,7 @@ from resultspec_conformance.wire.values import Value, decode, encode
 
 Kind = Literal["ok", "fail", "info"]
 
-LACKS: Final = "the backend has no "
+MISSING_METHOD: Final = "the backend has no "
 """How the message of an outcome begins where the operation needs a member that there is not; its name follows."""
 
 

@@ -22,7 +22,7 @@ from resultspec_conformance.wire.values import Value, decode, describe_exception
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentCall:
     """A signature that was called, and the positional arguments that it was called with, before those of its own."""
 
     signature: Mapping[str, Any]
@@ -50,11 +50,11 @@ class Outbox:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._sent: list[Sent] = []
-        self._by_id: defaultdict[str, list[Sent]] = defaultdict(list)
-        self._listener: Callable[[Sent], None] | None = None
+        self._sent: list[SentCall] = []
+        self._by_id: defaultdict[str, list[SentCall]] = defaultdict(list)
+        self._listener: Callable[[SentCall], None] | None = None
 
-    def put(self, sent: Sent) -> None:
+    def put(self, sent: SentCall) -> None:
         """Note a call."""
         if self._path is not None:
             self._append(sent)
@@ -66,18 +66,18 @@ class Outbox:
         if self._listener is not None:
             self._listener(sent)
 
-    def listen(self, listener: Callable[[Sent], None]) -> None:
+    def listen(self, listener: Callable[[SentCall], None]) -> None:
         """Have a function told of each call from now on."""
         self._listener = listener
 
-    def calls(self, task_id: str) -> list[Sent]:
+    def calls(self, task_id: str) -> list[SentCall]:
         """Return the calls of signatures with a task of this id, and no others."""
         if self._path is None:
             with self._lock:
                 return list(self._by_id.get(task_id, ()))
         return [sent for sent in self.sent() if task_id in sent.task_ids]
 
-    def sent(self) -> list[Sent]:
+    def sent(self) -> list[SentCall]:
         """Return all calls."""
         if self._path is None:
             with self._lock:
@@ -86,7 +86,7 @@ class Outbox:
             return []
         return [_read(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
 
-    def _append(self, sent: Sent) -> None:
+    def _append(self, sent: SentCall) -> None:
         line = json.dumps({"signature": encode(sent.signature), "args": encode(list(sent.args))}) + "\n"
         # one write in append mode: lines of several processes do not mix, and what was written survives its writer
         descriptor = os.open(str(self._path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -96,16 +96,16 @@ class Outbox:
             os.close(descriptor)
 
 
-def _read(line: str) -> Sent:
+def _read(line: str) -> SentCall:
     found = json.loads(line)
-    return Sent(decode(found["signature"]), decode(found["args"]))
+    return SentCall(decode(found["signature"]), decode(found["args"]))
 
 
-class Died(BaseException):
+class SimulatedCrash(BaseException):
     """What a worker is ended with at a point at which the suite lets it die. No backend catches it by mistake."""
 
 
-class Letter(dict[str, Any]):
+class CallableSignature(dict[str, Any]):
     """A signature as the backend sees it: a map, as Celery's are, that can be called."""
 
     def __init__(self, varies: Mapping[str, Any], sender: "Sender") -> None:
@@ -134,7 +134,7 @@ class Letter(dict[str, Any]):
     def apply_async(self, args: Sequence[Any] = (), kwargs: Any = None, **options: Any) -> None:  # noqa: ARG002
         """Call it."""
         merged = {**self, "options": {**self.options, **options}}
-        self._sender.send(Sent(merged, [_value(argument) for argument in args]))
+        self._sender.send(SentCall(merged, [_value(argument) for argument in args]))
 
     def delay(self, *args: Any, **kwargs: Any) -> None:
         """Call it."""
@@ -150,28 +150,28 @@ def _value(value: Any) -> Value:
 
 
 class Sender:
-    """What an app sends with. `dies` says when the worker is to die: before or after the next call is made.
+    """What an app sends with. `crashes` says when the worker is to die: before or after the next call is made.
 
-    `refuses` is what a broker that cannot be reached raises: for the tasks with the ids `refused`, or, without
-    such, for all. `meanwhile` is what happens elsewhere while the next call is made.
+    `broker_error` is what a broker that cannot be reached raises: for the tasks with the ids `refused`, or, without
+    such, for all. `while_sending` is what happens elsewhere while the next call is made.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.dies: Literal["", "before", "after"] = ""
-        self.refuses: Exception | None = None
+        self.crashes: Literal["", "before", "after"] = ""
+        self.broker_error: Exception | None = None
         self.refused: frozenset[str] = frozenset()
-        self.meanwhile: Callable[[], None] | None = None
+        self.while_sending: Callable[[], None] | None = None
 
-    def send(self, sent: Sent) -> None:
+    def send(self, sent: SentCall) -> None:
         """Put a call into the outbox."""
-        if self.dies == "before":
-            raise Died
-        if self.refuses is not None and (not self.refused or self.refused & sent.task_ids):
-            raise self.refuses
+        if self.crashes == "before":
+            raise SimulatedCrash
+        if self.broker_error is not None and (not self.refused or self.refused & sent.task_ids):
+            raise self.broker_error
         self.outbox.put(sent)
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile is not None:
-            meanwhile()
-        if self.dies == "after":
-            raise Died
+        while_sending, self.while_sending = self.while_sending, None
+        if while_sending is not None:
+            while_sending()
+        if self.crashes == "after":
+            raise SimulatedCrash

@@ -17,10 +17,10 @@ from typing import Any
 from resultspec import ERRORS, STATES
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.capabilities import Capabilities
-from resultspec_conformance.subject.drain import NoPair, consume
+from resultspec_conformance.subject.drain import NotAPair, consume
 from resultspec_conformance.subject.errors import SubjectError, UsageError
-from resultspec_conformance.subject.history import LACKS, Outcome
-from resultspec_conformance.subject.outbox import Letter, Outbox, Sender
+from resultspec_conformance.subject.history import MISSING_METHOD, Outcome
+from resultspec_conformance.subject.outbox import CallableSignature, Outbox, Sender
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.protocols import ClientOptions, Clock
 from resultspec_conformance.wire.values import ExceptionData, Value, describe_exception, show
@@ -74,9 +74,9 @@ class RecordingApp:
         finally:
             self._running.task = None
 
-    def signature(self, varies: Mapping[str, Any]) -> Letter:
+    def signature(self, varies: Mapping[str, Any]) -> CallableSignature:
         """Return a signature that can be called."""
-        return Letter(varies, self.sender)
+        return CallableSignature(varies, self.sender)
 
 
 def error_kind(error: BaseException) -> str:
@@ -153,7 +153,7 @@ class RequestView:
         return self.__dict__.get(name, default)
 
 
-def view_of(request: Value) -> RequestView | None:
+def request_view(request: Value) -> RequestView | None:
     """Return a request as a backend sees it, None for none."""
     return None if request is None else RequestView(request)
 
@@ -198,11 +198,11 @@ def _group(found: Any) -> Any:
         return None
     told = _lists(found)
     if not (isinstance(told, list) and len(told) == 2 and isinstance(told[0], list) and isinstance(told[1], list)):
-        raise Misshapen(f"{show(found)} was restored, which is not a group")
+        raise WrongShape(f"{show(found)} was restored, which is not a group")
     return told
 
 
-class Misshapen(Exception):
+class WrongShape(Exception):
     """What a method of the backend returned has not the shape of the operation's result."""
 
 
@@ -221,13 +221,13 @@ class PythonConnection:
         """Perform an operation by the method that the binding names."""
         try:
             return Outcome("ok", getattr(self, f"_{op}")(**args))
-        except Misshapen as error:
+        except WrongShape as error:
             return Outcome("info", error="Unknown", message=str(error))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, SystemExit too
             if isinstance(error, AttributeError) and error.obj is self.backend:
-                return Outcome.of_error("Unknown", f"{LACKS}{error.name}")
+                return Outcome.of_error("Unknown", f"{MISSING_METHOD}{error.name}")
             return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
 
     def close(self) -> None:
@@ -246,12 +246,14 @@ class PythonConnection:
         current: Value = None,
     ) -> None:
         with self.app.running(current):
-            self.backend.store_result(task_id, to_python(result), state, traceback=traceback, request=view_of(request))
+            self.backend.store_result(
+                task_id, to_python(result), state, traceback=traceback, request=request_view(request)
+            )
 
     def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
         found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
         if not isinstance(found, Mapping):
-            raise Misshapen(f"get_task_meta returned {show(found)}, which is not a map")
+            raise WrongShape(f"get_task_meta returned {show(found)}, which is not a map")
         return meta_value(found)
 
     def _get_state(self, task_id: Value) -> Value:
@@ -290,7 +292,7 @@ class PythonConnection:
         if found is None:
             return None
         if not isinstance(found, Mapping) or "result" not in found:
-            raise Misshapen(f"get_group_meta returned {show(found)}, which is not a map with a result")
+            raise WrongShape(f"get_group_meta returned {show(found)}, which is not a map with a result")
         return {**found, "result": _group(found["result"])}
 
     def _reload_group_result(self, group_id: Value) -> None:
@@ -329,17 +331,17 @@ class PythonConnection:
         self.backend.mark_as_started(task_id, **(meta or {}))
 
     def _mark_as_done(self, task_id: Value, result: Value, request: Value = None) -> None:
-        self.backend.mark_as_done(task_id, to_python(result), request=view_of(request))
+        self.backend.mark_as_done(task_id, to_python(result), request=request_view(request))
 
     def _mark_as_failure(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
-        self.backend.mark_as_failure(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+        self.backend.mark_as_failure(task_id, to_python(exc), traceback=traceback, request=request_view(request))
 
     def _mark_as_retry(self, task_id: Value, exc: Value, traceback: Value = None, request: Value = None) -> None:
-        self.backend.mark_as_retry(task_id, to_python(exc), traceback=traceback, request=view_of(request))
+        self.backend.mark_as_retry(task_id, to_python(exc), traceback=traceback, request=request_view(request))
 
     def _mark_as_revoked(self, task_id: Value, reason: Value = None, request: Value = None) -> None:
         given = {} if reason is None else {"reason": reason}
-        self.backend.mark_as_revoked(task_id, request=view_of(request), **given)
+        self.backend.mark_as_revoked(task_id, request=request_view(request), **given)
 
     def _fail_from_current_stack(self, task_id: Value, raised: Value = None, exc: Value = None) -> None:
         given = {} if exc is None else {"exc": to_python(exc)}
@@ -360,7 +362,7 @@ class PythonConnection:
 
     def _current_task_children(self, request: Value = None, current: Value = None) -> Value:
         with self.app.running(current):
-            given = {} if request is None else {"request": view_of(request)}
+            given = {} if request is None else {"request": request_view(request)}
             return _children(self.backend.current_task_children(**given))
 
     def _wait_for(self, task_id: Value, **options: Value) -> Value:
@@ -383,8 +385,8 @@ class PythonConnection:
         items = self.backend.get_many(task_ids, **options)
         try:
             return consume(items, meta_value, _kind_and_text, delay=delay, pause=pause, take=take)
-        except NoPair as error:
-            raise Misshapen(str(error)) from error
+        except NotAPair as error:
+            raise WrongShape(str(error)) from error
 
     def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
         """Whether what `wait_for` raised is the task's exception and not an error of the wait itself."""

@@ -7,17 +7,17 @@ from typing import Any
 
 from resultspec_conformance.subject.client import Client, UnexpectedOutcome
 from resultspec_conformance.subject.history import Operation, Outcome
-from resultspec_conformance.subject.outbox import Sent
+from resultspec_conformance.subject.outbox import SentCall
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.wire.values import Value, same, show
 
-Shape = Sequence[Any]
+ChordShape = Sequence[Any]
 """A header: each member is None for a task, or a list of members for a group."""
 
-FLAT: Sequence[Shape] = tuple([None] * count for count in range(6))
+FLAT_HEADERS: Sequence[ChordShape] = tuple([None] * count for count in range(6))
 """Flat headers by their number of tasks."""
 
-PAUSE = 0.05
+BUSY_PAUSE_SECONDS = 0.05
 """Seconds after which a delivery that was refused with Busy is made again."""
 
 
@@ -54,13 +54,13 @@ def leaves(shape: Any) -> int:
     return 1 if shape is None else sum(leaves(member) for member in shape)
 
 
-def nested(shape: Shape, values: Sequence[Value]) -> list[Value]:
+def nested(shape: ChordShape, values: Sequence[Value]) -> list[Value]:
     """Return values in the shape of a header."""
     left = iter(values)
     return _filled(shape, left)
 
 
-def _filled(shape: Shape, left: Iterator[Value]) -> list[Value]:
+def _filled(shape: ChordShape, left: Iterator[Value]) -> list[Value]:
     return [next(left) if member is None else _filled(member, left) for member in shape]
 
 
@@ -72,7 +72,7 @@ class Chord:
     """
 
     ctx: Context
-    shape: Shape
+    shape: ChordShape
     body: dict[str, Any]
     group_id: str
     ids: list[str]
@@ -80,7 +80,9 @@ class Chord:
     counting: list[Operation] = field(default_factory=list)
 
     @classmethod
-    def of(cls, ctx: Context, shape: Shape, body: dict[str, Any] | None = None, ids: Sequence[str] = ()) -> "Chord":
+    def of(
+        cls, ctx: Context, shape: ChordShape, body: dict[str, Any] | None = None, ids: Sequence[str] = ()
+    ) -> "Chord":
         """Make up a chord; its body is a single task with an id, unless one is given."""
         made = signature(ctx.new_id("body")) if body is None else body
         names = list(ids) or [ctx.new_id("part") for _ in range(leaves(shape))]
@@ -134,13 +136,13 @@ class Chord:
     def deliver(self, client: Client, index: int, result: Value = None, state: str = "SUCCESS") -> None:
         """Let a part return: store its result and count it, again after Busy. Raises UnexpectedOutcome."""
         self.store(client, index, result, state)
-        self.count_until_taken(client, index, result, state)
+        self.count_until_accepted(client, index, result, state)
 
-    def count_until_taken(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
+    def count_until_accepted(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
         """Count a part, again after Busy, for as long as a claim can be held. Raises UnexpectedOutcome."""
         until = time.monotonic() + self.ctx.capabilities.chord_lease + 2 * self.ctx.grace
         while (outcome := self.count(client, index, result, state)).error == "Busy" and time.monotonic() < until:
-            time.sleep(PAUSE)
+            time.sleep(BUSY_PAUSE_SECONDS)
         if outcome.kind != "ok":
             raise UnexpectedOutcome(self.counting[-1], outcome)
 
@@ -151,7 +153,7 @@ class Chord:
     # -- what became of it ---------------------------------------------------------------------
 
     @property
-    def calls(self) -> list[Sent]:
+    def calls(self) -> list[SentCall]:
         """The calls of the body so far."""
         # a call of a compound body has all of its ids: any of them finds it
         some_id = next(iter(_all_ids(self.body)), None)
@@ -183,4 +185,4 @@ class Chord:
 
 
 def _all_ids(body: Mapping[str, Any]) -> frozenset[str]:
-    return Sent(body, ()).task_ids
+    return SentCall(body, ()).task_ids

@@ -49,7 +49,7 @@ class Session:
         self.numbers = itertools.count(1)
         self.rtt = 0.0
         self.example: Mapping[str, Value] = {}
-        self.lives_end: bool | None = None
+        self.entries_expire: bool | None = None
         """Whether a plain entry of this subject was seen to end; None: nobody has looked yet."""
         self._pool: dict[tuple[str, ClientOptions], Connection] = {}
 

@@ -29,7 +29,7 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.waits import failure
 from resultspec_conformance.wire.values import Value, show
 
-Way = Literal["clock", "ageing", "waiting"]
+TimeMethod = Literal["clock", "ageing", "waiting"]
 
 LONG_LIFE = 600.0
 """Seconds of the life that checks give where nobody has to wait for its end."""
@@ -37,14 +37,14 @@ LONG_LIFE = 600.0
 SHORT_LIFE = 1.0
 """Seconds of that life where somebody has."""
 
-PATIENCE = 5.0
+MAX_EXPIRY_DELAY = 5.0
 """Seconds that the resolution and the lag of a store may be together for checks to wait for the end of a life."""
 
 
 def time_can_pass(subject: Subject) -> bool:
     """Whether there is a way to see a life of this subject end."""
-    slowness = subject.capabilities.expiry_lag + subject.capabilities.time_resolution
-    return clock_of(subject) is not None or isinstance(subject.probe, LifeProbe) or slowness <= PATIENCE
+    expiry_delay = subject.capabilities.expiry_lag + subject.capabilities.time_resolution
+    return clock_of(subject) is not None or isinstance(subject.probe, LifeProbe) or expiry_delay <= MAX_EXPIRY_DELAY
 
 
 def ends_by_itself(ctx: Context) -> bool:
@@ -52,7 +52,7 @@ def ends_by_itself(ctx: Context) -> bool:
     return ctx.capabilities.choice("expiry") == "autoexpire"
 
 
-def clean(client: Client) -> None:
+def run_cleanup(client: Client) -> None:
     """Clean up. Raises Unobserved where that fails, which is for the check of EXP-14 to say."""
     outcome = client.attempt("cleanup")
     if outcome.kind != "ok":
@@ -72,7 +72,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Reading:
     """What a read found of an entry, and how old the entry was then, in seconds. `result` is shown as text."""
 
     state: Value
@@ -87,32 +87,32 @@ class Sight:
 
 
 @dataclass
-class Passage:
+class Timeline:
     """The time of one example. `life` is the one that its entries have, `passed` the seconds that were made up."""
 
     ctx: Context
-    way: Way = field(init=False)
+    method: TimeMethod = field(init=False)
     passed: float = 0.0
     stores: int = 0
     entries: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.way = self._way()
+        self.method = self._choose_method()
 
     @property
     def life(self) -> float:
         """Seconds of a life that can be seen to end."""
-        if self.way == "waiting":
+        if self.method == "waiting":
             return max(SHORT_LIFE, 4 * self.ctx.capabilities.time_resolution)
         return LONG_LIFE
 
     @property
-    def slowness(self) -> float:
+    def expiry_delay(self) -> float:
         """Seconds by which an entry may outlast its life."""
         capabilities = self.ctx.capabilities
         return capabilities.time_resolution + (capabilities.expiry_lag if ends_by_itself(self.ctx) else 0.0)
 
-    def _way(self) -> Way:
+    def _choose_method(self) -> TimeMethod:
         if clock_of(self.ctx.session.subject) is not None:
             return "clock"
         probe = self.ctx.session.subject.probe
@@ -141,19 +141,19 @@ class Passage:
             raise Unobserved(f"{state} was not stored")
         entry.state, entry.passed = state, self.passed
 
-    def begin_anew(self, entry: Entry, life: float, operation: Operation) -> None:
+    def restart_lifetime(self, entry: Entry, life: float, operation: Operation) -> None:
         """Take note that an operation, which is no store, gave an entry another life just now."""
         entry.stored, entry.life, entry.passed = operation, life, self.passed
 
-    def look(self, reader: Client, entry: Entry) -> Sight:
+    def read(self, reader: Client, entry: Entry) -> Reading:
         """Read an entry."""
         read = reader.perform("get_task_meta", task_id=entry.task_id)
         if read.outcome is None or read.outcome.kind != "ok":
             raise Unobserved("the entry cannot be read")
         gone_by = self.passed - entry.passed
-        really = 0.0 if self.way == "clock" else read.start - _end(entry.stored)
+        really = 0.0 if self.method == "clock" else read.start - _end(entry.stored)
         meta = read.outcome.value
-        return Sight(
+        return Reading(
             meta["status"], show(meta.get("result")), gone_by + really, gone_by + _end(read) - entry.stored.start
         )
 
@@ -163,8 +163,8 @@ class Passage:
         """Let time pass, for all entries of this passage."""
         if seconds <= 0:
             return
-        self.ctx.history.note("suite", "let time pass", {"seconds": round(seconds, 3), "by": self.way})
-        if self.way == "waiting":
+        self.ctx.history.note("suite", "let time pass", {"seconds": round(seconds, 3), "by": self.method})
+        if self.method == "waiting":
             time.sleep(seconds)
             return
         clock, probe = clock_of(self.ctx.session.subject), self.ctx.session.subject.probe
@@ -178,42 +178,44 @@ class Passage:
     def _age(self, entry: Entry) -> float:
         """The seconds since an entry was stored, as they are now."""
         really = time.monotonic() - self.ctx.history.origin - _end(entry.stored)
-        return self.passed - entry.passed + (0.0 if self.way == "clock" else really)
+        return self.passed - entry.passed + (0.0 if self.method == "clock" else really)
 
-    def let_be(self, entry: Entry, share: float) -> None:
+    def advance_to(self, entry: Entry, share: float) -> None:
         """Let time pass until so much of the life of an entry is over."""
         self.let_pass(share * entry.life - self._age(entry))
 
-    def let_end(self, *entries: Entry) -> None:
+    def let_expire(self, *entries: Entry) -> None:
         """Let time pass until the lives of all these entries are over, the lag of the store included.
 
         Where lives end by `cleanup`, that is called by the client of each.
         """
         for entry in entries:
-            self.let_pass(entry.life + self.slowness + self.ctx.grace - self._age(entry))
+            self.let_pass(entry.life + self.expiry_delay + self.ctx.grace - self._age(entry))
         if not ends_by_itself(self.ctx):
             for client in {id(entry.client): entry.client for entry in entries}.values():
-                clean(client)
+                run_cleanup(client)
 
     # -- verdicts ------------------------------------------------------------------------------
 
-    def require_there(
+    def require_present(
         self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is not over"
     ) -> None:
         """Require that an entry is there, as long as its life cannot be over. Raises Unobserved where it can be."""
-        sight = self.look(reader, entry)
-        if sight.at_most >= entry.life - self.ctx.capabilities.time_resolution:
+        reading = self.read(reader, entry)
+        if reading.at_most >= entry.life - self.ctx.capabilities.time_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
-        got = f"{sight.state} of a task that is {entry.state}, {_age_text(sight)}"
-        self.ctx.require(requirement, sight.state == entry.state, got=got, allowed=f"{entry.state}: {why}")
+        got = f"{reading.state} of a task that is {entry.state}, {_age_text(reading)}"
+        self.ctx.require(requirement, reading.state == entry.state, got=got, allowed=f"{entry.state}: {why}")
 
-    def require_over(self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is over") -> None:
+    def require_expired(
+        self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is over"
+    ) -> None:
         """Require that an entry is gone, whose life was let end before."""
-        sight = self.look(reader, entry)
-        if sight.at_least <= entry.life + self.slowness:
+        reading = self.read(reader, entry)
+        if reading.at_least <= entry.life + self.expiry_delay:
             raise Unobserved("the lifetime was not over yet")
-        got = f"{sight.state} after {sight.at_least:g} s of a life of {entry.life:g} s{self._kept(entry)}"
-        self.ctx.require(requirement, sight.unknown, got=got, allowed=f"an unknown task: {why}")
+        got = f"{reading.state} after {reading.at_least:g} s of a life of {entry.life:g} s{self._kept(entry)}"
+        self.ctx.require(requirement, reading.unknown, got=got, allowed=f"an unknown task: {why}")
 
     def _kept(self, entry: Entry) -> str:
         """Tell how long the store is going to keep an entry, where that can be seen."""
@@ -224,26 +226,26 @@ class Passage:
         return "; the store keeps it forever" if math.isinf(left) else f"; the store keeps it for {left:g} s more"
 
 
-def passage_of(ctx: Context) -> Passage:
+def timeline_of(ctx: Context) -> Timeline:
     """Return the time of an example, in a store where a plain life was seen to end.
 
     Where it does not, that is for the check of EXP-1 and EXP-2 to say; others raise Unobserved and accuse nobody.
     """
-    passage = Passage(ctx)
+    timeline = Timeline(ctx)
     session = ctx.session
-    if session.lives_end is None:
-        writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
+    if session.entries_expire is None:
+        writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
         # what is looked at when it is new, in its middle, or after its end is never looked at before
-        new, middle, last = (passage.store(writer, passage.life, hint="control") for _ in range(3))
-        seen = [passage.look(reader, new).state]
-        passage.let_be(new, 0.75)
-        seen.append(passage.look(reader, middle).state)
-        passage.let_end(last)
-        seen.append(passage.look(reader, last).state)
-        session.lives_end = seen == ["SUCCESS", "SUCCESS", "PENDING"]
-    if not session.lives_end:
+        new, middle, last = (timeline.store(writer, timeline.life, hint="control") for _ in range(3))
+        seen = [timeline.read(reader, new).state]
+        timeline.advance_to(new, 0.75)
+        seen.append(timeline.read(reader, middle).state)
+        timeline.let_expire(last)
+        seen.append(timeline.read(reader, last).state)
+        session.entries_expire = seen == ["SUCCESS", "SUCCESS", "PENDING"]
+    if not session.entries_expire:
         raise Unobserved("a plain entry does not have the lifetime that it was given")
-    return passage
+    return timeline
 
 
 def _never() -> Operation:
@@ -254,5 +256,5 @@ def _end(operation: Operation) -> float:
     return operation.start if operation.end is None else operation.end
 
 
-def _age_text(sight: Sight) -> str:
-    return f"{sight.at_most:.3f} s after it was stored"
+def _age_text(reading: Reading) -> str:
+    return f"{reading.at_most:.3f} s after it was stored"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from resultspec_conformance.wire.values import Value
 
-Place = tuple[str, str]
+ClientGroup = tuple[str, str]
 """A client and a group id."""
 
 
@@ -17,7 +17,7 @@ Place = tuple[str, str]
 class GroupModel:
     """Groups as far as they are known from a sequence of operations; every method changes the knowledge only.
 
-    `caching`: the clients that have a cache. `saved`: the group that is there, by id; `ever`: all that were saved
+    `caching`: the clients that have a cache. `saved`: the group that is there, by id; `all_saved`: all that were saved
     under the id. `held`: what the cache of a client may hold of a group; `dropped`: the requirement by which this
     client's cache has lost what it held.
     `absent`: whether the client has found no group since it last found one.
@@ -25,15 +25,15 @@ class GroupModel:
 
     caching: frozenset[str] = frozenset()
     saved: dict[str, Value] = field(default_factory=dict)
-    ever: dict[str, list[Value]] = field(default_factory=dict)
-    held: dict[Place, list[Value]] = field(default_factory=dict)
-    dropped: dict[Place, str] = field(default_factory=dict)
-    absent: set[Place] = field(default_factory=set)
+    all_saved: dict[str, list[Value]] = field(default_factory=dict)
+    held: dict[ClientGroup, list[Value]] = field(default_factory=dict)
+    dropped: dict[ClientGroup, str] = field(default_factory=dict)
+    absent: set[ClientGroup] = field(default_factory=set)
 
     def save(self, client: str, group_id: str, group: Value) -> None:
         """A client has saved a group: its cache holds that one, or nothing."""
         self.saved[group_id] = group
-        self.ever.setdefault(group_id, []).append(group)
+        self.all_saved.setdefault(group_id, []).append(group)
         self._drop((client, group_id), "GROUP-13", [group])
 
     def delete(self, client: str, group_id: str) -> None:
@@ -48,10 +48,10 @@ class GroupModel:
         if there is None:
             self.absent.add((client, group_id))
 
-    def _drop(self, place: Place, rule: str, held: list[Value]) -> None:
-        self.held[place] = held
-        self.dropped[place] = rule
-        self.absent.discard(place)
+    def _drop(self, key: ClientGroup, rule: str, held: list[Value]) -> None:
+        self.held[key] = held
+        self.dropped[key] = rule
+        self.absent.discard(key)
 
     def allowed(self, client: str, group_id: str, *, cached: bool) -> list[Value]:
         """Return what a read may give, None for no group; `cached`: whether it may come out of a cache."""
@@ -60,35 +60,35 @@ class GroupModel:
 
     def read(self, client: str, group_id: str, found: Value, *, cached: bool) -> str | None:
         """A read gave a group or None. Returns the requirement that this breaks, or None, and narrows what is held."""
-        place = (client, group_id)
+        key = (client, group_id)
         if found not in self.allowed(client, group_id, cached=cached):
-            return self._blame(place, found, cached)
+            return self._blame(key, found, cached)
         if cached:
-            self.held[place] = [] if found is None else [found]
-            (self.absent.add if found is None else self.absent.discard)(place)
+            self.held[key] = [] if found is None else [found]
+            (self.absent.add if found is None else self.absent.discard)(key)
         elif found is not None:
-            self.held.setdefault(place, []).append(found)
+            self.held.setdefault(key, []).append(found)
         return None
 
-    def _blame(self, place: Place, found: Value, cached: bool) -> str:
+    def _blame(self, key: ClientGroup, found: Value, cached: bool) -> str:
         """Return the requirement that a read breaks which gives what is neither saved nor held."""
-        there, ever = self.saved.get(place[1]), self.ever.get(place[1], [])
-        if not cached and place[0] in self.caching and found in self.held.get(place, []):
+        there, all_saved = self.saved.get(key[1]), self.all_saved.get(key[1], [])
+        if not cached and key[0] in self.caching and found in self.held.get(key, []):
             return "GROUP-14"
-        if cached and found is None and place in self.absent:
+        if cached and found is None and key in self.absent:
             return "GROUP-13"
-        if cached and place in self.dropped and found is not None and found in ever:
-            return self.dropped[place]
-        return self.rule(there, ever)
+        if cached and key in self.dropped and found is not None and found in all_saved:
+            return self.dropped[key]
+        return self.rule(there, all_saved)
 
-    def rule(self, there: Value, ever: Sequence[Value]) -> str:
+    def rule(self, there: Value, all_saved: Sequence[Value]) -> str:
         """Return the requirement that decides what is there now, after all that was saved."""
         if there is None:
-            return "GROUP-6" if ever else "GROUP-4"
-        if len(ever) > 1:
+            return "GROUP-6" if all_saved else "GROUP-4"
+        if len(all_saved) > 1:
             return "GROUP-5"
         return "GROUP-1" if there[1] else "GROUP-2"
 
     def expectation(self, group_id: str) -> str:
         """Return the requirement that decides what a store has for a group now."""
-        return self.rule(self.saved.get(group_id), self.ever.get(group_id, []))
+        return self.rule(self.saved.get(group_id), self.all_saved.get(group_id, []))

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 State = TypeVar("State", bound=Hashable)
 
-MOST_STATES = 500_000
+MAX_STATES = 500_000
 """How many states a search may meet: more than that is a protocol with a counter that never stops."""
 
 
@@ -26,18 +26,18 @@ class Exploration(Generic[State]):
     """What a search found.
 
     `complaint` is what is wrong with the last of `states`, empty if nothing is wrong with any; `steps` lead there
-    from the first. `met` counts the states that were looked at, `ends` those from which no step leads on.
+    from the first. `visited` counts the states that were looked at, `end_states` those from which no step leads on.
     """
 
-    met: int
-    ends: int
+    visited: int
+    end_states: int
     complaint: str = ""
     steps: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
 
     def __str__(self) -> str:
         if not self.complaint:
-            return f"no violation in {self.met} states, {self.ends} of them ends"
+            return f"no violation in {self.visited} states, {self.end_states} of them ends"
         return "\n".join([self.complaint, *(f"  {number}. {step}" for number, step in enumerate(self.steps, start=1))])
 
 
@@ -53,25 +53,27 @@ def explore(
     """
     came_from: dict[State, tuple[str, State] | None] = {first: None}
     left = deque([first])
-    ends = 0
+    end_states = 0
     while left:
         state = left.popleft()
         following = list(steps_from(state))
-        ends += not following
+        end_states += not following
         complaint = wrong(state, not following)
         if complaint:
-            steps, states = _way(came_from, state)
-            return Exploration(len(came_from), ends, complaint, steps, states)
+            steps, states = _path_to(came_from, state)
+            return Exploration(len(came_from), end_states, complaint, steps, states)
         for step, reached in following:
             if reached not in came_from:
                 came_from[reached] = (step, state)
                 left.append(reached)
-        if len(came_from) > MOST_STATES:
-            raise TooManyStates(f"the protocol has more than {MOST_STATES} states")
-    return Exploration(len(came_from), ends)
+        if len(came_from) > MAX_STATES:
+            raise TooManyStates(f"the protocol has more than {MAX_STATES} states")
+    return Exploration(len(came_from), end_states)
 
 
-def _way(came_from: dict[State, tuple[str, State] | None], state: State) -> tuple[tuple[str, ...], tuple[State, ...]]:
+def _path_to(
+    came_from: dict[State, tuple[str, State] | None], state: State
+) -> tuple[tuple[str, ...], tuple[State, ...]]:
     """Return the steps from the first state to one, and the states on the way."""
     steps, states = [], [state]
     while (origin := came_from[states[-1]]) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.history import Operation
 from resultspec_conformance.testkit.context import Context
-from resultspec_conformance.testkit.waits import ending, seconds
+from resultspec_conformance.testkit.waits import final_outcome, seconds
 from resultspec_conformance.wire.values import Value
 
 
@@ -45,7 +45,7 @@ class Joined:
     @property
     def refused(self) -> bool:
         """Whether the call itself ended in an error, before there was anything to iterate over."""
-        return ending(self.operation).kind != "ok"
+        return final_outcome(self.operation).kind != "ok"
 
     def came_at(self, task_id: str) -> float:
         """Return when an id came, in seconds of the history; infinite if it did not."""
@@ -64,7 +64,7 @@ _NEVER = float("inf")
 
 def joined(operation: Operation) -> Joined:
     """Return the record of a join that is over."""
-    outcome = ending(operation)
+    outcome = final_outcome(operation)
     if outcome.kind != "ok":
         return Joined(operation, (), outcome.error, outcome.message)
     value = outcome.value

@@ -14,7 +14,7 @@ def overlapped(ctx: Context) -> bool:
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
-def together(ctx: Context, actions: Sequence[Callable[[], Any]]) -> None:
+def run_concurrently(ctx: Context, actions: Sequence[Callable[[], Any]]) -> None:
     """Run actions at once, each in a thread of its own, and wait for them all.
 
     Python switches threads every few milliseconds, in which a store in memory does all its work: let it do so often.

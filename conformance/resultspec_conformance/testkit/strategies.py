@@ -111,18 +111,18 @@ odd_text = st.lists(st.sampled_from(_ODD_PIECES), min_size=1, max_size=6).map(""
 
 # -- chapter 5: values ---------------------------------------------------------------------------
 
-_SHELLS = ("bare", "list", "map", "deep")
+_CONTAINERS = ("bare", "list", "map", "deep")
 
 
-def put(value: Value, shell: str) -> Value:
+def in_container(value: Value, container: str) -> Value:
     """Return a value inside a list, a map or both, or as it is: what is carried may depend on where it stands."""
     inside = {"bare": value, "list": [1, value], "map": {"": value}, "deep": {"a": [{"b": [value, None]}]}}
-    return inside[shell]
+    return inside[container]
 
 
-def within_shells(values: "st.SearchStrategy[Value]") -> "st.SearchStrategy[Value]":
+def in_any_container(values: "st.SearchStrategy[Value]") -> "st.SearchStrategy[Value]":
     """Return a strategy for values that stand alone or within lists and maps."""
-    return st.builds(put, values, st.sampled_from(_SHELLS))
+    return st.builds(in_container, values, st.sampled_from(_CONTAINERS))
 
 
 def nested(depth: int) -> Value:
@@ -133,7 +133,7 @@ def nested(depth: int) -> Value:
     return value
 
 
-wide_json_values: st.SearchStrategy[Value] = st.one_of(
+nonportable_json_values: st.SearchStrategy[Value] = st.one_of(
     st.text("a\x00\x01\x1f\x7f\x85\u2028\ufeff\uffff\U0001f600", max_size=8).map(lambda text: text + "\x00"),
     st.integers(101, 150).map(nested),
 )
@@ -153,7 +153,7 @@ _odd_keys = st.one_of(
     st.sampled_from([(1, 2), ()]),
 )
 
-wide_values: st.SearchStrategy[Value] = within_shells(
+nonportable_values: st.SearchStrategy[Value] = in_any_container(
     st.one_of(
         st.integers(SAFE_INTEGER + 1, 2**200),
         st.integers(-(2**200), -SAFE_INTEGER - 1),
@@ -174,12 +174,12 @@ wide_values: st.SearchStrategy[Value] = within_shells(
 )
 """Values outside the portable domain that only a subject with tagged values can be given."""
 
-opaques: st.SearchStrategy[Value] = within_shells(st.sampled_from(["<handle>", "", None]).map(Opaque))
+opaque_values: st.SearchStrategy[Value] = in_any_container(st.sampled_from(["<handle>", "", None]).map(Opaque))
 """Objects that no serializer carries, alone and within lists and maps."""
 
 # -- chapter 6: exceptions -----------------------------------------------------------------------
 
-zoo_exceptions: st.SearchStrategy[Value] = st.builds(
+sample_exceptions: st.SearchStrategy[Value] = st.builds(
     ExceptionData,
     type=st.sampled_from(["Plain", "Outer.Inner", "Falsy", "Lengthless", "Outer.Inner.Innermost"]),
     module=st.just(samples.MODULE),

@@ -16,16 +16,16 @@ from resultspec_conformance.subject.probe_protocols import WireProbe
 from resultspec_conformance.testkit.context import Context, Stopwatch
 from resultspec_conformance.wire.values import ExceptionData, Value, encode, same, show
 
-ATTEMPTS = 4
+TIMING_ATTEMPTS = 4
 """How often a bound from above may be missed before it counts: a defect is there every time, a busy machine is not."""
 
-LATENESS = 4.0
+LATENESS_FACTOR = 4.0
 """How many times the lateness of a control sleeper is added to a bound from above."""
 
-AMPLE = 10.0
+AMPLE_TIMEOUT = 10.0
 """The timeout in seconds of a wait or a join that is not expected to run out of it, however busy the machine is."""
 
-SETTLE = 0.02
+SETTLE_SECONDS = 0.02
 """Seconds after which a wait counts as in progress where the store cannot tell."""
 
 TASK_KEY_PREFIX = "celery-task-meta-"
@@ -42,7 +42,7 @@ def notifies(ctx: Context) -> bool:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class BackgroundWait:
     """A wait that was begun in a thread of its own."""
 
     began: Event
@@ -58,7 +58,7 @@ class Waiting:
         return self.future.result(timeout)
 
 
-def begin(ctx: Context, client: Client, op: str, **args: Value) -> Waiting:
+def begin(ctx: Context, client: Client, op: str, **args: Value) -> BackgroundWait:
     """Begin an operation that waits in a thread of its own. One connection serves one call at a time."""
     began = Event()
 
@@ -66,15 +66,15 @@ def begin(ctx: Context, client: Client, op: str, **args: Value) -> Waiting:
         began.set()
         return client.perform(op, **args)
 
-    return Waiting(began, ctx.background(run))
+    return BackgroundWait(began, ctx.background(run))
 
 
-def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **options: Value) -> Waiting:
+def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **options: Value) -> BackgroundWait:
     """Begin a wait for one task."""
     return begin(ctx, client, "wait_for", task_id=task_id, timeout=timeout, **options)
 
 
-def in_progress(ctx: Context, task_id: str, *waits: Waiting, subscriptions: int | None = None) -> None:
+def in_progress(ctx: Context, task_id: str, *waits: BackgroundWait, subscriptions: int | None = None) -> None:
     """Return when the waits have got as far as to wait for a change, as well as this can be seen.
 
     Where channels can be seen that is when there are as many `subscriptions` as waits, or as given.
@@ -83,7 +83,7 @@ def in_progress(ctx: Context, task_id: str, *waits: Waiting, subscriptions: int 
         wait.began.wait(5.0)
     expected = len(waits) if subscriptions is None else subscriptions
     if not notifies(ctx) or not ctx.eventually(lambda: subscribed(ctx, task_id) >= expected, 0.3):
-        time.sleep(SETTLE + 3 * ctx.session.rtt)
+        time.sleep(SETTLE_SECONDS + 3 * ctx.session.rtt)
 
 
 def subscribed(ctx: Context, task_id: str) -> int:
@@ -96,7 +96,7 @@ def seconds(operation: Operation) -> float:
     return (operation.end or operation.start) - operation.start
 
 
-def ending(operation: Operation) -> Outcome:
+def final_outcome(operation: Operation) -> Outcome:
     """Return the outcome of an operation that is over. Raises RuntimeError for one that is not."""
     if operation.outcome is None:
         raise RuntimeError(f"{operation.op} by client {operation.client} is still running")
@@ -105,12 +105,12 @@ def ending(operation: Operation) -> Outcome:
 
 def timed_out(operation: Operation) -> bool:
     """Whether a wait ended in TimeoutError."""
-    return ending(operation).error == "TimeoutError"
+    return final_outcome(operation).error == "TimeoutError"
 
 
 def limit(ctx: Context, bound: float, watch: Stopwatch) -> float:
     """Return how long something may take that is bounded from above: with the grace, and what this machine was late."""
-    return bound + ctx.grace + LATENESS * watch.lateness
+    return bound + ctx.grace + LATENESS_FACTOR * watch.lateness
 
 
 def expected_outcome(state: str, result: Value) -> dict[str, Value]:
@@ -118,21 +118,21 @@ def expected_outcome(state: str, result: Value) -> dict[str, Value]:
     return {"raised" if state in STATES.sets["PROPAGATE"] else "returned": result}
 
 
-def outcome_of(meta: Mapping[str, Value]) -> dict[str, Value]:
+def expected_outcome_of(meta: Mapping[str, Value]) -> dict[str, Value]:
     """Return the outcome of a wait for a task of which a reader gets this meta."""
     return expected_outcome(meta["status"], meta["result"])
 
 
 def require_outcome(ctx: Context, requirement: str, operation: Operation, *accepted: Mapping[str, Value]) -> None:
     """Require that a wait ended with one of the outcomes: what was stored, or what a reader gets of it."""
-    outcome = ending(operation)
+    outcome = final_outcome(operation)
     holds = outcome.kind == "ok" and any(same(outcome.value, one) for one in accepted)
     ctx.require(requirement, holds, got=ctx.describe(outcome), allowed=f"the wait ends with {show(accepted[0])}")
 
 
 def require_result(ctx: Context, requirement: str, operation: Operation, *accepted: Value) -> None:
     """Require that a wait ended with one of these results; whether returned or raised is for WAIT-1 to say."""
-    outcome = ending(operation)
+    outcome = final_outcome(operation)
     ends = [{way: result} for way in ("returned", "raised") for result in accepted]
     holds = outcome.kind == "ok" and any(same(outcome.value, end) for end in ends)
     allowed = f"the wait ends with {show(accepted[0])}"
@@ -146,7 +146,7 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
     """
     took: list[float] = []
     allowed: list[float] = []
-    while len(took) < ATTEMPTS:
+    while len(took) < TIMING_ATTEMPTS:
         with ctx.stopwatch() as watch:
             took.append(attempt())
         allowed.append(limit(ctx, bound, watch))
@@ -160,7 +160,7 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
     )
 
 
-LOST = 0.5
+MISSED_WAKE_UP_SECONDS = 0.5
 """Seconds of lateness beyond the wake-up bound at which a single waiter was certainly not woken."""
 
 
@@ -168,7 +168,7 @@ def require_woken(ctx: Context, requirement: str, lags: Sequence[float], watch: 
     """Require that no waiter was late: not one of them beyond doubt, and not two of them at all."""
     bound = limit(ctx, ctx.capabilities.wake_up, watch)
     late = [lag for lag in lags if lag > bound]
-    holds = len(late) < 2 and all(lag < bound + LOST for lag in late)
+    holds = len(late) < 2 and all(lag < bound + MISSED_WAKE_UP_SECONDS for lag in late)
     ctx.require(
         requirement,
         holds,
@@ -177,9 +177,9 @@ def require_woken(ctx: Context, requirement: str, lags: Sequence[float], watch: 
     )
 
 
-def long_enough(ctx: Context) -> float:
+def generous_timeout(ctx: Context) -> float:
     """Return a timeout in seconds that leaves a waiter room to be late by all tolerances, and then some."""
-    return ctx.capabilities.wake_up + ctx.grace + 2 * LOST
+    return ctx.capabilities.wake_up + ctx.grace + 2 * MISSED_WAKE_UP_SECONDS
 
 
 @contextmanager
@@ -203,10 +203,10 @@ def result_in(state: str, number: int = 1) -> Value:
     return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
 
 
-LOOKS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
+IMMEDIATE_TIMEOUTS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
 """Timeouts of a wait or a join that only looks."""
 
-PATIENCE: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
+UNLIMITED_TIMEOUTS: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
 """Timeouts that no wait or join runs out of."""
 
 
@@ -220,7 +220,7 @@ def tagged(values: list[Value]) -> list[Value]:
     return [value for value in values if isinstance(encode(value), dict)]
 
 
-SLOW_ROUND = 0.05
+POLLED_LAG_SECONDS = 0.05
 """Seconds after which a waiter in a race was not woken by the store, but by a look of its own."""
 
 
@@ -243,7 +243,7 @@ def require_woken_in_a_race(
             wait, store, lag = race(offset * unit)
             lags.append(lag)
             raced += overlap(wait, store)
-            if lag > SLOW_ROUND:
+            if lag > POLLED_LAG_SECONDS:
                 break
     if not raced:
         raise Unobserved("no store arrived while a wait was starting")

@@ -8,13 +8,13 @@ from typing import Any
 
 from resultspec_conformance.wire.values import Value, decode, encode
 
-OPEN_MAPS = ("get_task_meta", "wait_for")
+MAP_RESULT_OPERATIONS = ("get_task_meta", "wait_for")
 """Operations whose result is a map with members of its own, which are values in the tagged encoding."""
 
 
 def encode_result(op: str, value: Value) -> Any:
     """Return the result of an operation as it is written on the wire."""
-    if op in OPEN_MAPS:
+    if op in MAP_RESULT_OPERATIONS:
         return {name: encode(member) for name, member in value.items()}
     if op == "get_many":
         return {**value, "yielded": [_written(item) for item in value["yielded"]]}
@@ -23,7 +23,7 @@ def encode_result(op: str, value: Value) -> Any:
 
 def decode_result(op: str, document: Any) -> Value:
     """Return the result that a valid document is. Raises ValueFormatError."""
-    if op in OPEN_MAPS:
+    if op in MAP_RESULT_OPERATIONS:
         return {name: decode(member) for name, member in document.items()}
     if op == "get_many":
         return {**document, "yielded": [_read(item) for item in document["yielded"]]}

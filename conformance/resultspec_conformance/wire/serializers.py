@@ -14,7 +14,7 @@ from typing import Any
 from resultspec_conformance.wire.values import ExceptionData, Opaque, Value
 
 TAG_MEMBERS = frozenset({"__type__", "__value__"})
-DIGITS_MAX = 4300
+MAX_DIGITS = 4300
 
 _SPLIT_CHARACTER = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -36,7 +36,7 @@ class Unspecified(OutsideDomain):
 _ALL = frozenset({"json", "pickle", "yaml", "msgpack"})
 
 
-def _as_it_is(_serializer: str, value: Any) -> Value:
+def _unchanged(_serializer: str, value: Any) -> Value:
     return value
 
 
@@ -54,8 +54,8 @@ def _carried_by(*serializers: str) -> Carrier:
 def _integer(serializer: str, value: int) -> Value:
     if serializer == "msgpack" and not -(2**63) <= value < 2**64:
         raise NotCarried("msgpack carries integers of 64 bits")
-    if serializer in ("json", "yaml") and abs(value) >= 10**DIGITS_MAX:
-        raise NotCarried(f"CPython cannot write an integer of more than {DIGITS_MAX} digits")
+    if serializer in ("json", "yaml") and abs(value) >= 10**MAX_DIGITS:
+        raise NotCarried(f"CPython cannot write an integer of more than {MAX_DIGITS} digits")
     return value
 
 
@@ -93,13 +93,13 @@ def _datetime(serializer: str, value: dt.datetime) -> Value:
 
 
 _CARRIERS: tuple[tuple[type, Carrier], ...] = (
-    (bool, _as_it_is),
+    (bool, _unchanged),
     (int, _integer),
-    (float, _as_it_is),
+    (float, _unchanged),
     (str, _text),
-    (bytes, _as_it_is),
+    (bytes, _unchanged),
     (bytearray, _byte_array),
-    (list, _as_it_is),
+    (list, _unchanged),
     (tuple, _tuple),
     (set, _set),
     (frozenset, _carried_by("pickle")),
@@ -117,7 +117,7 @@ _CARRIERS: tuple[tuple[type, Carrier], ...] = (
 
 def _json_key(key: Any) -> str:
     if isinstance(key, str):
-        return _norm_text("json", key)
+        return _text_key("json", key)
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
     if isinstance(key, float) and key != key:
@@ -131,7 +131,7 @@ def _json_key(key: Any) -> str:
     raise NotCarried(f"json has no key of type {type(key).__name__}")
 
 
-def _norm_text(serializer: str, value: str) -> str:
+def _text_key(serializer: str, value: str) -> str:
     found: str = _text(serializer, value)
     return found
 
@@ -143,19 +143,19 @@ def _key(serializer: str, key: Any) -> Value:
         raise NotCarried("a key of msgpack is text or bytes")
     if serializer == "yaml" and isinstance(key, (tuple, frozenset)):
         raise NotCarried("a yaml key cannot be a tuple or a frozen set")
-    return _norm(serializer, key)
+    return _after_round_trip(serializer, key)
 
 
 def _map(serializer: str, value: Mapping[Any, Any]) -> dict[Any, Any]:
     if serializer == "json" and value.keys() == TAG_MEMBERS:
         raise Unspecified("a map of the members of a type tag")
-    found = {_key(serializer, key): _norm(serializer, member) for key, member in value.items()}
+    found = {_key(serializer, key): _after_round_trip(serializer, member) for key, member in value.items()}
     if len(found) != len(value):
         raise NotCarried("two keys of a map become one")
     return found
 
 
-def _norm(serializer: str, value: Value) -> Value:
+def _after_round_trip(serializer: str, value: Value) -> Value:
     if value is None:
         return None
     if isinstance(value, Mapping):
@@ -164,12 +164,12 @@ def _norm(serializer: str, value: Value) -> Value:
         if isinstance(value, kind):
             carried = carrier(serializer, value)
             if isinstance(carried, (list, tuple, set, frozenset)):
-                return type(carried)(_norm(serializer, member) for member in carried)
+                return type(carried)(_after_round_trip(serializer, member) for member in carried)
             return carried
     raise Unspecified(f"the table has no row for {type(value).__name__}")
 
 
-def norm(serializer: str, value: Value) -> Value:
+def after_round_trip(serializer: str, value: Value) -> Value:
     """Return what a serializer makes of a value, by the table of chapter 5.
 
     Raises NotCarried where a writer has to refuse it, and Unspecified where the specification promises nothing; both
@@ -177,12 +177,14 @@ def norm(serializer: str, value: Value) -> Value:
     """
     if serializer not in _ALL:
         raise Unspecified(f"the table has no column for {serializer}")
-    return _norm(serializer, value)
+    return _after_round_trip(serializer, value)
 
 
-def norm_exception(serializer: str, value: ExceptionData) -> ExceptionData:
+def exception_after_round_trip(serializer: str, value: ExceptionData) -> ExceptionData:
     """Return what a reader finds of an exception that was stored in a state of EXCEPTION, its cause aside (EXC-1).
 
     Raises OutsideDomain for arguments that the serializer does not carry.
     """
-    return ExceptionData(value.type, value.module, tuple(norm(serializer, argument) for argument in value.args))
+    return ExceptionData(
+        value.type, value.module, tuple(after_round_trip(serializer, argument) for argument in value.args)
+    )

@@ -129,7 +129,7 @@ def record(backend: SqlBackend, chords: int, parts: int = 2) -> None:
             backend.chord_store.record(f"g{number}", Part(f"t{index}", index, b"x"), None)
 
 
-def let_end(backend: SqlBackend, chords: Iterable[int]) -> None:
+def let_expire(backend: SqlBackend, chords: Iterable[int]) -> None:
     """Let the lives of chords end."""
     statement = sa.text(f"UPDATE {backend.names.chord} SET expires = 1 WHERE group_id = :of_group")
     with backend.database.connect() as connection:
@@ -153,7 +153,7 @@ def test_chords_whose_life_is_over_are_removed(make: Make, expires: float | None
     app = App(result_expires=None)
     backend = make(app=app, expires=expires)
     record(backend, 4)
-    let_end(backend, (0, 2))
+    let_expire(backend, (0, 2))
     backend.cleanup()
     assert chords_and_parts(backend) == ({"g1", "g3"}, {"g1", "g3"})
     assert backend.chord_store.record("g1", Part("t2", 2, b"x"), 3) is Recorded.FULL
@@ -167,7 +167,7 @@ def test_a_mark_that_is_over_is_removed(backend: SqlBackend) -> None:
         backend.chord_store.record(group_id, Part("t", 0, b"x"), 1)
         backend.chord_store.claim(group_id, "me", 30.0, 1)
         assert backend.chord_store.finish(group_id, "me")
-    let_end(backend, [0])
+    let_expire(backend, [0])
     backend.cleanup()
     assert chords_and_parts(backend) == ({"g1"}, set())
 
@@ -177,7 +177,7 @@ def test_many_chords_by_several_cleaners(backend: SqlBackend, make: Make, monkey
     monkeypatch.setattr(chords, "BATCH", 7)
     monkeypatch.setattr(chords, "BATCH_OF_PARTS", 9)
     record(backend, 24)
-    let_end(backend, range(20))
+    let_expire(backend, range(20))
     with ThreadPoolExecutor(4) as pool:
         cleaners = [pool.submit(make().cleanup) for _ in range(2)]
         counted = [pool.submit(record, make(), 3, 5), pool.submit(make().chord_store.open, "g4", 2, None)]

@@ -15,9 +15,9 @@ from resultspec_conformance.report.document import (
     Report,
     ReportError,
     dump,
-    finished,
     load,
     require_report,
+    validated,
     worst_first,
 )
 
@@ -70,7 +70,7 @@ def test_a_report_that_breaks_its_schema_is_never_finished(broken_report: Report
     """The code path that writes reports checks each of them."""
     wrong: Report = {**broken_report, **change}  # type: ignore[typeddict-item]
     with pytest.raises(AssertionError, match="schema"):
-        finished(wrong, frozenset())
+        validated(wrong, frozenset())
     with pytest.raises(ReportError, match=r"is not a report: \$"):
         require_report(wrong, "a.json")
 
@@ -82,7 +82,7 @@ def test_a_finished_report_holds_no_secret(broken_report: Report) -> None:
     leaky["failures"][0]["got"] = "it said s3cret"
     leaky["failures"][0]["history"][0]["args"] = {"task_id": ["s3cret"]}
     leaky["reasons"] = ["redis://me:hunter2@host is gone"]
-    text = dump(finished(leaky, frozenset({"s3cret"})))
+    text = dump(validated(leaky, frozenset({"s3cret"})))
     assert "s3cret" not in text
     assert "hunter2" not in text
 

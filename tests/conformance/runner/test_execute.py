@@ -38,7 +38,7 @@ def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Sub
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "EXAMPLES_AT_ONCE", 10)
+    monkeypatch.setattr(execute, "EXAMPLES_PER_BATCH", 10)
 
 
 def test_examples_are_tried_in_batches_on_fresh_subjects() -> None:
@@ -85,8 +85,8 @@ def test_a_renewed_session_has_nothing_of_before() -> None:
 def test_a_few_cases_are_spread_over_all_and_others_for_each_seed() -> None:
     """A self-test that tries a few listed cases at a time has tried all of them after some seeds."""
     cases = [{"case": number} for number in range(10)]
-    assert execute.thinned(cases, 0) == execute.thinned(cases, 10) == cases
-    assert [one["case"] for one in execute.thinned(cases, 4)] == [0, 2, 5, 7]
-    met = {str(one["case"]) for seed in range(3) for one in execute.thinned(cases, 4, seed)}
+    assert execute.spread_sample(cases, 0) == execute.spread_sample(cases, 10) == cases
+    assert [one["case"] for one in execute.spread_sample(cases, 4)] == [0, 2, 5, 7]
+    met = {str(one["case"]) for seed in range(3) for one in execute.spread_sample(cases, 4, seed)}
     assert met == {str(number) for number in range(10)}
-    assert len(execute.thinned(cases, 4, 2**31)) == 4
+    assert len(execute.spread_sample(cases, 4, 2**31)) == 4

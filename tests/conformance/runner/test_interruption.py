@@ -16,8 +16,8 @@ import redis
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Silent
 from resultspec_conformance.runner.run import run
-from resultspec_conformance.runner.servers import Served, running
-from resultspec_conformance.runner.session import ended
+from resultspec_conformance.runner.servers import ServedTarget, running
+from resultspec_conformance.runner.session import stopped_at_end
 from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject import SubjectError
 from resultspec_conformance.subject.probes.redis_health import Health
@@ -91,7 +91,7 @@ def test_a_run_whose_last_check_hung_leaves_nothing(server: str) -> None:
     assert worker.traces
     worker.kill()
 
-    with ended(worker, Served(server)):
+    with stopped_at_end(worker, ServedTarget(server)):
         pass
     with redis.Redis.from_url(server) as client:
         assert client.keys() == [b"somebody-else's"]

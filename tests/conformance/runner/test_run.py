@@ -19,7 +19,7 @@ from resultspec_conformance.report.document import Report, dump
 from resultspec_conformance.runner import self_check
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.run import run
-from resultspec_conformance.runner.self_check import SENTINELS, SelfChecker
+from resultspec_conformance.runner.self_check import SELF_CHECK_BACKENDS, SelfChecker
 from resultspec_conformance.runner.servers import served
 from resultspec_conformance.subject import SubjectError, UsageError
 from resultspec_conformance.suite import all_checks
@@ -38,23 +38,23 @@ def judged(target: str, **options: object) -> Report:
     return run(target, Options(**chosen))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", range(len(SENTINELS)))
-def test_every_sentinel_is_seen_through(seed: int) -> None:
-    """Whichever broken backend the seed chooses, the suite kills it."""
+@pytest.mark.parametrize("seed", range(len(SELF_CHECK_BACKENDS)))
+def test_the_self_check_finds_every_broken_backend(seed: int) -> None:
+    """Whichever broken backend the seed chooses, a check finds its defect."""
     found = SelfChecker(seed).judge()
     assert found.killed, found
-    assert found.backend == SENTINELS[seed]
+    assert found.backend == SELF_CHECK_BACKENDS[seed]
 
 
-def test_sentinels_need_no_luck() -> None:
-    """Each is seen by a check with listed cases, so no seed can make a run void."""
-    for name in SENTINELS:
+def test_the_self_check_does_not_depend_on_chance() -> None:
+    """A check with listed cases finds each, so no seed can make a run void."""
+    for name in SELF_CHECK_BACKENDS:
         violates = CATALOGUE[name].violates
         assert any(check.cases and violates in check.cites for check in all_checks().values()), name
 
 
-def test_a_run_is_void_if_the_suite_does_not_bite(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If no check sees the broken backend, nothing is run and the exit code is 3."""
+def test_a_run_is_void_if_the_self_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no check finds the defect of the broken backend, nothing is run and the exit code is 3."""
     monkeypatch.setattr(self_check, "all_checks", dict)
     report = judged("broken:no-op", self_check=True)
     assert (report["exit_code"], report["verdict"]) == (3, "failed")

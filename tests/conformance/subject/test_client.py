@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resultspec_conformance.subject import ClientOptions
-from resultspec_conformance.subject.client import CLEANING, Client, InFlight
+from resultspec_conformance.subject.client import CLEANUP_EXTRA_SECONDS, Client, InFlight
 from resultspec_conformance.subject.history import History, Outcome
 from resultspec_conformance.wire.values import Value
 
@@ -33,7 +33,7 @@ class Watched:
     [
         ("forget", {"task_id": "t"}, 0.0),
         ("wait_for", {"task_id": "t", "timeout": 3.0}, 3.0),
-        ("cleanup", {}, CLEANING),
+        ("cleanup", {}, CLEANUP_EXTRA_SECONDS),
     ],
 )
 def test_a_call_has_the_time_that_it_asks_for(op: str, args: dict[str, Any], extra: float) -> None:

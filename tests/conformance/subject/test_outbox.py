@@ -6,7 +6,7 @@ import pytest
 
 from resultspec_conformance.subject.driver.fault import DriverFault
 from resultspec_conformance.subject.driver.messages import BodyCalled, read_line
-from resultspec_conformance.subject.outbox import Died, Letter, Outbox, Sender, Sent
+from resultspec_conformance.subject.outbox import CallableSignature, Outbox, Sender, SentCall, SimulatedCrash
 from resultspec_conformance.wire.values import ExceptionData
 
 BODY = {"task": "t", "options": {"task_id": "b"}}
@@ -15,10 +15,10 @@ GROUP = {"task": "celery.group", "kwargs": {"tasks": [BODY, {"task": "u"}]}, "op
 
 def test_ids_of_a_signature() -> None:
     """One of a single task, those of all tasks of a compound one."""
-    assert Sent(BODY, ()).task_ids == {"b"}
-    assert Sent(GROUP, ()).task_ids == {"b"}
-    assert Sent({"task": "t"}, ()).task_ids == frozenset()
-    assert Sent({**BODY, "kwargs": {"tasks": [{"options": {"task_id": "no"}}]}}, ()).task_ids == {"b"}
+    assert SentCall(BODY, ()).task_ids == {"b"}
+    assert SentCall(GROUP, ()).task_ids == {"b"}
+    assert SentCall({"task": "t"}, ()).task_ids == frozenset()
+    assert SentCall({**BODY, "kwargs": {"tasks": [{"options": {"task_id": "no"}}]}}, ()).task_ids == {"b"}
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -26,13 +26,13 @@ def test_calls_are_noted_in_their_order(tmp_path: Path, shared: bool) -> None:
     """With the arguments as they were, also where one is an exception or not JSON."""
     outbox = Outbox(tmp_path / "outbox" if shared else None)
     assert outbox.sent() == []
-    sender, told = Sender(outbox), list[Sent]()
+    sender, told = Sender(outbox), list[SentCall]()
     outbox.listen(told.append)
     values: list[object] = [1, [b"x", None]]
-    letter = Letter(BODY, sender)
+    letter = CallableSignature(BODY, sender)
     letter.delay(values, ValueError("boom", 3))
     values.append("changed later")
-    Letter(GROUP, sender).apply_async(([2],), countdown=4)
+    CallableSignature(GROUP, sender).apply_async(([2],), countdown=4)
     first, second = outbox.sent()
     assert list(first.args) == [[1, [b"x", None]], ExceptionData("ValueError", "builtins", ("boom", 3))]
     assert second.signature["options"] == {"countdown": 4}
@@ -43,7 +43,7 @@ def test_calls_are_noted_in_their_order(tmp_path: Path, shared: bool) -> None:
 
 def test_a_letter_is_a_map_like_celerys() -> None:
     """What is done to it is not done to what it was made of."""
-    letter = Letter(BODY, Sender(Outbox()))
+    letter = CallableSignature(BODY, Sender(Outbox()))
     letter.options["task_id"] = "other"
     assert (str(letter.id), letter.task, BODY["options"]) == ("other", "t", {"task_id": "b"})
 
@@ -51,18 +51,18 @@ def test_a_letter_is_a_map_like_celerys() -> None:
 def test_a_worker_dies_before_or_after_the_call() -> None:
     """And a broker can refuse it."""
     sender = Sender(Outbox())
-    sender.dies = "before"
-    with pytest.raises(Died):
-        Letter(BODY, sender).delay()
+    sender.crashes = "before"
+    with pytest.raises(SimulatedCrash):
+        CallableSignature(BODY, sender).delay()
     assert not sender.outbox.sent()
-    sender.dies = "after"
-    with pytest.raises(Died):
-        Letter(BODY, sender).delay()
+    sender.crashes = "after"
+    with pytest.raises(SimulatedCrash):
+        CallableSignature(BODY, sender).delay()
     assert len(sender.outbox.sent()) == 1
-    sender.dies, sender.refuses = "", ConnectionError("no")
+    sender.crashes, sender.broker_error = "", ConnectionError("no")
     with pytest.raises(ConnectionError):
-        Letter(BODY, sender).delay()
-    assert not isinstance(Died(), Exception)
+        CallableSignature(BODY, sender).delay()
+    assert not isinstance(SimulatedCrash(), Exception)
 
 
 def test_a_notification_is_read() -> None:

@@ -12,7 +12,7 @@ from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Context, Session
-from resultspec_conformance.testkit.expiry import LONG_LIFE, Passage, passage_of, time_can_pass
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Timeline, time_can_pass, timeline_of
 
 Open = Callable[[str], Context]
 
@@ -40,19 +40,19 @@ WAYS = {"no-op": "clock", "ends-by-ageing": "ageing", "ends-waited-for": "waitin
 def test_time_passes_in_each_way(context_of: Open, name: str) -> None:
     """What has to be there is, what has to be gone is, and both the other way round are violations."""
     ctx = context_of(name)
-    passage, reader = Passage(ctx), ctx.client("reader")
-    assert passage.way == WAYS[name]
-    writer = ctx.client("writer", expires=passage.life)
-    began, entry = time.monotonic(), passage.store(writer, passage.life)
-    passage.let_be(entry, 0.5)
-    passage.require_there("EXP-1", reader, entry)
+    timeline, reader = Timeline(ctx), ctx.client("reader")
+    assert timeline.method == WAYS[name]
+    writer = ctx.client("writer", expires=timeline.life)
+    began, entry = time.monotonic(), timeline.store(writer, timeline.life)
+    timeline.advance_to(entry, 0.5)
+    timeline.require_present("EXP-1", reader, entry)
     with pytest.raises(Unobserved, match="not over yet"):
-        passage.require_over("EXP-2", reader, entry)
-    passage.let_end(entry)
-    passage.require_over("EXP-2", reader, entry)
+        timeline.require_expired("EXP-2", reader, entry)
+    timeline.let_expire(entry)
+    timeline.require_expired("EXP-2", reader, entry)
     with pytest.raises(Unobserved, match="too slow"):
-        passage.require_there("EXP-1", reader, entry)
-    assert (time.monotonic() - began < 1.0) == (passage.way != "waiting")
+        timeline.require_present("EXP-1", reader, entry)
+    assert (time.monotonic() - began < 1.0) == (timeline.method != "waiting")
     told = [operation.args["by"] for operation in ctx.history if operation.op == "let time pass"]
     assert set(told) == {WAYS[name]}
 
@@ -60,21 +60,21 @@ def test_time_passes_in_each_way(context_of: Open, name: str) -> None:
 def test_an_entry_that_is_gone_early_or_stays_is_a_violation(context_of: Open) -> None:
     """The ages are those that were seen, in the words of the report."""
     ctx = context_of("no-op")
-    passage, reader = Passage(ctx), ctx.client("reader")
-    early = passage.store(ctx.client("writer", expires=10), 600)
-    late = passage.store(ctx.client("late", expires=6000), 600)
-    passage.let_pass(20)
+    timeline, reader = Timeline(ctx), ctx.client("reader")
+    early = timeline.store(ctx.client("writer", expires=10), 600)
+    late = timeline.store(ctx.client("late", expires=6000), 600)
+    timeline.let_pass(20)
     with pytest.raises(Violation, match="PENDING of a task that is SUCCESS, 20"):
-        passage.require_there("EXP-1", reader, early)
-    passage.let_end(late)
+        timeline.require_present("EXP-1", reader, early)
+    timeline.let_expire(late)
     with pytest.raises(Violation, match=r"SUCCESS after 600\.\d+ s of a life of 600 s"):
-        passage.require_over("EXP-2", reader, late)
+        timeline.require_expired("EXP-2", reader, late)
 
 
 def test_the_clock_goes_back_after_an_example(context_of: Open) -> None:
     """The next check finds the time of day."""
     ctx = context_of("no-op")
-    Passage(ctx).let_pass(LONG_LIFE)
+    Timeline(ctx).let_pass(LONG_LIFE)
     server = ctx.backend(ctx.client("writer")).link.server
     assert server.made_up == LONG_LIFE
     ctx.close()
@@ -84,11 +84,11 @@ def test_the_clock_goes_back_after_an_example(context_of: Open) -> None:
 def test_where_plain_lives_do_not_end_nobody_is_accused_of_more(context_of: Open) -> None:
     """A session looks once, and remembers."""
     ctx = context_of("no-op")
-    assert passage_of(ctx).passed > 0
-    assert ctx.session.lives_end
-    ctx.session.lives_end = False
+    assert timeline_of(ctx).passed > 0
+    assert ctx.session.entries_expire
+    ctx.session.entries_expire = False
     with pytest.raises(Unobserved, match="a plain entry"):
-        passage_of(ctx)
+        timeline_of(ctx)
 
 
 @pytest.mark.parametrize(("lag", "can"), [(0.0, True), (4.0, True), (3600.0, False)])

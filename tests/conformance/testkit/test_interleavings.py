@@ -172,22 +172,22 @@ def test_the_counterexample_is_a_shortest_one() -> None:
 
 def test_every_state_is_looked_at_once() -> None:
     """Two counters to three have sixteen states, however many ways lead to them."""
-    met: list[tuple[int, int]] = []
+    visited: list[tuple[int, int]] = []
 
     def steps(state: tuple[int, int]) -> Iterator[tuple[str, tuple[int, int]]]:
-        met.append(state)
+        visited.append(state)
         if state[0] < 3:
             yield "left", (state[0] + 1, state[1])
         if state[1] < 3:
             yield "right", (state[0], state[1] + 1)
 
     found = explore((0, 0), steps, lambda state, is_end: None)
-    assert (found.met, found.ends, len(met)) == (16, 1, 16)
+    assert (found.visited, found.end_states, len(visited)) == (16, 1, 16)
     assert str(found) == "no violation in 16 states, 1 of them ends"
 
 
 def test_a_search_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A protocol that counts for ever is said to do so."""
-    monkeypatch.setattr(interleavings, "MOST_STATES", 100)
+    monkeypatch.setattr(interleavings, "MAX_STATES", 100)
     with pytest.raises(TooManyStates, match="more than 100 states"):
         explore(0, lambda number: [("on", number + 1)], lambda number, is_end: None)

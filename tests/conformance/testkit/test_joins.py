@@ -11,7 +11,7 @@ from resultspec.schemas import validator
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.report.text import outcome as shown_outcome
-from resultspec_conformance.subject.drain import NoPair, consume
+from resultspec_conformance.subject.drain import NotAPair, consume
 from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.python_object import PythonConnection
@@ -70,7 +70,7 @@ def test_a_join_is_taken_to_its_end() -> None:
 @pytest.mark.parametrize("item", ["ab", ("a",), ("a", 7), {"a": META}, META])
 def test_what_is_no_pair(item: Any) -> None:
     """It is told as what it is, and not as an error of the join."""
-    with pytest.raises(NoPair, match="not a pair"):
+    with pytest.raises(NotAPair, match="not a pair"):
         consume(Items(item), dict, lambda error: ("Unknown", str(error)))
 
 

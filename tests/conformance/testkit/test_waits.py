@@ -10,12 +10,12 @@ from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.waits import (
-    ATTEMPTS,
+    TIMING_ATTEMPTS,
     begin_wait,
-    ending,
     expected_outcome,
+    expected_outcome_of,
+    final_outcome,
     in_progress,
-    outcome_of,
     require_outcome,
     require_result,
     require_within,
@@ -54,7 +54,7 @@ def test_bound_that_is_always_missed_is_a_violation(ctx: Context) -> None:
     took = iter([9.0, 7.5, 8.0, 9.0, 0.0])
     with pytest.raises(Violation, match="WAIT-4") as caught:
         require_within(ctx, "WAIT-4", 0.1, lambda: next(took))
-    assert f"7.500 s in the best of {ATTEMPTS}" in caught.value.got
+    assert f"7.500 s in the best of {TIMING_ATTEMPTS}" in caught.value.got
     assert next(took) == 0.0
 
 
@@ -68,7 +68,7 @@ def test_outcome_follows_from_the_state(ctx: Context) -> None:
     """The value of a SUCCESS is returned, the exception of a FAILURE is raised, and one is not taken for the other."""
     error = ExceptionData("ValueError", "builtins", ("boom",))
     assert expected_outcome("SUCCESS", 1) == {"returned": 1}
-    assert outcome_of({"status": "REVOKED", "result": error}) == {"raised": error}
+    assert expected_outcome_of({"status": "REVOKED", "result": error}) == {"raised": error}
     require_outcome(ctx, "WAIT-1", _wait(Outcome("ok", {"raised": error})), {"raised": error})
     with pytest.raises(Violation, match="WAIT-1"):
         require_outcome(ctx, "WAIT-1", _wait(Outcome("ok", {"returned": error})), {"raised": error})
@@ -91,7 +91,7 @@ def test_times_are_those_of_the_record() -> None:
     assert timed_out(_wait(Outcome.of_error("TimeoutError", "")))
     assert not timed_out(_wait(Outcome.of_error("ValueError", "")))
     with pytest.raises(RuntimeError, match="still running"):
-        ending(_wait(None))
+        final_outcome(_wait(None))
 
 
 def test_wait_is_in_progress_once_it_has_subscribed(ctx: Context) -> None:
@@ -104,6 +104,6 @@ def test_wait_is_in_progress_once_it_has_subscribed(ctx: Context) -> None:
     assert not wait.ended
     began = time.monotonic()
     ctx.client("writer").store(task_id, "done")
-    assert ending(wait.operation()).value == {"returned": "done"}
+    assert final_outcome(wait.operation()).value == {"returned": "done"}
     assert time.monotonic() - began < 15.0
     assert wait.ended

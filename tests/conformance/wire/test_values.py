@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from resultspec.schemas import complaint
 from resultspec_conformance.testkit.strategies import (
     exceptions,
-    opaques,
+    nonportable_json_values,
+    nonportable_values,
+    opaque_values,
     portable_values,
-    wide_json_values,
-    wide_values,
-    zoo_exceptions,
+    sample_exceptions,
 )
 from resultspec_conformance.wire.values import (
     ExceptionData,
@@ -29,7 +29,9 @@ from resultspec_conformance.wire.values import (
     show,
 )
 
-every_value = st.one_of(portable_values, wide_values, wide_json_values, opaques, exceptions, zoo_exceptions)
+every_value = st.one_of(
+    portable_values, nonportable_values, nonportable_json_values, opaque_values, exceptions, sample_exceptions
+)
 
 
 @settings(max_examples=300)

@@ -146,7 +146,7 @@ def test_without_a_crash_the_body_is_called_exactly_once(deliveries: str, crash:
     """Any number of workers, duplicates and orders: one call, with all parts in their order."""
     found = search(chord(len(set(deliveries)), deliveries), crash, least=1, most=1)
     assert not found.complaint, str(found)
-    assert found.ends
+    assert found.end_states
 
 
 @pytest.mark.parametrize("crash", MODES)

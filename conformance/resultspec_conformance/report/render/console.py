@@ -17,7 +17,7 @@ from resultspec_conformance.report.text import (
     shown,
     wrapped,
 )
-from resultspec_conformance.subject.history import LACKS
+from resultspec_conformance.subject.history import MISSING_METHOD
 
 Line = tuple[str, str]
 """A line and its style."""
@@ -156,9 +156,11 @@ def _lacking(report: Report, width: int) -> Iterator[Line]:
     """Yield one line with the members that a Python object lacks: each is the cause of many violations."""
     outcomes = (step["outcome"] or {} for failure in report["failures"] for step in failure["history"])
     messages = {outcome.get("message") or "" for outcome in outcomes}
-    names = sorted(message.removeprefix(LACKS) for message in messages if message.startswith(LACKS))
+    names = sorted(message.removeprefix(MISSING_METHOD) for message in messages if message.startswith(MISSING_METHOD))
     if names:
-        yield from _wrapped(printable(f"{LACKS}{', '.join(names)}: the checks that need them fail"), "yellow", width)
+        yield from _wrapped(
+            printable(f"{MISSING_METHOD}{', '.join(names)}: the checks that need them fail"), "yellow", width
+        )
 
 
 def _summary(report: Report, width: int) -> Iterator[Line]:

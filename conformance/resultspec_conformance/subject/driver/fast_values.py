@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _INTEGER = re.compile(r"^-?[0-9]+$")
-_MOST_CODE_POINT = 0x10FFFF
+_MAX_CODE_POINT = 0x10FFFF
 
 
 def value_complaint(value: Any, path: str = "$") -> str | None:
@@ -37,7 +37,7 @@ def _tagged(value: Mapping[str, Any], path: str) -> str | None:
     kind = value["$type"]
     if kind == "exception":
         return _exception(value, path)
-    fits = _FORMS.get(kind) if isinstance(kind, str) else None
+    fits = _VALIDATORS.get(kind) if isinstance(kind, str) else None
     if fits is None:
         return f"{path}: no tagged value has the $type {kind!r:.40}"
     if value.keys() != {"$type", "value"}:
@@ -50,7 +50,7 @@ def _tagged(value: Mapping[str, Any], path: str) -> str | None:
 
 
 def _exception(value: Mapping[str, Any], path: str) -> str | None:
-    if not {"$type", "type", "module", "args"} <= value.keys() <= _OF_AN_EXCEPTION:
+    if not {"$type", "type", "module", "args"} <= value.keys() <= _EXCEPTION_MEMBERS:
         return f"{path}: an exception has the members type, module and args, perhaps cause, and no others"
     if not (isinstance(value["type"], str) and isinstance(value["module"], str | None)):
         return f"{path}: the type of an exception is a text, its module a text or null"
@@ -61,7 +61,7 @@ def _exception(value: Mapping[str, Any], path: str) -> str | None:
 
 def _is_code_point(item: Any) -> bool:
     number = isinstance(item, (int, float)) and not isinstance(item, bool) and item == int(item)
-    return number and 0 <= item <= _MOST_CODE_POINT
+    return number and 0 <= item <= _MAX_CODE_POINT
 
 
 def _is_list(value: Any) -> bool:
@@ -72,9 +72,9 @@ def _is_text_or_number(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
-_OF_AN_EXCEPTION = {"$type", "type", "module", "args", "cause"}
+_EXCEPTION_MEMBERS = {"$type", "type", "module", "args", "cause"}
 _COLLECTIONS = ("tuple", "set", "frozenset")
-_FORMS: Mapping[str, Callable[[Any], bool]] = {
+_VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
     "bytes": lambda value: isinstance(value, str),
     "int": lambda value: isinstance(value, str) and bool(_INTEGER.match(value)),
     "float": lambda value: isinstance(value, str) and value in ("nan", "inf", "-inf"),

@@ -17,21 +17,21 @@ from resultspec.schemas import URN, schema, validator
 from resultspec_conformance.subject.driver.fast_values import group_complaint, value_complaint
 from resultspec_conformance.subject.driver.fault import DriverFault, excerpt, without_passwords
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.wire.results import OPEN_MAPS, decode_result
+from resultspec_conformance.wire.results import MAP_RESULT_OPERATIONS, decode_result
 from resultspec_conformance.wire.values import ValueFormatError, decode
 
 LINE_LIMIT = 64 * 1024 * 1024
 """Bytes that a line may have, its line feed not counted."""
 
-_LEFT_OUT = frozenset({"value", "group-tuple"})
+_VALIDATED_SEPARATELY = frozenset({"value", "group-tuple"})
 """Schemas of what may be large, and is looked at by a faster reader."""
 
-_AS_IT_IS = frozenset({"result-tuple"})
+_SELF_REFERENTIAL = frozenset({"result-tuple"})
 """Schemas that refer to themselves, and to none of those."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class DriverAnswer:
     """The answer to the request with the number `id`: a result, or an error as the driver wrote it."""
 
     id: int
@@ -66,7 +66,7 @@ def _refuse(token: str) -> NoReturn:
     raise ValueError(f"{token} is not JSON")
 
 
-def read_line(line: bytes) -> Answer | Log | BodyCalled:
+def read_line(line: bytes) -> DriverAnswer | Log | BodyCalled:
     """Return the message that a line holds. Raises DriverFault that names what is wrong with the line alone."""
     shown = excerpt(line)
     try:
@@ -96,7 +96,7 @@ def _notification(message: Mapping[str, Any], shown: str) -> Log | BodyCalled:
         raise DriverFault("unexpected-message", f"it sent {shown}: {error}") from error
 
 
-def _answer(message: Mapping[str, Any], line: bytes, shown: str) -> Answer:
+def _answer(message: Mapping[str, Any], line: bytes, shown: str) -> DriverAnswer:
     if "result" in message and "error" in message:
         raise DriverFault("result-and-error", f"it answered {shown}")
     if "id" not in message or not ("result" in message or "error" in message):
@@ -104,7 +104,7 @@ def _answer(message: Mapping[str, Any], line: bytes, shown: str) -> Answer:
     number = message["id"]
     if not isinstance(number, int) or isinstance(number, bool):
         raise DriverFault("wrong-id", f"it answered with the id {number!r:.40}: {shown}")
-    return Answer(number, line, message.get("result"), message.get("error"), failed="error" in message)
+    return DriverAnswer(number, line, message.get("result"), message.get("error"), failed="error" in message)
 
 
 # -- what an answer says ---------------------------------------------------------------------------
@@ -120,16 +120,16 @@ def _error_validator() -> Draft202012Validator:
     return validator(schema("driver-response")["$defs"]["error"])
 
 
-def _values_left_out(node: Any) -> Any:
+def _without_values(node: Any) -> Any:
     """Return a schema in which a value of the tagged encoding and a group may be anything; others are put in place."""
     if isinstance(node, dict):
         urn, _, name = str(node.get("$ref", "")).partition(URN)
-        if name in _LEFT_OUT:
+        if name in _VALIDATED_SEPARATELY:
             return True
-        if name and not urn and name not in _AS_IT_IS:
-            return _values_left_out(schema(name))
-        return {name: _values_left_out(member) for name, member in node.items() if name != "$id"}
-    return [_values_left_out(item) for item in node] if isinstance(node, list) else node
+        if name and not urn and name not in _SELF_REFERENTIAL:
+            return _without_values(schema(name))
+        return {name: _without_values(member) for name, member in node.items() if name != "$id"}
+    return [_without_values(item) for item in node] if isinstance(node, list) else node
 
 
 @cache
@@ -137,7 +137,7 @@ def _result_validator(method: str) -> Draft202012Validator:
     """Return the validator of the results of an operation, its values left out; `shutdown` has null."""
     if method not in OPERATIONS:
         return validator({"type": "null"})
-    return validator(_values_left_out(OPERATIONS[method].result))
+    return validator(_without_values(OPERATIONS[method].result))
 
 
 def result_complaint(method: str, result: Any) -> str | None:
@@ -149,7 +149,7 @@ def result_complaint(method: str, result: Any) -> str | None:
     if method == "get_many":
         # its schema holds those of its metas, which were looked at as they are
         return None
-    if method in OPEN_MAPS:
+    if method in MAP_RESULT_OPERATIONS:
         # their outermost map is the form of the result and no value, so a member `$type` of it would be no tag
         parts = ((f"$.{name}", member) for name, member in result.items())
         return next(filter(None, (value_complaint(member, path) for path, member in parts)), None)
@@ -159,7 +159,7 @@ def result_complaint(method: str, result: Any) -> str | None:
     return value_complaint(result)
 
 
-def outcome_of(method: str, answer: Answer) -> Outcome:
+def outcome_of(method: str, answer: DriverAnswer) -> Outcome:
     """Return how an operation ended. Raises DriverFault where the answer has not the form of one."""
     if answer.failed:
         kind, message = read_error(method, answer)
@@ -174,14 +174,14 @@ def outcome_of(method: str, answer: Answer) -> Outcome:
         raise DriverFault("invalid-result", f"it answered {method} with {excerpt(str(error))}") from error
 
 
-def read_error(method: str, answer: Answer) -> tuple[str, str]:
+def read_error(method: str, answer: DriverAnswer) -> tuple[str, str]:
     """Return kind and message of an error. Raises DriverFault where it has not the form of one."""
     if not _error_validator().is_valid(answer.error):
         raise DriverFault("malformed-error", f"it answered {method} with {excerpt(answer.line)}")
     return answer.error["data"]["kind"], without_passwords(answer.error["message"])
 
 
-def read_initialized(answer: Answer) -> Mapping[str, Any]:
+def read_initialized(answer: DriverAnswer) -> Mapping[str, Any]:
     """Return the result of `initialize`. Raises DriverFault if its form or the capabilities are not valid."""
     found = best_match(_validator("driver-initialized").iter_errors(answer.result))
     if found is not None:

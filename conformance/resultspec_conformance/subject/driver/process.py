@@ -19,12 +19,19 @@ from typing import IO, Any
 import psutil
 
 from resultspec_conformance.subject.driver.fault import DriverFault, excerpt
-from resultspec_conformance.subject.driver.messages import LINE_LIMIT, Answer, BodyCalled, Log, read_line, request_line
+from resultspec_conformance.subject.driver.messages import (
+    LINE_LIMIT,
+    BodyCalled,
+    DriverAnswer,
+    Log,
+    read_line,
+    request_line,
+)
 
 SHUTDOWN_SECONDS = 5.0
 """How long a driver may take to answer `shutdown`, and again to end after it."""
 
-_Slot = queue.SimpleQueue[Answer | DriverFault]
+_Slot = queue.SimpleQueue[DriverAnswer | DriverFault]
 
 
 class DriverProcess:
@@ -65,7 +72,7 @@ class DriverProcess:
 
     # -- asking --------------------------------------------------------------------------------
 
-    def request(self, method: str, params: Mapping[str, Any], seconds: float) -> Answer:
+    def request(self, method: str, params: Mapping[str, Any], seconds: float) -> DriverAnswer:
         """Send a request and return its answer. Raises DriverFault, also if none comes within `seconds`."""
         until = time.monotonic() + seconds
         slot: _Slot = queue.SimpleQueue()
@@ -118,7 +125,7 @@ class DriverProcess:
         else:
             self._ended()
 
-    def _take(self, message: Answer | Log | BodyCalled) -> None:
+    def _take(self, message: DriverAnswer | Log | BodyCalled) -> None:
         if isinstance(message, Log):
             self._said.append(message.message)
             return
@@ -144,15 +151,15 @@ class DriverProcess:
             with self._lock:
                 slots = [slot for _, slot in self._open.values()]
             for slot in slots:
-                slot.put(Answer(0, b""))
+                slot.put(DriverAnswer(0, b""))
             return
-        how = self._how_it_ended()
+        how = self._exit_text()
         with self._lock:
             waiting = [method for method, _ in self._open.values()]
         where = f"while {waiting[0]} was open" if waiting else "while nothing was asked"
         self.fail("exit" if self.initialized else "early-exit", f"it {how} {where}{self._last_words()}")
 
-    def _how_it_ended(self) -> str:
+    def _exit_text(self) -> str:
         try:
             code = self._process.wait(timeout=2.0)
         except subprocess.TimeoutExpired:

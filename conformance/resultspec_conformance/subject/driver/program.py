@@ -18,7 +18,7 @@ from resultspec_conformance.subject.driver.messages import BodyCalled, outcome_o
 from resultspec_conformance.subject.driver.process import DriverProcess
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.subject.outbox import Outbox, Sent
+from resultspec_conformance.subject.outbox import Outbox, SentCall
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.probes import probe_for
 from resultspec_conformance.subject.protocols import ClientOptions, Subject, Target
@@ -28,7 +28,7 @@ from resultspec_conformance.wire.values import Value, encode
 START_SECONDS = 30.0
 """How long a driver may take to start and answer `initialize`; some languages start slowly."""
 
-CALL_SECONDS = 8.0
+REQUEST_SECONDS = 8.0
 """How long it may take to answer any other request, the timeout of a wait not counted.
 
 A wait has as long again: one that does not end is more likely the backend's doing than the driver's, and the watchdog
@@ -61,11 +61,11 @@ def split_command(text: str) -> list[str]:
 
 def _deadline(op: str, args: Mapping[str, Value]) -> float:
     if OPERATIONS[op].effect != "wait":
-        return CALL_SECONDS
+        return REQUEST_SECONDS
     timeout = args.get("timeout")
     if isinstance(timeout, (int, float)) and 0 < timeout < 60:
-        return 2 * CALL_SECONDS + timeout
-    return 2 * CALL_SECONDS
+        return 2 * REQUEST_SECONDS + timeout
+    return 2 * REQUEST_SECONDS
 
 
 class ProgramConnection:
@@ -186,7 +186,7 @@ class ProgramSubject:
         return process
 
     def _note_call(self, called: BodyCalled) -> None:
-        self.outbox.put(Sent(called.signature, called.args))
+        self.outbox.put(SentCall(called.signature, called.args))
 
     def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
         """Perform an operation by a process. Raises DriverFault."""

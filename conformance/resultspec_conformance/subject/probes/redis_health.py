@@ -11,7 +11,7 @@ import redis
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.text.redaction import redact_text
 
-TRIAL_KEY = "resultspec-trial"
+WRITE_TEST_KEY = "resultspec-trial"
 """Never exists: the trial writes nothing into it."""
 
 
@@ -24,8 +24,8 @@ class Health:
     def __init__(self, client: Any, url: str, prefix: str) -> None:
         self._client = client
         self._shown = redact_text(url)
-        self._trial_key = f"{prefix}{TRIAL_KEY}"
-        self._beginning = self._said()
+        self._trial_key = f"{prefix}{WRITE_TEST_KEY}"
+        self._beginning = self._server_state()
 
     def require(self) -> None:
         """Raise SubjectError if the Redis takes no writes, or has lost something since the beginning.
@@ -33,8 +33,8 @@ class Health:
         Raises redis.RedisError if it cannot be reached.
         """
         self._require_writes()
-        now = self._said()
-        for name, what in _LOSSES.items():
+        now = self._server_state()
+        for name, what in _DATA_LOSSES.items():
             if now.get(name) != self._beginning.get(name):
                 raise SubjectError(
                     f"{self._shown} {what} during the run, so stored results were lost.\n"
@@ -55,7 +55,7 @@ class Health:
                 "Give the URL of a server that is not a replica, and has memory and disk to spare."
             ) from error
 
-    def _said(self) -> dict[str, Any]:
+    def _server_state(self) -> dict[str, Any]:
         try:
             commands = self._client.info("commandstats")
             return {
@@ -67,7 +67,7 @@ class Health:
             return {}
 
 
-_LOSSES = {
+_DATA_LOSSES = {
     "run_id": "was restarted",
     "evicted_keys": "has evicted keys to free memory",
     "flushed": "was emptied by FLUSHALL or FLUSHDB",

@@ -19,10 +19,10 @@ GROUP_TABLE: Final = "celery_tasksetmeta"
 CHORD_TABLE: Final = "resultspec_chords"
 PART_TABLE: Final = "resultspec_chord_parts"
 
-FRAME: Final = b"\xc1row"
+RAW_ROW_PREFIX: Final = b"\xc1row"
 """What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""
 
-Row = Mapping[str, Any]
+ResultRow = Mapping[str, Any]
 """A row by the names of its columns."""
 
 
@@ -30,7 +30,7 @@ def _dumped(value: Value) -> bytes:
     return json.dumps(value).encode()
 
 
-def _some(value: Value) -> bytes | None:
+def _dumped_or_null(value: Value) -> bytes | None:
     return None if value is None else _dumped(value)
 
 
@@ -40,7 +40,7 @@ def _text(value: Value) -> str | None:
     raise Unobserved(f"a text column cannot hold {show(value)}")
 
 
-def _lines(value: Value) -> str | None:
+def _multiline_text(value: Value) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise Unobserved(f"a text column cannot hold {show(value)}")
@@ -52,21 +52,21 @@ def _number(value: Value) -> int | None:
     raise Unobserved(f"a column of small integers cannot hold {show(value)}")
 
 
-def _moment(value: Value) -> datetime | None:
+def _datetime(value: Value) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
 
 
 _CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "status": _text,
     "result": _dumped,
-    "traceback": _lines,
-    "children": _some,
-    "date_done": _moment,
+    "traceback": _multiline_text,
+    "children": _dumped_or_null,
+    "date_done": _datetime,
     "group_id": _text,
     "parent_id": _text,
     "name": _text,
-    "args": _some,
-    "kwargs": _some,
+    "args": _dumped_or_null,
+    "kwargs": _dumped_or_null,
     "worker": _text,
     "retries": _number,
     "queue": _text,
@@ -76,15 +76,15 @@ _CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
 
 def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
     """Return the row for a payload, without its id. Raises Unobserved for a meta that the columns do not hold."""
-    framed, meta = _unframed(payload), _meta(payload)
-    if framed is not None:
-        return framed
+    raw_row, meta = _raw_row_of(payload), _meta(payload)
+    if raw_row is not None:
+        return raw_row
     if meta is None:
         return {"status": "STARTED", "result": payload}
     known = {name: value for name, value in meta.items() if name != "task_id"}
-    strange = sorted(name for name in known if name not in _CELLS or name not in columns)
-    if strange:
-        raise Unobserved(f"the table has no column for {', '.join(map(repr, strange))}")
+    unknown = sorted(name for name in known if name not in _CELLS or name not in columns)
+    if unknown:
+        raise Unobserved(f"the table has no column for {', '.join(map(repr, unknown))}")
     return {name: _CELLS[name](value) for name, value in known.items()}
 
 
@@ -96,7 +96,7 @@ def _meta(payload: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("status"), str) and found["status"] else None
 
 
-def payload_of(row: Row) -> bytes:
+def payload_of(row: ResultRow) -> bytes:
     """Return a row as a meta in json, as the bytes of its result where it has no more, or else in a form of its own."""
     try:
         meta = {
@@ -110,10 +110,10 @@ def payload_of(row: Row) -> bytes:
         }
         return _dumped(meta)
     except (ValueError, TypeError, RecursionError):
-        return _framed(row)
+        return _raw_payload_of(row)
 
 
-_NO_CELL: Final = {b"\x00": "compressed", b"\x80": "pickled"}
+_AMBIGUOUS_PAYLOADS: Final = {b"\x00": "compressed", b"\x80": "pickled"}
 """By their first byte: payloads that a column takes for something else than a key does."""
 
 
@@ -122,7 +122,7 @@ def group_cell_of(payload: bytes) -> bytes:
 
     What is no such map in json is not changed. Raises Unobserved for a payload that would mean something else.
     """
-    kind = _NO_CELL.get(payload[:1]) if payload.strip(b"\x00") else None
+    kind = _AMBIGUOUS_PAYLOADS.get(payload[:1]) if payload.strip(b"\x00") else None
     if kind is not None:
         raise Unobserved(f"a {kind} payload would be a different entry in a column than under a key")
     try:
@@ -134,22 +134,22 @@ def group_cell_of(payload: bytes) -> bytes:
     return _dumped(found["result"]) if isinstance(found, dict) and "result" in found else payload
 
 
-def _framed(row: Row) -> bytes:
+def _raw_payload_of(row: ResultRow) -> bytes:
     cells = {name: value for name, value in row.items() if value is not None and name not in ("id", "task_id")}
     if cells.keys() == {"status", "result"} and cells["status"] == "STARTED":
         return bytes(cells["result"])
     written = {
         name: value.isoformat() if isinstance(value, datetime) else encode(value) for name, value in cells.items()
     }
-    return FRAME + _dumped(written)
+    return RAW_ROW_PREFIX + _dumped(written)
 
 
-def _unframed(payload: bytes) -> dict[str, Any] | None:
+def _raw_row_of(payload: bytes) -> dict[str, Any] | None:
     """Return the row in a form of its own; None if it is none, or torn."""
-    if not payload.startswith(FRAME):
+    if not payload.startswith(RAW_ROW_PREFIX):
         return None
     try:
-        return {name: decode(value) for name, value in json.loads(payload[len(FRAME) :]).items()}
+        return {name: decode(value) for name, value in json.loads(payload[len(RAW_ROW_PREFIX) :]).items()}
     except ValueError:
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probe_protocols import BookkeepingProbe
-from resultspec_conformance.testkit.chords import FLAT, Chord, chain_of, errback, group_of, signature
+from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord, chain_of, errback, group_of, signature
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value, show
@@ -69,7 +69,7 @@ FAILED = (
 @check("CHORD-10", cases=[{"states": states, "times": times} for states in FAILED for times in (1, 2)])
 def failed_part_fails_the_body(ctx: Context, states: list[str], times: int) -> None:
     """Where a part has failed, the body is never called, and is FAILURE with the id and the error of such a part."""
-    chord = Chord.of(ctx, FLAT[len(states)]).apply(ctx.client("client"), len(states))
+    chord = Chord.of(ctx, FLAT_HEADERS[len(states)]).apply(ctx.client("client"), len(states))
     deliver_all(ctx, chord, states, times)
     chord.require_not_called("CHORD-10", f"parts have returned with {', '.join(states)}")
     message = require_failed(ctx, "CHORD-10", str(chord.body_id), "a part has failed")
@@ -82,7 +82,7 @@ def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
     """Each errback of the body is called exactly once, with the id of the body, however often parts are delivered."""
     links = [errback(ctx) for _ in range(errbacks)]
     body = signature(ctx.new_id("body"), link_error=links)
-    chord = Chord.of(ctx, FLAT[3], body).apply(ctx.client("client"), 3)
+    chord = Chord.of(ctx, FLAT_HEADERS[3], body).apply(ctx.client("client"), 3)
     deliver_all(ctx, chord, ["SUCCESS", "FAILURE", "SUCCESS"], times)
     for link in links:
         calls = ctx.outbox.calls(link["options"]["task_id"])
@@ -103,11 +103,11 @@ def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     links = [errback(ctx) for _ in range(errbacks)]
     ids = [link["options"]["task_id"] for link in links]
-    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
     chord.deliver(client, 0, _result(0, "SUCCESS"))
     chord.store(counter, 1, failure(1), "FAILURE")
     sender = ctx.sender(counter)
-    sender.refuses, sender.refused = ValueError("the broker refuses this one"), frozenset([ids[refused]])
+    sender.broker_error, sender.refused = ValueError("the broker refuses this one"), frozenset([ids[refused]])
     # whether the counter hears of it is its own business
     chord.count(counter, 1, failure(1), "FAILURE")
     counter.attempt("settle", deadline=1.0)
@@ -123,11 +123,11 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
     """Where the broker refuses only the body, each errback is called once, with the id of the body."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     links = [errback(ctx) for _ in range(errbacks)]
-    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2], signature(ctx.new_id("body"), link_error=links)).apply(client, 2)
     chord.deliver(client, 0, _result(0, "SUCCESS"))
     chord.store(counter, 1, _result(1, "SUCCESS"))
     sender = ctx.sender(counter)
-    sender.refuses, sender.refused = ValueError("the broker refuses this one"), frozenset([str(chord.body_id)])
+    sender.broker_error, sender.refused = ValueError("the broker refuses this one"), frozenset([str(chord.body_id)])
     # whether the counter hears of it is its own business
     chord.count(counter, 1, _result(1, "SUCCESS"), "SUCCESS")
     counter.attempt("settle", deadline=1.0)
@@ -144,7 +144,9 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
 def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
     """A chord that succeeds calls no errback."""
     link = errback(ctx)
-    chord = Chord.of(ctx, FLAT[2], signature(ctx.new_id("body"), link_error=[link])).apply(ctx.client("client"), 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2], signature(ctx.new_id("body"), link_error=[link])).apply(
+        ctx.client("client"), 2
+    )
     deliver_all(ctx, chord, ["SUCCESS", "SUCCESS"])
     calls = ctx.outbox.calls(link["options"]["task_id"])
     ctx.require("CHORD-11", not calls, got=f"{len(calls)} calls of an errback", allowed="no call: nothing has failed")
@@ -164,7 +166,7 @@ def failure_reaches_every_task_of_the_body(ctx: Context, kind: str, parts: int) 
         "chain": chain_of(first, second, third),
         "both": chain_of(first, group_of(second, third)),
     }
-    chord = Chord.of(ctx, FLAT[parts], bodies[kind]).apply(ctx.client("client"), parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts], bodies[kind]).apply(ctx.client("client"), parts)
     deliver_all(ctx, chord, ["FAILURE", "SUCCESS"][:parts])
     chord.require_not_called("CHORD-10", "a part has failed")
     for task_id in ids:
@@ -176,7 +178,7 @@ def compound_body_is_called_once(ctx: Context, kind: str) -> None:
     """A body that is a group or a chain is called once, as a whole."""
     first, second = (signature(ctx.new_id("body")) for _ in range(2))
     body = group_of(first, second) if kind == "group" else chain_of(first, second)
-    chord = Chord.of(ctx, FLAT[2], body).apply(ctx.client("client"), 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2], body).apply(ctx.client("client"), 2)
     deliver_all(ctx, chord, ["SUCCESS", "SUCCESS"], times=2)
     chord.require_called_once("CHORD-1")
 
@@ -185,9 +187,9 @@ def compound_body_is_called_once(ctx: Context, kind: str) -> None:
 def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
     """A chord that fails inside another chord counts there as a failed part."""
     client = ctx.client("client")
-    around = Chord.of(ctx, FLAT[outer]).apply(client, outer)
+    around = Chord.of(ctx, FLAT_HEADERS[outer]).apply(client, outer)
     options = {"chord": around.body, "group_id": around.group_id, "group_index": outer - 1}
-    inner = Chord.of(ctx, FLAT[2], signature(around.ids[outer - 1], **options)).apply(client, 2)
+    inner = Chord.of(ctx, FLAT_HEADERS[2], signature(around.ids[outer - 1], **options)).apply(client, 2)
     for index in range(outer - 1):
         around.deliver(client, index, "done")
     deliver_all(ctx, inner, ["FAILURE", "SUCCESS"])
@@ -201,7 +203,7 @@ def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
 @check("CHORD-14", cases=[{"states": states} for states in (["SUCCESS", "SUCCESS"], ["SUCCESS", "FAILURE"])])
 def body_without_an_id_gets_one(ctx: Context, states: list[str]) -> None:
     """A body without an id gets one when the chord is applied, and is called, or fails, under that id."""
-    chord = Chord.of(ctx, FLAT[2], signature(None))
+    chord = Chord.of(ctx, FLAT_HEADERS[2], signature(None))
     chord.apply(ctx.client("client"), 2)
     got = "the body has no id after the chord was applied"
     ctx.require("CHORD-14", bool(chord.body_id), got=got, allowed="an id, known before a part returns")
@@ -233,7 +235,7 @@ ENDINGS = (["SUCCESS"], ["SUCCESS", "SUCCESS"], ["FAILURE", "SUCCESS"], ["SUCCES
 def late_duplicate_changes_nothing(ctx: Context, states: list[str], stored: bool) -> None:
     """After the decision, parts that are delivered again call nothing, store nothing, and leave no key or row."""
     client, link = ctx.client("client"), errback(ctx)
-    chord = Chord.of(ctx, FLAT[len(states)], signature(ctx.new_id("body"), link_error=[link]))
+    chord = Chord.of(ctx, FLAT_HEADERS[len(states)], signature(ctx.new_id("body"), link_error=[link]))
     chord.apply(client, len(states))
     deliver_all(ctx, chord, states)
     if stored and "FAILURE" not in states:
@@ -241,7 +243,7 @@ def late_duplicate_changes_nothing(ctx: Context, states: list[str], stored: bool
     calls, kept, before = len(ctx.outbox.sent()), _kept(ctx, chord), client.meta(chord.body_id)
     for name in ("w1", "w2"):
         for index, state in enumerate(states):
-            chord.count_until_taken(ctx.client(name), index, _result(index, state), state)
+            chord.count_until_accepted(ctx.client(name), index, _result(index, state), state)
         chord.settle(client)
     after, more = client.meta(chord.body_id), len(ctx.outbox.sent()) - calls
     ctx.require("CHORD-15", more == 0, got=f"{more} more calls", allowed="no call after the decision")

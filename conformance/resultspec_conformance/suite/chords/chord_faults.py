@@ -9,7 +9,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.subject.probe_protocols import BookkeepingProbe, TrafficProbe
-from resultspec_conformance.testkit.chords import FLAT, Chord
+from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value, show
@@ -27,10 +27,10 @@ def body_that_cannot_be_called_fails(ctx: Context, error: str) -> None:
     """Where the broker refuses the body, the body becomes FAILURE with an error that includes the broker's."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     refusals = {"ConnectionError": ConnectionError, "RuntimeError": RuntimeError, "ValueError": ValueError}
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     chord.deliver(client, 0, _value(0))
     chord.store(counter, 1, _value(1))
-    ctx.sender(counter).refuses = refusals[error]("the broker says no")
+    ctx.sender(counter).broker_error = refusals[error]("the broker says no")
     # whether the counter hears of it is its own business: what counts is that those who wait for the body do
     chord.count(counter, 1, _value(1), "SUCCESS")
     counter.attempt("settle", deadline=1.0)
@@ -53,12 +53,12 @@ def _lease(ctx: Context) -> float:
 def _dying(ctx: Context, moment: str, parts: int) -> Chord:
     """Return a chord whose last part was delivered to a counter that died before or after it called the body."""
     client, victim = ctx.client("client"), ctx.fresh_client(f"dies-{moment}")
-    chord = Chord.of(ctx, FLAT[parts]).apply(client, parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client, parts)
     for index in range(parts - 1):
         chord.deliver(client, index, _value(index))
     chord.store(victim, parts - 1, _value(parts - 1))
     sender = ctx.sender(victim)
-    sender.dies = "before" if moment == "before" else "after"
+    sender.crashes = "before" if moment == "before" else "after"
     ended = chord.count(victim, parts - 1, _value(parts - 1), "SUCCESS")
     if ended.kind == "ok":
         raise Unobserved("the counter called the body and did not end when the call ended")
@@ -108,7 +108,7 @@ def worker_dies_while_it_decides(ctx: Context, parts: int) -> None:
         _require_not_swallowed(ctx, chords[moment], delivery.result(timeout=60.0))
     time.sleep(max(0.0, died + lease + ctx.grace - time.monotonic()))
     for moment, chord in chords.items():
-        chord.count_until_taken(client, 0, _value(0))
+        chord.count_until_accepted(client, 0, _value(0))
         chord.settle(client)
         _require_promise(ctx, chord, moment)
 
@@ -145,7 +145,7 @@ def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str
         raise Unobserved("the subject does not claim that clients can set how long results are kept")
     lives: Mapping[str, Value] = {"endless": None, "short": 60.0}
     client = ctx.client("client", expires=lives[results]) if results else ctx.client("client")
-    chord = Chord.of(ctx, FLAT[len(states)])
+    chord = Chord.of(ctx, FLAT_HEADERS[len(states)])
     chord.count(client, 0, _value(0), "SUCCESS")
     _require_lifetimes(ctx, chord, "after a part that came first")
     chord.apply(client)
@@ -155,11 +155,11 @@ def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str
     for number, state in enumerate(states, start=1):
         failed = ExceptionData("ValueError", "builtins", ("boom",))
         result: Value = failed if state == "FAILURE" else _value(number)
-        chord.count_until_taken(client, number - 1, result, state)
+        chord.count_until_accepted(client, number - 1, result, state)
         chord.settle(client)
         decided = number == len(states)
         _require_lifetimes(ctx, chord, f"after {number} of {len(states)} parts", 299.0 if decided else 0.0)
-    chord.count_until_taken(client, 0, _value(0))
+    chord.count_until_accepted(client, 0, _value(0))
     _require_lifetimes(ctx, chord, "after a late duplicate", 299.0)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
-from resultspec_conformance.testkit.chords import FLAT, Chord, signature
+from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord, signature
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import eager_switching
@@ -36,7 +36,7 @@ def _value(index: int) -> Value:
 def body_is_called_once(ctx: Context, plan: dict[str, Any], sized: bool) -> None:
     """In any order, and however often each part is delivered, the body is called once, when all parts have returned."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[plan["parts"]]).apply(client, plan["parts"] if sized else None)
+    chord = Chord.of(ctx, FLAT_HEADERS[plan["parts"]]).apply(client, plan["parts"] if sized else None)
     returned: set[int] = set()
     for turn, index in enumerate(plan["order"]):
         if len(returned) < plan["parts"]:
@@ -54,7 +54,7 @@ RACES = 12
 def body_is_called_once_in_a_race(ctx: Context, parts: int, seed: int) -> None:
     """When counters get the same parts at the same time, the body is called once."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[parts]).apply(client, parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client, parts)
     for index in range(parts):
         chord.store(client, index, _value(index))
     dice, barrier = random.Random(seed), Barrier(len(COUNTERS))
@@ -62,7 +62,7 @@ def body_is_called_once_in_a_race(ctx: Context, parts: int, seed: int) -> None:
     def count(counter: Client, order: list[int]) -> None:
         barrier.wait()
         for index in order:
-            chord.count_until_taken(counter, index, _value(index))
+            chord.count_until_accepted(counter, index, _value(index))
 
     with eager_switching():
         orders = [dice.sample(range(parts), parts) for _ in COUNTERS]
@@ -83,7 +83,7 @@ def body_is_called_once_in_a_race(ctx: Context, parts: int, seed: int) -> None:
 def one_signature_twice_is_two_parts(ctx: Context, order: list[int]) -> None:
     """Two parts that have the same task id, and different indices, are two."""
     client, same_id = ctx.client("client"), ctx.new_id("part")
-    chord = Chord.of(ctx, FLAT[2], ids=[same_id, same_id]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2], ids=[same_id, same_id]).apply(client, 2)
     seen: set[int] = set()
     for index in order:
         if len(seen) < 2:
@@ -98,7 +98,7 @@ def one_signature_twice_is_two_parts(ctx: Context, order: list[int]) -> None:
 def first_delivery_counts(ctx: Context, again: int) -> None:
     """A part that is delivered again with another value before the chord is decided keeps the value that it had."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     chord.deliver(client, 0, "first")
     for number in range(again):
         chord.deliver(client, 0, f"again {number}")
@@ -114,10 +114,10 @@ UNREADY = ("RETRY", "STARTED", "PROGRESS", "RECEIVED", "success", "REJECTED", "I
 def unready_part_does_not_count(ctx: Context, state: str) -> None:
     """A part that returns in an unready state does not count, and counts when it returns with SUCCESS."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     result: Value = ExceptionData("ValueError", "builtins", ("again",)) if state == "RETRY" else "not yet"
     chord.deliver(client, 0, _value(0))
-    chord.count_until_taken(client, 1, result, state)
+    chord.count_until_accepted(client, 1, result, state)
     chord.settle(client)
     chord.require_not_called("CHORD-4", f"a part has returned with {state}")
     chord.deliver(client, 1, _value(1))
@@ -139,7 +139,10 @@ def _complete(ctx: Context, chord: Chord, parts: int, requirement: str) -> None:
     chord.require_called_once(requirement)
 
 
-@check("CHORD-5", cases=[{"shape": shape} for shape in (FLAT[1], FLAT[4], NESTED, [[None, None]], [[None], [None]])])
+@check(
+    "CHORD-5",
+    cases=[{"shape": shape} for shape in (FLAT_HEADERS[1], FLAT_HEADERS[4], NESTED, [[None, None]], [[None], [None]])],
+)
 def header_has_as_many_parts_as_leaves(ctx: Context, shape: Any) -> None:
     """Without an explicit size, the leaves of the header are counted."""
     chord = Chord.of(ctx, shape).apply(ctx.client("client"))
@@ -150,7 +153,7 @@ def header_has_as_many_parts_as_leaves(ctx: Context, shape: Any) -> None:
 def size_of_the_signature_counts(ctx: Context, members: int, parts: int) -> None:
     """The `chord_size` of the body's signature counts before the number of results in the header."""
     body = {**signature(ctx.new_id("body")), "chord_size": parts}
-    chord = Chord.of(ctx, FLAT[members], body).apply(ctx.client("client"))
+    chord = Chord.of(ctx, FLAT_HEADERS[members], body).apply(ctx.client("client"))
     chord.ids += [ctx.new_id("part") for _ in range(parts - members)]
     _complete(ctx, chord, parts, "CHORD-5")
 
@@ -159,7 +162,7 @@ def size_of_the_signature_counts(ctx: Context, members: int, parts: int) -> None
 def size_of_the_client_counts(ctx: Context, members: int, said: int | None, parts: int) -> None:
     """The size that the client has set counts before all others."""
     body = signature(ctx.new_id("body")) if said is None else {**signature(ctx.new_id("body")), "chord_size": said}
-    chord = Chord.of(ctx, FLAT[members], body).apply(ctx.client("client"), parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[members], body).apply(ctx.client("client"), parts)
     chord.ids += [ctx.new_id("part") for _ in range(parts - members)]
     _complete(ctx, chord, parts, "CHORD-5")
 
@@ -168,7 +171,7 @@ def size_of_the_client_counts(ctx: Context, members: int, said: int | None, part
 def parts_before_the_size_are_kept(ctx: Context, parts: int, early: int) -> None:
     """Parts that return before the size is set count, as Celery's canvas needs it."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[parts]).apply(client)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client)
     for index in range(early):
         chord.deliver(client, index, _value(index))
     chord.resize(client, parts)
@@ -183,10 +186,10 @@ def parts_before_the_size_are_kept(ctx: Context, parts: int, early: int) -> None
 def run_begins_anew(ctx: Context, left: list[str]) -> None:
     """A chord that is applied again is decided by the parts of the new run alone, whatever the old one has left."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     for index, state in enumerate(left):
         failed = ExceptionData("ValueError", "builtins", ("of the old run",))
-        chord.count_until_taken(client, index, failed if state == "FAILURE" else "of the old run", state)
+        chord.count_until_accepted(client, index, failed if state == "FAILURE" else "of the old run", state)
     chord.settle(client)
     chord.require_not_called("CHORD-7", "the old run has failed, or a part of it is missing")
     chord.apply(client, 2)
@@ -201,7 +204,7 @@ def run_begins_anew(ctx: Context, left: list[str]) -> None:
 def decided_chord_can_be_applied_again(ctx: Context) -> None:
     """A chord whose body was called can be applied again, and its body is called for that run, too."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[2])
+    chord = Chord.of(ctx, FLAT_HEADERS[2])
     for run in (1, 2):
         chord.apply(client, 2)
         for index in (0, 1):
@@ -251,7 +254,7 @@ CALLING = 2.0
 def older_run_does_not_decide_the_new(ctx: Context) -> None:
     """A chord that is applied again while its older run is being decided is not decided by the older run."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     applied: list[bool] = []
 
     def apply_again() -> None:
@@ -261,7 +264,7 @@ def older_run_does_not_decide_the_new(ctx: Context) -> None:
 
     chord.deliver(counter, 0, "of the old run")
     chord.store(counter, 1, "of the old run")
-    ctx.sender(counter).meanwhile = apply_again
+    ctx.sender(counter).while_sending = apply_again
     chord.count(counter, 1, "of the old run", "SUCCESS")
     if applied != [True]:
         raise Unobserved("the chord could not be applied again while its body was being called")
@@ -281,7 +284,7 @@ def older_run_does_not_decide_the_new(ctx: Context) -> None:
 def added_part_is_waited_for(ctx: Context, parts: int, more: int) -> None:
     """A part that was added before the one that adds it returns is waited for, and its result is among the others."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[parts]).apply(client, parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client, parts)
     chord.ids += [ctx.new_id("part") for _ in range(more)]
     for index in range(parts, parts + more):
         added = client.attempt("add_to_chord", group_id=chord.group_id, result=[[chord.ids[index], None], None])
@@ -330,7 +333,7 @@ def results_are_nested_as_the_header(ctx: Context, shape: Any, seed: int) -> Non
 @check("CHORD-8", given={"values": st.lists(PLAIN, min_size=1, max_size=4)}, effort=0.3)
 def results_are_what_was_returned(ctx: Context, values: list[Value]) -> None:
     """Each result is what a reader gets, even if it is null, false, or a list."""
-    chord = Chord.of(ctx, FLAT[len(values)]).apply(ctx.client("client"))
+    chord = Chord.of(ctx, FLAT_HEADERS[len(values)]).apply(ctx.client("client"))
     _returns_in_some_order(ctx, chord, values, list(reversed(range(len(values)))))
     chord.require_called_with("CHORD-8", values)
 
@@ -363,11 +366,11 @@ def empty_header_calls_the_body(ctx: Context, shape: Any) -> None:
 def part_without_a_stored_result(ctx: Context, stored: list[int]) -> None:
     """A chord whose parts ignore their results is decided when the last of them has returned."""
     client = ctx.client("client")
-    chord = Chord.of(ctx, FLAT[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
     for index in (0, 1):
         if index in stored:
             chord.store(client, index, _value(index))
-        chord.count_until_taken(client, index, _value(index))
+        chord.count_until_accepted(client, index, _value(index))
     chord.settle(client)
     if chord.calls:
         chord.require_called_once("CHORD-20")

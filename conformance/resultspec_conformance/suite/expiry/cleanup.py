@@ -10,7 +10,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
-from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, run_cleanup, timeline_of
 from resultspec_conformance.testkit.registry import check
 
 # -- what is not over ----------------------------------------------------------------------------
@@ -19,16 +19,16 @@ from resultspec_conformance.testkit.registry import check
 @check("EXP-11", cases=[{"states": ["SUCCESS", "FAILURE", "REVOKED"]}], needs=["time"])
 def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
     """A ready task survives a cleanup at any time before its lifetime is over."""
-    passage = passage_of(ctx)
-    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
-    entries = [passage.store(writer, passage.life, state) for state in states]
+    timeline = timeline_of(ctx)
+    writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
+    entries = [timeline.store(writer, timeline.life, state) for state in states]
     for share in (0.0, 0.8):
-        passage.let_be(entries[0], share)
-        before = [passage.look(reader, entry).state for entry in entries]
-        clean(writer)
+        timeline.advance_to(entries[0], share)
+        before = [timeline.read(reader, entry).state for entry in entries]
+        run_cleanup(writer)
         for entry, state in zip(entries, before, strict=True):
             if state == entry.state:
-                passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
+                timeline.require_present("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
 
 
 @contextmanager
@@ -68,23 +68,23 @@ EAST, WEST = "Asia/Tokyo", "America/Los_Angeles"
 def cleanup_knows_an_instant(ctx: Context, machine: str | None, writer: str | None, cleaner: str | None) -> None:
     """A lifetime is the same in every time zone: nothing ends hours early, and nothing stays for hours."""
     with _machine_in(machine):
-        passage = passage_of(ctx)
+        timeline = timeline_of(ctx)
         author = ctx.fresh_client("author", expires=LONG_LIFE, timezone=writer)
         janitor = ctx.fresh_client("janitor", expires=LONG_LIFE, timezone=cleaner)
         reader, entries = ctx.client("reader"), list[Entry]()
         for state in ("SUCCESS", "FAILURE"):
-            entries.append(passage.store(author, LONG_LIFE, state))
-        if any(passage.look(reader, entry).state != entry.state for entry in entries):
+            entries.append(timeline.store(author, LONG_LIFE, state))
+        if any(timeline.read(reader, entry).state != entry.state for entry in entries):
             raise Unobserved("a task that was just stored cannot be read")
-        clean(janitor)
+        run_cleanup(janitor)
         for entry in entries:
-            passage.require_there("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
-        if passage.way == "waiting":
+            timeline.require_present("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
+        if timeline.method == "waiting":
             return
-        passage.let_end(*entries)
-        clean(janitor)
+        timeline.let_expire(*entries)
+        run_cleanup(janitor)
         for entry in entries:
-            passage.require_over("EXP-2", reader, entry)
+            timeline.require_expired("EXP-2", reader, entry)
 
 
 # -- what is not ready ---------------------------------------------------------------------------
@@ -96,25 +96,25 @@ RUNNING = [["STARTED", "PROGRESS", "PROGRESS"], ["RETRY", "STARTED", "STARTED"],
 @check("EXP-12", cases=[{"stores": RUNNING}], needs=["time"])
 def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
     """A task that is not ready survives a cleanup, even when it is old and lifetimes end by cleanup."""
-    passage = passage_of(ctx)
-    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
-    entries = [passage.store(writer, passage.life, states[0]) for states in stores]
+    timeline = timeline_of(ctx)
+    writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
+    entries = [timeline.store(writer, timeline.life, states[0]) for states in stores]
     for step in range(1, max(len(states) for states in stores)):
-        passage.let_be(entries[0], 0.5)
+        timeline.advance_to(entries[0], 0.5)
         for entry, states in zip(entries, stores, strict=True):
-            passage.renew(entry, states[min(step, len(states) - 1)])
-    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+            timeline.renew(entry, states[min(step, len(states) - 1)])
+    if any(timeline.read(reader, entry).state != entry.state for entry in entries):
         raise Unobserved("a task is not in the state that was last stored")
-    passage.let_be(entries[0], 0.4)
-    running = [entry for entry in entries if passage.look(reader, entry).state == entry.state]
-    clean(writer)
+    timeline.advance_to(entries[0], 0.4)
+    running = [entry for entry in entries if timeline.read(reader, entry).state == entry.state]
+    run_cleanup(writer)
     for entry in running:
-        passage.require_there("EXP-12", reader, entry, "cleanup removes nothing that is not ready")
+        timeline.require_present("EXP-12", reader, entry, "cleanup removes nothing that is not ready")
     if ends_by_itself(ctx):
         return
-    passage.let_end(*entries)
+    timeline.let_expire(*entries)
     for entry in entries:
-        got = passage.look(reader, entry).state
+        got = timeline.read(reader, entry).state
         ctx.require("EXP-12", got == entry.state, got=got, allowed=f"{entry.state}: it is not ready, however old it is")
 
 
@@ -124,24 +124,24 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
 @check("EXP-13", needs=["time"])
 def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
     """Entries under another prefix survive a cleanup, whatever lifetime the client that cleans up has."""
-    passage = passage_of(ctx)
-    mine = ctx.client("mine", expires=passage.life, prefix="a")
+    timeline = timeline_of(ctx)
+    mine = ctx.client("mine", expires=timeline.life, prefix="a")
     theirs = ctx.client("theirs", expires=None, prefix="b")
     wide = ctx.client("wide", expires=None, prefix="ab")
-    entries = [passage.store(client, float("inf")) for client in (theirs, wide)]
-    own = passage.store(mine, passage.life)
-    passage.let_end(own)
-    clean(mine)
+    entries = [timeline.store(client, float("inf")) for client in (theirs, wide)]
+    own = timeline.store(mine, timeline.life)
+    timeline.let_expire(own)
+    run_cleanup(mine)
     for entry in entries:
-        got = passage.look(entry.client, entry).state
+        got = timeline.read(entry.client, entry).state
         ctx.require("EXP-13", got == "SUCCESS", got=f"{got} of the task of another", allowed="SUCCESS")
 
 
 @check("EXP-13", needs=["time", "wire"])
 def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
     """Keys that are not entries of the client survive a cleanup unchanged."""
-    passage = passage_of(ctx)
-    client, mark = ctx.client("writer", expires=passage.life), ctx.new_id("foreign")
+    timeline = timeline_of(ctx)
+    client, mark = ctx.client("writer", expires=timeline.life), ctx.new_id("foreign")
     prefix = ctx.capabilities.prefix
     ended = b'{"status": "SUCCESS", "result": 1, "date_done": "2001-01-01T00:00:00+00:00"}'
     names = [f"{prefix}basket-{mark}", f"other_{mark}_celery-task-meta-x", f"{prefix}basket-celery-task-meta-{mark}"]
@@ -149,8 +149,8 @@ def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
     try:
         for key, value in foreign.items():
             ctx.wire.set(key, value)
-        passage.let_end(passage.store(client, passage.life))
-        clean(client)
+        timeline.let_expire(timeline.store(client, timeline.life))
+        run_cleanup(client)
         for key, value in foreign.items():
             got = ctx.wire.get(key)
             ctx.require("EXP-13", got == value, got=got, allowed=f"{value!r} under {key}, as before the cleanup")
@@ -175,10 +175,10 @@ def _churn(client: Client, ids: list[str], stop: threading.Event) -> list[Outcom
     return failed
 
 
-def _replace(passage: Passage, entries: list[Entry]) -> None:
+def _replace(timeline: Timeline, entries: list[Entry]) -> None:
     """Store entries anew, one after the other, at a pace at which cleanups fall between them."""
     for entry in entries:
-        passage.renew(entry, "SUCCESS")
+        timeline.renew(entry, "SUCCESS")
         time.sleep(0.001)
 
 
@@ -189,16 +189,16 @@ ROUNDS = 4
 @check("EXP-14", cases=[{"tasks": 40}], needs=["time"], blame_hang="EXP-14")
 def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
     """Cleanups by several clients at once, while others store and forget, succeed and remove nothing that is alive."""
-    passage = passage_of(ctx)
-    writer, reader = ctx.client("writer", expires=passage.life), ctx.client("reader")
-    over = [passage.store(writer, passage.life, "FAILURE") for _ in range(tasks)]
-    passage.let_pass(passage.life + passage.slowness + ctx.grace)
-    alive = [passage.store(writer, passage.life, state) for state in ("SUCCESS", "FAILURE")]
+    timeline = timeline_of(ctx)
+    writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
+    over = [timeline.store(writer, timeline.life, "FAILURE") for _ in range(tasks)]
+    timeline.let_pass(timeline.life + timeline.expiry_delay + ctx.grace)
+    alive = [timeline.store(writer, timeline.life, state) for state in ("SUCCESS", "FAILURE")]
     over, replaced = over[::2], over[1::2]
-    cleaners = [ctx.client(f"cleaner{number}", expires=passage.life) for number in range(CLEANERS)]
-    churner, stop = ctx.client("churner", expires=passage.life), threading.Event()
+    cleaners = [ctx.client(f"cleaner{number}", expires=timeline.life) for number in range(CLEANERS)]
+    churner, stop = ctx.client("churner", expires=timeline.life), threading.Event()
     churn = ctx.background(lambda: _churn(churner, [ctx.new_id() for _ in range(5)], stop))
-    replacing = ctx.background(lambda: _replace(passage, replaced))
+    replacing = ctx.background(lambda: _replace(timeline, replaced))
     runs = [
         ctx.background(lambda cleaner=cleaner: [cleaner.attempt("cleanup") for _ in range(ROUNDS)])  # type: ignore[misc]
         for cleaner in cleaners
@@ -210,9 +210,9 @@ def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
     for outcome in ended:
         ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups and stores succeed")
     for entry in [*alive, *replaced]:
-        passage.require_there("EXP-14", reader, entry, "cleanups at the same time remove nothing that lives")
+        timeline.require_present("EXP-14", reader, entry, "cleanups at the same time remove nothing that lives")
     for entry in over:
-        passage.require_over("EXP-14", reader, entry)
+        timeline.require_expired("EXP-14", reader, entry)
 
 
 PHASES = 10
@@ -221,19 +221,19 @@ PHASES = 10
 @check("EXP-14", cases=[{"times": 60}], needs=["time"], blame_hang="EXP-14")
 def cleanup_leaves_what_was_replaced_meanwhile(ctx: Context, times: int) -> None:
     """An expired task that is stored again in any phase of a cleanup exists afterwards."""
-    if passage_of(ctx).way == "waiting":
+    if timeline_of(ctx).method == "waiting":
         raise Unobserved("lifetimes cannot be ended so often without waiting for each")
-    passage = Passage(ctx)
-    writer, cleaner = ctx.client("writer", expires=passage.life), ctx.client("cleaner", expires=passage.life)
-    entry, lasts = passage.store(writer, passage.life, "FAILURE"), 0.0
+    timeline = Timeline(ctx)
+    writer, cleaner = ctx.client("writer", expires=timeline.life), ctx.client("cleaner", expires=timeline.life)
+    entry, lasts = timeline.store(writer, timeline.life, "FAILURE"), 0.0
     for number in range(times):
-        passage.let_pass(entry.life + passage.slowness + ctx.grace)
+        timeline.let_pass(entry.life + timeline.expiry_delay + ctx.grace)
         run = ctx.background(lambda: cleaner.perform("cleanup"))
         # where in a cleanup the gap between its look and its removal is, if there is one, nobody knows
         time.sleep(lasts * (number % PHASES) / PHASES)
-        passage.renew(entry, "FAILURE")
+        timeline.renew(entry, "FAILURE")
         cleanup = run.result(60.0)
         lasts = (cleanup.end or cleanup.start) - cleanup.start
         outcome = cleanup.outcome or Outcome("info", error="Unknown")
         ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="cleanups succeed at any time")
-        passage.require_there("EXP-14", writer, entry, "it was stored again, and its lifetime is not over")
+        timeline.require_present("EXP-14", writer, entry, "it was stored again, and its lifetime is not over")

@@ -10,13 +10,13 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
-from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Passage, clean, ends_by_itself, passage_of
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, run_cleanup, timeline_of
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
+    AMPLE_TIMEOUT,
     begin_wait,
-    ending,
     failure,
+    final_outcome,
     in_progress,
     require_result,
     timed_out,
@@ -29,9 +29,9 @@ DAY = 24 * 3600.0
 CENTURY = 100 * 365 * DAY
 
 
-def _clients(ctx: Context, passage: Passage) -> tuple[Client, Client]:
+def _clients(ctx: Context, timeline: Timeline) -> tuple[Client, Client]:
     """Return a client that stores entries with the life of the passage, and one that reads."""
-    return ctx.client("writer", expires=passage.life), ctx.client("reader")
+    return ctx.client("writer", expires=timeline.life), ctx.client("reader")
 
 
 # -- a life --------------------------------------------------------------------------------------
@@ -40,19 +40,19 @@ def _clients(ctx: Context, passage: Passage) -> tuple[Client, Client]:
 @check("EXP-1", "EXP-2", cases=[{"states": READY}], needs=["time"])
 def ready_task_lives_to_its_end_and_no_longer(ctx: Context, states: list[str]) -> None:
     """A ready task exists until its lifetime is over, and then reads as one that was never stored."""
-    passage = Passage(ctx)
-    writer, reader = _clients(ctx, passage)
-    entries = [passage.store(writer, passage.life, state) for state in states]
-    unseen = [passage.store(writer, passage.life, state) for state in states]
-    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+    timeline = Timeline(ctx)
+    writer, reader = _clients(ctx, timeline)
+    entries = [timeline.store(writer, timeline.life, state) for state in states]
+    unseen = [timeline.store(writer, timeline.life, state) for state in states]
+    if any(timeline.read(reader, entry).state != entry.state for entry in entries):
         raise Unobserved("a task that was just stored cannot be read")
     for share in (0.4, 0.8):
-        passage.let_be(entries[0], share)
+        timeline.advance_to(entries[0], share)
         for entry in entries:
-            passage.require_there("EXP-1", reader, entry)
-    passage.let_end(*unseen)
+            timeline.require_present("EXP-1", reader, entry)
+    timeline.let_expire(*unseen)
     for entry in unseen:
-        passage.require_over("EXP-2", reader, entry)
+        timeline.require_expired("EXP-2", reader, entry)
 
 
 FILL_SECONDS = 2.0
@@ -87,30 +87,30 @@ def _fill(ctx: Context, client: Client, others: int) -> None:
 @check("EXP-1", cases=[{"others": others} for others in (20, 150, 1200, 5200)], needs=["time"])
 def others_end_no_life(ctx: Context, others: int) -> None:
     """However many tasks are stored after it, a task exists, even when its lifetime is nearly over."""
-    passage = passage_of(ctx)
-    life = LONG_LIFE if passage.way == "waiting" else passage.life
+    timeline = timeline_of(ctx)
+    life = LONG_LIFE if timeline.method == "waiting" else timeline.life
     writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
-    entry = passage.store(writer, life)
-    if passage.way != "waiting":
-        passage.let_be(entry, 0.97)
+    entry = timeline.store(writer, life)
+    if timeline.method != "waiting":
+        timeline.advance_to(entry, 0.97)
     _fill(ctx, writer, others)
-    passage.require_there("EXP-1", reader, entry, "what others store must not end it")
+    timeline.require_present("EXP-1", reader, entry, "what others store must not end it")
 
 
 @check("EXP-5", cases=[{"states": UNREADY}], needs=["time"])
 def unready_task_has_the_same_life(ctx: Context, states: list[str]) -> None:
     """Where lifetimes end by themselves, an entry in an unready state lives as long as one in a ready state."""
-    passage = passage_of(ctx)
-    writer, reader = _clients(ctx, passage)
-    entries = [passage.store(writer, passage.life, state) for state in states]
-    if any(passage.look(reader, entry).state != entry.state for entry in entries):
+    timeline = timeline_of(ctx)
+    writer, reader = _clients(ctx, timeline)
+    entries = [timeline.store(writer, timeline.life, state) for state in states]
+    if any(timeline.read(reader, entry).state != entry.state for entry in entries):
         raise Unobserved("a task that was just stored cannot be read")
-    passage.let_be(entries[0], 0.7)
+    timeline.advance_to(entries[0], 0.7)
     for entry in entries:
-        passage.require_there("EXP-5", reader, entry)
-    passage.let_end(*entries)
+        timeline.require_present("EXP-5", reader, entry)
+    timeline.let_expire(*entries)
     for entry in entries:
-        passage.require_over("EXP-5", reader, entry)
+        timeline.require_expired("EXP-5", reader, entry)
 
 
 STORES = [
@@ -126,17 +126,17 @@ STORES = [
 @check("EXP-3", cases=[{"stores": STORES}], needs=["time"])
 def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> None:
     """An entry that is stored again lives as long from then on as one that is first stored then."""
-    passage = passage_of(ctx)
-    writer, reader = _clients(ctx, passage)
-    entries = [passage.store(writer, passage.life, there) for there, _ in [*stores, ["SUCCESS", "SUCCESS"]]]
-    passage.let_be(entries[0], 0.7)
-    before = [passage.look(reader, entry).result for entry in entries]
+    timeline = timeline_of(ctx)
+    writer, reader = _clients(ctx, timeline)
+    entries = [timeline.store(writer, timeline.life, there) for there, _ in [*stores, ["SUCCESS", "SUCCESS"]]]
+    timeline.advance_to(entries[0], 0.7)
+    before = [timeline.read(reader, entry).result for entry in entries]
     writer.forget(entries[-1].task_id)
     for entry, (_, arriving) in zip(entries, [*stores, ["SUCCESS", "SUCCESS"]], strict=True):
-        passage.renew(entry, arriving)
-    alone = {state: passage.store(writer, passage.life, state) for _, state in stores}
-    unseen = {state: passage.store(writer, passage.life, state) for state in alone}
-    after = [passage.look(reader, entry) for entry in entries]
+        timeline.renew(entry, arriving)
+    alone = {state: timeline.store(writer, timeline.life, state) for _, state in stores}
+    unseen = {state: timeline.store(writer, timeline.life, state) for state in alone}
+    after = [timeline.read(reader, entry) for entry in entries]
     # what is as it was, or unknown, was not accepted, which is for the checks of chapter 3 to say
     entries = [
         entry
@@ -145,16 +145,16 @@ def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> N
     ]
     if not entries:
         raise Unobserved("no store was accepted")
-    passage.let_be(entries[0], 0.6)
+    timeline.advance_to(entries[0], 0.6)
     if not ends_by_itself(ctx):
-        clean(writer)
+        run_cleanup(writer)
     for entry in entries:
-        if passage.look(reader, alone[entry.state]).state == entry.state:
-            passage.require_there("EXP-3", reader, entry, "the last store began its lifetime again")
-    passage.let_end(*unseen.values())
+        if timeline.read(reader, alone[entry.state]).state == entry.state:
+            timeline.require_present("EXP-3", reader, entry, "the last store began its lifetime again")
+    timeline.let_expire(*unseen.values())
     for entry in entries:
-        if passage.look(reader, unseen[entry.state]).unknown:
-            passage.require_over(
+        if timeline.read(reader, unseen[entry.state]).unknown:
+            timeline.require_expired(
                 "EXP-3", reader, entry, "its lifetime began again, and is no longer than that of others"
             )
 
@@ -173,32 +173,32 @@ REFUSED = ["FAILURE", "STARTED", "SUCCESS"]
 @check("EXP-4", cases=[{"reads": [name for name, _ in READS], "refused": REFUSED}], needs=["time"])
 def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], refused: list[str]) -> None:
     """Reads, waits and refused stores do not change when an entry ends."""
-    passage = passage_of(ctx)
-    writer, reader = _clients(ctx, passage)
-    read = [(passage.store(writer, passage.life), name) for name in reads]
-    read.append((passage.store(writer, passage.life, "STARTED"), "wait_for"))
-    spared = [(passage.store(writer, passage.life), state) for state in refused]
-    alone = {state: passage.store(writer, passage.life, state) for state in ("SUCCESS", "STARTED")}
-    unseen = {state: passage.store(writer, passage.life, state) for state in alone}
-    passage.let_be(read[0][0], 0.6)
-    before = {entry.task_id: passage.look(reader, entry).result for entry, _ in spared}
+    timeline = timeline_of(ctx)
+    writer, reader = _clients(ctx, timeline)
+    read = [(timeline.store(writer, timeline.life), name) for name in reads]
+    read.append((timeline.store(writer, timeline.life, "STARTED"), "wait_for"))
+    spared = [(timeline.store(writer, timeline.life), state) for state in refused]
+    alone = {state: timeline.store(writer, timeline.life, state) for state in ("SUCCESS", "STARTED")}
+    unseen = {state: timeline.store(writer, timeline.life, state) for state in alone}
+    timeline.advance_to(read[0][0], 0.6)
+    before = {entry.task_id: timeline.read(reader, entry).result for entry, _ in spared}
     for entry, name in read:
         reader.attempt(name, task_id=entry.task_id, **dict(READS)[name])
     for entry, state in spared:
         result = failure(0) if state in STATES.sets["EXCEPTION"] else "again"
         writer.attempt("store_result", task_id=entry.task_id, result=result, state=state)
-    touched = [entry for entry, _ in read if passage.look(reader, entry).state == entry.state]
-    touched += [entry for entry, _ in spared if passage.look(reader, entry).result == before[entry.task_id]]
+    touched = [entry for entry, _ in read if timeline.read(reader, entry).state == entry.state]
+    touched += [entry for entry, _ in spared if timeline.read(reader, entry).result == before[entry.task_id]]
     if not touched:
         raise Unobserved("reading removed the entries, and no store was refused")
-    passage.let_be(read[0][0], 0.8)
+    timeline.advance_to(read[0][0], 0.8)
     for entry in touched:
-        if passage.look(reader, alone[entry.state]).state == entry.state:
-            passage.require_there("EXP-4", reader, entry)
-    passage.let_end(*unseen.values())
+        if timeline.read(reader, alone[entry.state]).state == entry.state:
+            timeline.require_present("EXP-4", reader, entry)
+    timeline.let_expire(*unseen.values())
     for entry in touched:
-        if passage.look(reader, unseen[entry.state]).unknown:
-            passage.require_over("EXP-4", reader, entry, "its lifetime was not extended")
+        if timeline.read(reader, unseen[entry.state]).unknown:
+            timeline.require_expired("EXP-4", reader, entry, "its lifetime was not extended")
 
 
 # -- what a life can be --------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
 @check("EXP-6", cases=[{"lives": [None, 0, 0.0]}], needs=["time"])
 def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
     """An entry with the lifetime None or 0 outlasts others by a century, and every cleanup."""
-    passage, reader = passage_of(ctx), ctx.client("reader")
+    timeline, reader = timeline_of(ctx), ctx.client("reader")
     entries = []
     for life in lives:
         opened = ctx.open_client("for-ever", expires=life)
@@ -215,13 +215,13 @@ def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
             "EXP-6", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the lifetime {life!r}"
         )
         keeper = ctx.client("for-ever", expires=life)
-        entries += [passage.store(keeper, math.inf, state) for state in ("SUCCESS", "FAILURE")]
-    for pause in (0.0, passage.life, 0.0 if passage.way == "waiting" else CENTURY):
-        passage.let_pass(pause)
+        entries += [timeline.store(keeper, math.inf, state) for state in ("SUCCESS", "FAILURE")]
+    for pause in (0.0, timeline.life, 0.0 if timeline.method == "waiting" else CENTURY):
+        timeline.let_pass(pause)
         for entry in entries:
-            clean(entry.client)
+            run_cleanup(entry.client)
         for entry in entries:
-            passage.require_there("EXP-6", reader, entry, "its lifetime has no end")
+            timeline.require_present("EXP-6", reader, entry, "its lifetime has no end")
 
 
 FRACTIONS = [0.5, 1.5, 100.75, 0.3, 0.02, 1e-4, 1e-9]
@@ -230,21 +230,21 @@ FRACTIONS = [0.5, 1.5, 100.75, 0.3, 0.02, 1e-4, 1e-9]
 @check("EXP-7", cases=[{"life": life} for life in FRACTIONS], needs=["time"])
 def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
     """An entry whose lifetime is not a whole number of seconds exists until it is over, and does end."""
-    passage = passage_of(ctx)
+    timeline = timeline_of(ctx)
     opened = ctx.open_client("brief", expires=life)
     ctx.require("EXP-7", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
     writer, reader = ctx.client("brief", expires=life), ctx.client("reader")
-    entry = passage.store(writer, life)
-    if passage.way == "waiting" and life > 2 * passage.life:
-        passage.require_there("EXP-7", reader, entry)
+    entry = timeline.store(writer, life)
+    if timeline.method == "waiting" and life > 2 * timeline.life:
+        timeline.require_present("EXP-7", reader, entry)
         return
-    passage.let_be(entry, 0.8)
-    sight = passage.look(reader, entry)
-    if sight.at_most < life - ctx.capabilities.time_resolution:
-        got = f"{sight.state} at most {sight.at_most:.4f} s after it was stored"
-        ctx.require("EXP-7", sight.state == "SUCCESS", got=got, allowed=f"it lives {life} s")
-    passage.let_end(entry)
-    passage.require_over(
+    timeline.advance_to(entry, 0.8)
+    reading = timeline.read(reader, entry)
+    if reading.at_most < life - ctx.capabilities.time_resolution:
+        got = f"{reading.state} at most {reading.at_most:.4f} s after it was stored"
+        ctx.require("EXP-7", reading.state == "SUCCESS", got=got, allowed=f"it lives {life} s")
+    timeline.let_expire(entry)
+    timeline.require_expired(
         "EXP-7", reader, entry, "a lifetime is rounded up to the resolution of the store, but no further"
     )
 
@@ -259,14 +259,14 @@ def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     """A lifetime of months or ages is accepted, and the entry outlasts the longest time a store has to count."""
     opened = ctx.open_client("patient", expires=life)
     ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
-    passage, reader = passage_of(ctx), ctx.client("reader")
+    timeline, reader = timeline_of(ctx), ctx.client("reader")
     writer = ctx.client("patient", expires=life)
-    entry = passage.store(writer, life)
-    passage.require_there("EXP-8", reader, entry, "it was just stored")
-    if passage.way != "waiting":
-        passage.let_pass(0.9 * COUNTED)
-        clean(writer)
-        passage.require_there("EXP-8", reader, entry, f"every store can count {COUNTED:g} s")
+    entry = timeline.store(writer, life)
+    timeline.require_present("EXP-8", reader, entry, "it was just stored")
+    if timeline.method != "waiting":
+        timeline.let_pass(0.9 * COUNTED)
+        run_cleanup(writer)
+        timeline.require_present("EXP-8", reader, entry, f"every store can count {COUNTED:g} s")
 
 
 WRONG_LIVES: list[Value] = [
@@ -287,14 +287,14 @@ def life_in_words_is_a_number_or_refused(ctx: Context, life: str) -> None:
     if opened.kind != "ok":
         ctx.require_refused("EXP-9", opened, "ImproperlyConfigured")
         return
-    passage, reader = passage_of(ctx), ctx.client("reader")
-    entry = passage.store(ctx.client("in-words", expires=life), float(life))
-    if passage.way != "waiting":
-        passage.let_be(entry, 0.8)
-    passage.require_there("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
-    if passage.way != "waiting":
-        passage.let_end(entry)
-        passage.require_over("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
+    timeline, reader = timeline_of(ctx), ctx.client("reader")
+    entry = timeline.store(ctx.client("in-words", expires=life), float(life))
+    if timeline.method != "waiting":
+        timeline.advance_to(entry, 0.8)
+    timeline.require_present("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
+    if timeline.method != "waiting":
+        timeline.let_expire(entry)
+        timeline.require_expired("EXP-9", reader, entry, f"{life!r} was accepted as a lifetime")
 
 
 SPANS = [
@@ -308,20 +308,20 @@ SPANS = [
 @check("EXP-10", cases=[{"life": span} for span in SPANS], needs=["time"])
 def timedelta_is_its_seconds(ctx: Context, life: dt.timedelta) -> None:
     """A timedelta is a lifetime of all its seconds, days and fractions included."""
-    passage, reader, seconds = passage_of(ctx), ctx.client("reader"), life.total_seconds()
+    timeline, reader, seconds = timeline_of(ctx), ctx.client("reader"), life.total_seconds()
     opened = ctx.open_client("span", expires=life)
     ctx.require("EXP-10", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with the lifetime {life!r}")
-    entry = passage.store(ctx.client("span", expires=life), seconds)
-    if passage.way == "waiting" and seconds > 2 * passage.life:
-        passage.require_there("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
+    entry = timeline.store(ctx.client("span", expires=life), seconds)
+    if timeline.method == "waiting" and seconds > 2 * timeline.life:
+        timeline.require_present("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
         return
-    passage.let_be(entry, 0.8)
-    sight = passage.look(reader, entry)
-    if sight.at_most < seconds - ctx.capabilities.time_resolution:
-        got = f"{sight.state} at most {sight.at_most:.4f} s after it was stored"
-        ctx.require("EXP-10", sight.state == "SUCCESS", got=got, allowed=f"{life!r} is {seconds:g} s")
-    passage.let_end(entry)
-    passage.require_over("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
+    timeline.advance_to(entry, 0.8)
+    reading = timeline.read(reader, entry)
+    if reading.at_most < seconds - ctx.capabilities.time_resolution:
+        got = f"{reading.state} at most {reading.at_most:.4f} s after it was stored"
+        ctx.require("EXP-10", reading.state == "SUCCESS", got=got, allowed=f"{life!r} is {seconds:g} s")
+    timeline.let_expire(entry)
+    timeline.require_expired("EXP-10", reader, entry, f"{life!r} is {seconds:g} s")
 
 
 @check("EXP-9", cases=[{"life": dt.timedelta(seconds=-1)}, {"life": dt.timedelta(days=-1)}], needs=["in-process"])
@@ -339,12 +339,12 @@ LATE = [["SUCCESS", "FAILURE"], ["SUCCESS", "STARTED"], ["FAILURE", "STARTED"], 
 @check("EXP-15", cases=[{"stores": LATE}], needs=["time"])
 def late_store_is_accepted(ctx: Context, stores: list[list[str]]) -> None:
     """A store after the end of a lifetime is accepted as for an unknown task."""
-    passage = passage_of(ctx)
-    writer, reader = _clients(ctx, passage)
-    entries = [passage.store(writer, passage.life, there) for there, _ in stores]
-    passage.let_end(*entries)
+    timeline = timeline_of(ctx)
+    writer, reader = _clients(ctx, timeline)
+    entries = [timeline.store(writer, timeline.life, there) for there, _ in stores]
+    timeline.let_expire(*entries)
     for entry, (_, arriving) in zip(entries, stores, strict=True):
-        if not passage.look(reader, entry).unknown:
+        if not timeline.read(reader, entry).unknown:
             continue
         result = failure(2) if arriving in STATES.sets["EXCEPTION"] else "late"
         fresh = ctx.new_id()
@@ -359,16 +359,16 @@ def late_store_is_accepted(ctx: Context, stores: list[list[str]]) -> None:
 @check("EXP-15", cases=[{"state": "SUCCESS"}, {"state": "FAILURE"}], needs=["time"], blame_hang="EXP-15")
 def wait_does_not_end_by_what_is_over(ctx: Context, state: str) -> None:
     """A wait for an expired task times out, or ends with a result that is stored while it runs."""
-    passage = passage_of(ctx)
-    writer, reader = _clients(ctx, passage)
-    entry = passage.store(writer, passage.life, state)
+    timeline = timeline_of(ctx)
+    writer, reader = _clients(ctx, timeline)
+    entry = timeline.store(writer, timeline.life, state)
     reader.attempt("wait_for", task_id=entry.task_id, timeout=1.0)
-    passage.let_end(entry)
-    if not passage.look(reader, entry).unknown:
+    timeline.let_expire(entry)
+    if not timeline.read(reader, entry).unknown:
         raise Unobserved("the entry did not end")
     operation = reader.perform("wait_for", task_id=entry.task_id, timeout=0.05, interval=0.01)
-    ctx.require("EXP-15", timed_out(operation), got=ctx.describe(ending(operation)), allowed="TimeoutError")
-    wait = begin_wait(ctx, reader, entry.task_id, AMPLE, interval=0.01)
+    ctx.require("EXP-15", timed_out(operation), got=ctx.describe(final_outcome(operation)), allowed="TimeoutError")
+    wait = begin_wait(ctx, reader, entry.task_id, AMPLE_TIMEOUT, interval=0.01)
     in_progress(ctx, entry.task_id, wait)
     writer.store(entry.task_id, "late")
     require_result(ctx, "EXP-15", wait.operation(), "late", reader.result(entry.task_id))
@@ -377,14 +377,14 @@ def wait_does_not_end_by_what_is_over(ctx: Context, state: str) -> None:
 # -- another life --------------------------------------------------------------------------------
 
 
-def _given_life(ctx: Context, passage: Passage, state: str, usual: Value, life: Value) -> Entry:
+def _given_life(ctx: Context, timeline: Timeline, state: str, usual: Value, life: Value) -> Entry:
     """Store an entry by a client of the usual life, let half a life pass, and give it another by `expire`."""
     writer = ctx.client("writer", expires=usual)
-    entry = passage.store(writer, passage.life if usual is not None else math.inf, state)
-    passage.let_pass(0.3 * passage.life)
+    entry = timeline.store(writer, timeline.life if usual is not None else math.inf, state)
+    timeline.let_pass(0.3 * timeline.life)
     seconds = math.inf if life in (None, 0) else float(life)
-    passage.begin_anew(entry, seconds, writer.perform("expire", task_id=entry.task_id, life=life))
-    outcome = ending(entry.stored)
+    timeline.restart_lifetime(entry, seconds, writer.perform("expire", task_id=entry.task_id, life=life))
+    outcome = final_outcome(entry.stored)
     ctx.require("EXP-16", outcome.kind == "ok", got=ctx.describe(outcome), allowed="expire succeeds")
     return entry
 
@@ -401,17 +401,17 @@ def _given_life(ctx: Context, passage: Passage, state: str, usual: Value, life: 
 )
 def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: float | None) -> None:
     """From the call of `expire` on, an entry lives as long as that call said, whatever its lifetime was before."""
-    passage, reader = passage_of(ctx), ctx.client("reader")
-    life = None if factor is None else factor * passage.life
-    entry = _given_life(ctx, passage, state, passage.life if usual else None, life)
+    timeline, reader = timeline_of(ctx), ctx.client("reader")
+    life = None if factor is None else factor * timeline.life
+    entry = _given_life(ctx, timeline, state, timeline.life if usual else None, life)
     if not factor:
-        passage.let_pass(passage.life)
-        passage.require_there("EXP-16", reader, entry, "expire gave it a lifetime without an end")
+        timeline.let_pass(timeline.life)
+        timeline.require_present("EXP-16", reader, entry, "expire gave it a lifetime without an end")
         return
-    passage.let_be(entry, 0.7)
-    passage.require_there("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
-    passage.let_end(entry)
-    passage.require_over("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
+    timeline.advance_to(entry, 0.7)
+    timeline.require_present("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
+    timeline.let_expire(entry)
+    timeline.require_expired("EXP-16", reader, entry, f"expire gave it a lifetime of {entry.life:g} s")
 
 
 @check("EXP-16", cases=[{"life": 600}, {"life": None}])
@@ -426,23 +426,23 @@ def expire_makes_no_entry(ctx: Context, life: Value) -> None:
 # -- groups --------------------------------------------------------------------------------------
 
 
-def _save(ctx: Context, passage: Passage, client: Client, life: float) -> Entry:
+def _save(ctx: Context, timeline: Timeline, client: Client, life: float) -> Entry:
     """Save a group of one member, whose life of so many seconds begins now."""
     group_id = ctx.new_id("group")
     saved = client.perform("save_group", group_id=group_id, result=[[group_id, None], [[[ctx.new_id(), None], None]]])
     if saved.outcome is None or saved.outcome.kind != "ok":
         raise Unobserved("the group was not saved")
-    return Entry(group_id, client, life, "saved", saved, passage.passed)
+    return Entry(group_id, client, life, "saved", saved, timeline.passed)
 
 
-def _restored(passage: Passage, reader: Client, entry: Entry) -> tuple[bool, float, float]:
+def _restored(timeline: Timeline, reader: Client, entry: Entry) -> tuple[bool, float, float]:
     """Return whether a group is there, and its age in seconds then, at least and at most."""
     read = reader.perform("restore_group", group_id=entry.task_id)
     if read.outcome is None or read.outcome.kind != "ok":
         raise Unobserved("the group cannot be read")
-    passed = passage.passed - entry.passed
+    passed = timeline.passed - entry.passed
     saved, seen = entry.stored.end or entry.stored.start, read.end or read.start
-    really = 0.0 if passage.way == "clock" else read.start - saved
+    really = 0.0 if timeline.method == "clock" else read.start - saved
     return read.outcome.value is not None, passed + really, passed + seen - entry.stored.start
 
 
@@ -453,34 +453,34 @@ LONGER = (1, 4, 16)
 @check("EXP-17", needs=["time"], blame_hang="EXP-14")
 def group_lives_as_a_task(ctx: Context) -> None:
     """A group exists until its lifetime is over, through every cleanup, and then reads as never saved."""
-    passage = passage_of(ctx)
-    if passage.way == "ageing":
+    timeline = timeline_of(ctx)
+    if timeline.method == "ageing":
         # probes make tasks older
-        passage.way = "waiting"
+        timeline.method = "waiting"
     for times in LONGER:
         try:
-            _require_life_of_a_group(ctx, passage, times * passage.life)
+            _require_life_of_a_group(ctx, timeline, times * timeline.life)
         except Unobserved:
-            if passage.way != "waiting" or times == LONGER[-1]:
+            if timeline.method != "waiting" or times == LONGER[-1]:
                 raise
         else:
             return
 
 
-def _require_life_of_a_group(ctx: Context, passage: Passage, life: float) -> None:
+def _require_life_of_a_group(ctx: Context, timeline: Timeline, life: float) -> None:
     writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
-    seen, unseen = _save(ctx, passage, writer, life), _save(ctx, passage, writer, life)
+    seen, unseen = _save(ctx, timeline, writer, life), _save(ctx, timeline, writer, life)
     for share in (0.0, 0.6):
-        passage.let_be(seen, share)
-        clean(writer)
-        there, _, age = _restored(passage, reader, seen)
+        timeline.advance_to(seen, share)
+        run_cleanup(writer)
+        there, _, age = _restored(timeline, reader, seen)
         if age >= seen.life - ctx.capabilities.time_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
         got = f"no group, {age:.3f} s after it was saved for {seen.life:g} s"
         ctx.require("EXP-17", there, got=got, allowed="the group: its lifetime is not over")
-    passage.let_end(unseen)
-    there, age, _ = _restored(passage, reader, unseen)
-    if age <= unseen.life + passage.slowness:
+    timeline.let_expire(unseen)
+    there, age, _ = _restored(timeline, reader, unseen)
+    if age <= unseen.life + timeline.expiry_delay:
         raise Unobserved("the lifetime was not over yet")
     got = f"the group, {age:g} s after it was saved for {unseen.life:g} s"
     ctx.require("EXP-17", not there, got=got, allowed="null: its lifetime is over")

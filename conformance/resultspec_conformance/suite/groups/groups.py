@@ -14,7 +14,7 @@ from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.group_model import GroupModel
-from resultspec_conformance.testkit.races import overlapped, together
+from resultspec_conformance.testkit.races import overlapped, run_concurrently
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import group_shapes
 from resultspec_conformance.wire.values import Value, show
@@ -301,7 +301,7 @@ def parallel_saves_do_not_mix(ctx: Context, saves: int, there: bool) -> None:
         while there and len(saved) < saves * len(savers) and len(seen) < 200:
             seen.append(reader.attempt("restore_group", group_id=group_id))
 
-    together(ctx, [*(partial(save, ctx.client(name)) for name in savers), read])
+    run_concurrently(ctx, [*(partial(save, ctx.client(name)) for name in savers), read])
     if not overlapped(ctx):
         raise Unobserved("no two of the racing operations overlapped")
     whole = [before, *(one for groups in tried.values() for one in groups)]
@@ -496,7 +496,7 @@ def _stamped(group_id: str, shape: str, number: int) -> Value:
 
 def _save(ctx: Context, model: GroupModel, client: Client, saved: Value) -> None:
     group_id = saved[0][0]
-    rule = model.rule(saved, [*model.ever.get(group_id, []), saved])
+    rule = model.rule(saved, [*model.all_saved.get(group_id, []), saved])
     require_done(ctx, rule, client.attempt("save_group", group_id=group_id, result=saved), "the group is saved")
     model.save(client.name, group_id, saved)
 

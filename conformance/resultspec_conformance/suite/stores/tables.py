@@ -26,10 +26,10 @@ CHILDREN: list[Value] = [[["child", [["parent", None], None]], None], [["group",
 EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue", "stamps")
 GARBAGE = b"\xff\xfe\x00garbage"
 
-Row = Mapping[str, Value]
+TaskRow = Mapping[str, Value]
 
 
-def _row(ctx: Context, task_id: str) -> Row:
+def _row(ctx: Context, task_id: str) -> TaskRow:
     """Return the row of a task. Raises Unobserved if there is none."""
     found = ctx.rows.rows(task_id)
     if not found:

@@ -12,7 +12,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.linearizability import explain, steps_of
-from resultspec_conformance.testkit.races import overlapped, together
+from resultspec_conformance.testkit.races import overlapped, run_concurrently
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value
 
@@ -41,7 +41,7 @@ def success_survives_a_race(ctx: Context, late: str) -> None:
         winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
 
     rivals = [ctx.client(name) for name in ("rival-1", "rival-2")]
-    together(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
+    run_concurrently(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
     found = winner.meta(task_id)
     if not overlapped(ctx):
         raise Unobserved("no two of the racing stores overlapped")
@@ -59,7 +59,7 @@ def one_of_two_successes_stays(ctx: Context) -> None:
         barrier.wait()
         client.attempt("store_result", task_id=task_id, result=client.name, state="SUCCESS")
 
-    together(ctx, [partial(succeed, client) for client in rivals])
+    run_concurrently(ctx, [partial(succeed, client) for client in rivals])
     before = ctx.client("winner").meta(task_id)["result"]
     rivals[0].attempt("store_result", task_id=task_id, result="late", state="SUCCESS")
     told = sorted({str(client.meta(task_id)["result"]) for client in rivals} | {str(before)})
@@ -93,7 +93,7 @@ def histories_are_linearizable(ctx: Context, scripts: list[list[str]]) -> None:
     """What concurrent clients read of one task is explained by some order of what they did."""
     task_id, barrier = ctx.new_id(), Barrier(len(scripts))
     clients = [ctx.client(f"racer-{number}") for number in range(len(scripts))]
-    together(
+    run_concurrently(
         ctx,
         [
             partial(_perform, client, task_id, f"run {number}.", script, barrier)
@@ -133,7 +133,7 @@ def success_once_read_is_read_again(ctx: Context, late: str) -> None:
             done.set()
 
     winner.store(task_id, None, "STARTED")
-    together(ctx, [read, write, write_late])
+    run_concurrently(ctx, [read, write, write_late])
     after = seen[seen.index("SUCCESS") :] if "SUCCESS" in seen else []
     ctx.require(
         "STATE-14",
@@ -180,5 +180,5 @@ def entry_is_seen_whole(ctx: Context) -> None:
             if outcome.kind != "ok" or not _is_whole(outcome.value["result"], length):
                 torn.append(ctx.describe(outcome))
 
-    together(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
+    run_concurrently(ctx, [partial(write, "rival-1", "ab"), partial(write, "rival-2", "cd"), read])
     ctx.require("STATE-15", not torn, got=torn[0] if torn else "", allowed="one of the entries that were stored, whole")

@@ -16,8 +16,8 @@ from resultspec_conformance.suite.tasks.meta import WHOLE, is_there, json_client
 from resultspec_conformance.suite.tasks.values import COMPRESSED, numbers, serializer_of
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
-from resultspec_conformance.testkit.strategies import exceptions, portable_scalars, portable_values, zoo_exceptions
-from resultspec_conformance.wire.serializers import norm, norm_exception
+from resultspec_conformance.testkit.strategies import exceptions, portable_scalars, portable_values, sample_exceptions
+from resultspec_conformance.wire.serializers import after_round_trip, exception_after_round_trip
 from resultspec_conformance.wire.values import ExceptionData, Opaque, Value, same, show
 
 EXCEPTION_STATES = sorted(STATES.sets["EXCEPTION"])
@@ -58,14 +58,14 @@ def _require_exception(
 
 @check(
     "EXC-1",
-    given={"error": st.one_of(exceptions, zoo_exceptions), "state": exception_states, "serializer": numbers},
+    given={"error": st.one_of(exceptions, sample_exceptions), "state": exception_states, "serializer": numbers},
     effort=0.3,
 )
 def exception_comes_back(ctx: Context, error: ExceptionData, state: str, serializer: int) -> None:
     """An exception comes back with its qualified type name and its arguments in order."""
     chosen = serializer_of(ctx, serializer)
     found = _stored(ctx, "EXC-1", error, state, chosen)
-    _require_exception(ctx, "EXC-1", found, norm_exception(chosen, error), chosen)
+    _require_exception(ctx, "EXC-1", found, exception_after_round_trip(chosen, error), chosen)
 
 
 _CAUSED = ExceptionData("ValueError", "builtins", ("effect",), cause=ExceptionData("KeyError", "builtins", ("cause",)))
@@ -94,7 +94,7 @@ def exception_of_every_shape_comes_back(ctx: Context, error: ExceptionData, stat
     """Exceptions without arguments, nested, falsy, empty or with a cause come back with every serializer."""
     for serializer in _serializers(ctx, state):
         found = _stored(ctx, "EXC-1", error, state, serializer)
-        _require_exception(ctx, "EXC-1", found, norm_exception(serializer, error), serializer)
+        _require_exception(ctx, "EXC-1", found, exception_after_round_trip(serializer, error), serializer)
 
 
 @check("EXC-1", needs=["tagged"], cases=[{"args": args} for args in ((b"\xff",), ((1, 2), "x"), (b"abc", (b"d", [1])))])
@@ -106,7 +106,7 @@ def tagged_arguments_come_back(ctx: Context, args: tuple[Value, ...]) -> None:
         if writer.attempt("store_result", task_id=ctx.new_id(), result=list(args), state="SUCCESS").kind != "ok":
             raise Unobserved(f"the subject does not encode such values with {serializer}")
         found = _stored(ctx, "EXC-1", error, "FAILURE", serializer)
-        _require_exception(ctx, "EXC-1", found, norm_exception(serializer, error), serializer)
+        _require_exception(ctx, "EXC-1", found, exception_after_round_trip(serializer, error), serializer)
 
 
 @check(
@@ -148,7 +148,7 @@ def null_failure_is_an_exception(ctx: Context, state: str) -> None:
 def _require_argument(ctx: Context, value: Value, state: str, serializer: str) -> None:
     """Require EXC-7 of a value: an exception with one argument, a readable state, and later stores that work."""
     found = _stored(ctx, "EXC-7", value, state, serializer)
-    expected = norm(serializer, value)
+    expected = after_round_trip(serializer, value)
     holds = found.kind == "ok" and isinstance(found.value, ExceptionData) and same(list(found.value.args), [expected])
     got = f"{serializer}: {ctx.describe(found)}"
     ctx.require("EXC-7", holds, got=got, allowed=f"an exception whose single argument is {show(expected)}")
@@ -205,7 +205,11 @@ def unencodable_argument_becomes_text(
     holds = found.kind == "ok" and isinstance(found.value, ExceptionData) and found.value.type == "Plain"
     args = list(found.value.args) if holds else []
     holds = holds and len(args) == len(error.args)
-    holds = holds and same(args[: len(left)], norm(chosen, left)) and same(args[len(left) + 1 :], norm(chosen, right))
+    holds = (
+        holds
+        and same(args[: len(left)], after_round_trip(chosen, left))
+        and same(args[len(left) + 1 :], after_round_trip(chosen, right))
+    )
     allowed = f"Plain of {show(left)}, a text for {show(odd)}, and {show(right)}"
     ctx.require(
         "EXC-6", holds and _is_text_for(args[len(left)], odd), got=f"{chosen}: {ctx.describe(found)}", allowed=allowed
@@ -259,7 +263,7 @@ def _stored_result(ctx: Context, task_id: str) -> Any:
         raise Unobserved(f"the stored bytes are not a meta in json: {error}") from None
 
 
-@check("EXC-11", given={"error": st.one_of(exceptions, zoo_exceptions), "state": exception_states}, effort=0.3)
+@check("EXC-11", given={"error": st.one_of(exceptions, sample_exceptions), "state": exception_states}, effort=0.3)
 def exception_is_stored_as_three_members(ctx: Context, error: ExceptionData, state: str) -> None:
     """The stored json of an exception has its qualified name, its list of arguments, and its module or null."""
     task_id = ctx.new_id()
@@ -268,7 +272,7 @@ def exception_is_stored_as_three_members(ctx: Context, error: ExceptionData, sta
     holds = isinstance(found, dict) and found.get("exc_type") == error.type
     ctx.require("EXC-11", holds, got=found, allowed=f"a map with the exc_type {error.type}")
     message = found.get("exc_message")
-    holds = isinstance(message, list) and same(message, norm("json", list(error.args)))
+    holds = isinstance(message, list) and same(message, after_round_trip("json", list(error.args)))
     ctx.require("EXC-11", holds, got=found, allowed=f"the exc_message {show(list(error.args))}")
     module = found.get("exc_module", ...)
     ctx.require("EXC-11", module is None or isinstance(module, str), got=found, allowed="an exc_module of text or null")

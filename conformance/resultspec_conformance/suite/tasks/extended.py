@@ -13,7 +13,7 @@ from resultspec_conformance.suite.tasks.values import numbers, serializer_of
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import portable_scalars, portable_values, scalar_text
-from resultspec_conformance.wire.serializers import norm
+from resultspec_conformance.wire.serializers import after_round_trip
 from resultspec_conformance.wire.values import Opaque, Value, same, show
 
 TOLD = ("name", "args", "kwargs", "worker", "retries", "queue")
@@ -128,7 +128,7 @@ def arguments_come_back(ctx: Context, args: Value, kwargs: Value, serializer: in
     chosen = serializer_of(ctx, serializer)
     found = _stored(ctx, {**CALL, "args": args, "kwargs": kwargs}, serializer=chosen)
     for member, value in (("args", args), ("kwargs", kwargs)):
-        expected = norm(chosen, value)
+        expected = after_round_trip(chosen, value)
         ctx.require("EXT-2", same(found.get(member), expected), got=show(found.get(member)), allowed=show(expected))
 
 
@@ -305,7 +305,7 @@ def _require_stamps(
         if name not in (declared or ()):
             ctx.require("EXT-5", name not in found, got=f"{name} {show(found.get(name))}", allowed="undeclared: none")
             continue
-        expected = norm(serializer, value)
+        expected = after_round_trip(serializer, value)
         got = f"{name} {show(found.get(name))}"
         ctx.require("EXT-5", same(found.get(name), expected), got=got, allowed=show(expected))
         headers = found.get(STAMPED)

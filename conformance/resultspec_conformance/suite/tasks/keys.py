@@ -17,12 +17,12 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, requests, results_for, scalar_text
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
+    AMPLE_TIMEOUT,
     TASK_KEY_PREFIX,
-    Waiting,
+    BackgroundWait,
     begin_wait,
-    ending,
     failure,
+    final_outcome,
     in_progress,
     require_result,
     result_in,
@@ -267,12 +267,12 @@ def _ready_bytes(ctx: Context, task_id: str, result: Value = "forged") -> bytes:
     return payload
 
 
-def _require_unresolved(ctx: Context, task_id: str, wait: Waiting) -> None:
+def _require_unresolved(ctx: Context, task_id: str, wait: BackgroundWait) -> None:
     """Require that a wait goes on after a forgery, and ends with the real result."""
     forged = ctx.eventually(lambda: wait.ended, 0.05)
     if forged and timed_out(wait.operation()):
         raise Unobserved("this machine was too slow: the wait was over before the forgery")
-    got = ctx.describe(ending(wait.operation())) if forged else ""
+    got = ctx.describe(final_outcome(wait.operation())) if forged else ""
     ctx.require("KEY-7", not forged, got=got, allowed="the wait goes on: the store has nothing")
     writer = ctx.client("writer")
     writer.store(task_id, "real")
@@ -297,7 +297,7 @@ def forged_message_resolves_nothing(ctx: Context, body: str) -> None:
     task_id = ctx.new_id()
     forged = FORGED[body]
     forged = _ready_bytes(ctx, task_id) if forged is None else forged
-    wait = begin_wait(ctx, ctx.client("waiter"), task_id, AMPLE)
+    wait = begin_wait(ctx, ctx.client("waiter"), task_id, AMPLE_TIMEOUT)
     in_progress(ctx, task_id, wait)
     _forge(ctx, task_id, forged)
     _require_unresolved(ctx, task_id, wait)
@@ -310,7 +310,9 @@ def message_that_names_another_task_resolves_neither(ctx: Context) -> None:
     forged = _ready_bytes(ctx, second)
     # one client has both waits where it can: what it hears for one task must not reach the other
     names = ("waiter", "waiter") if ctx.session.subject.in_process else ("waiter", "other-waiter")
-    waits = [begin_wait(ctx, ctx.client(name), one, AMPLE) for name, one in zip(names, (first, second), strict=True)]
+    waits = [
+        begin_wait(ctx, ctx.client(name), one, AMPLE_TIMEOUT) for name, one in zip(names, (first, second), strict=True)
+    ]
     for one, wait in zip((first, second), waits, strict=True):
         in_progress(ctx, one, wait)
     _forge(ctx, first, forged)
@@ -324,7 +326,7 @@ def forged_failure_hides_no_result(ctx: Context) -> None:
     waiter, task_id, denied = ctx.client("waiter"), ctx.new_id(), ctx.new_id()
     ctx.client("writer").store(denied, failure(1), "FAILURE")
     forged, payload = ctx.wire.get(task_key(ctx, denied)), _ready_bytes(ctx, task_id, "real")
-    wait = begin_wait(ctx, waiter, task_id, AMPLE)
+    wait = begin_wait(ctx, waiter, task_id, AMPLE_TIMEOUT)
     in_progress(ctx, task_id, wait)
     ctx.wire.set(task_key(ctx, task_id), payload)
     _forge(ctx, task_id, forged or b"")

@@ -19,14 +19,14 @@ from resultspec_conformance.suite.tasks.meta import WHOLE, is_there, json_client
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import (
+    in_container,
     nested,
-    opaques,
+    nonportable_json_values,
+    nonportable_values,
+    opaque_values,
     portable_values,
-    put,
-    wide_json_values,
-    wide_values,
 )
-from resultspec_conformance.wire.serializers import NotCarried, OutsideDomain, norm
+from resultspec_conformance.wire.serializers import NotCarried, OutsideDomain, after_round_trip
 from resultspec_conformance.wire.values import SAFE_INTEGER, ExceptionData, Opaque, Value, same, show
 
 COMPRESSED = b"\x00celery-compressed\x00application/x-gzip\x00"
@@ -56,7 +56,7 @@ def _round_trip(ctx: Context, requirement: str, value: Value, serializer: str, s
     got = f"{serializer}: {ctx.describe(stored)}"
     ctx.require(requirement, stored.kind == "ok", got=got, allowed=f"{show(value)} is stored")
     found = ctx.client("reader", serializer=serializer).attempt("get_result", task_id=task_id)
-    _require_value(ctx, requirement, found, norm(serializer, value), serializer)
+    _require_value(ctx, requirement, found, after_round_trip(serializer, value), serializer)
 
 
 # -- values of the portable domain ---------------------------------------------------------------
@@ -101,7 +101,7 @@ def known_value_comes_back(ctx: Context, value: Value) -> None:
     for serializer in ctx.capabilities.serializers:
         _round_trip(ctx, "VALUE-1", value, serializer)
         if not value:
-            _round_trip(ctx, "VALUE-1", put(value, "deep"), serializer, "PROGRESS")
+            _round_trip(ctx, "VALUE-1", in_container(value, "deep"), serializer, "PROGRESS")
 
 
 @check("VALUE-1", cases=[{"depth": depth} for depth in (10, 50, DOMAINS.value_max_depth - 1, DOMAINS.value_max_depth)])
@@ -135,7 +135,7 @@ def _faithful_or_refused(ctx: Context, value: Value, serializer: str) -> None:
         ctx.require("VALUE-2", kept, got=got, allowed="the value that was there, since this one was refused")
         return
     try:
-        expected = norm(serializer, value)
+        expected = after_round_trip(serializer, value)
     except NotCarried as reason:
         # a writer that carries more than its table is faithful, too
         holds = found.kind == "ok" and same(found.value, value, numbers_by_type=True)
@@ -147,13 +147,13 @@ def _faithful_or_refused(ctx: Context, value: Value, serializer: str) -> None:
         ctx.require("VALUE-2", holds, got=got, allowed=f"{show(expected)}, or a definite error")
 
 
-@check("VALUE-2", given={"value": wide_json_values, "serializer": numbers}, effort=0.15)
+@check("VALUE-2", given={"value": nonportable_json_values, "serializer": numbers}, effort=0.15)
 def wide_json_value_is_kept_or_refused(ctx: Context, value: Value, serializer: int) -> None:
     """NUL in text and deep nesting are kept or refused, never changed."""
     _faithful_or_refused(ctx, value, serializer_of(ctx, serializer))
 
 
-@check("VALUE-2", given={"value": wide_values, "serializer": numbers}, needs=["tagged"], effort=0.7)
+@check("VALUE-2", given={"value": nonportable_values, "serializer": numbers}, needs=["tagged"], effort=0.7)
 def wide_value_is_kept_or_refused(ctx: Context, value: Value, serializer: int) -> None:
     """Values of every other kind come back as the serializer's table says, or are refused."""
     _faithful_or_refused(ctx, value, serializer_of(ctx, serializer))
@@ -225,7 +225,7 @@ def large_integer_comes_back(ctx: Context, digits: int, sign: int) -> None:
 
 @check(
     "VALUE-3",
-    given={"value": opaques, "serializer": numbers, "there": st.sampled_from([None, "STARTED", "FAILURE"])},
+    given={"value": opaque_values, "serializer": numbers, "there": st.sampled_from([None, "STARTED", "FAILURE"])},
     effort=0.3,
 )
 def unencodable_value_is_refused(ctx: Context, value: Value, serializer: int, there: str | None) -> None:

@@ -18,7 +18,7 @@ from resultspec_conformance.testkit.strategies import (
     result_tuples,
     scalar_text,
 )
-from resultspec_conformance.testkit.waits import AMPLE, begin_wait, in_progress, require_result
+from resultspec_conformance.testkit.waits import AMPLE_TIMEOUT, begin_wait, in_progress, require_result
 from resultspec_conformance.wire.values import ExceptionData, Opaque, Value, same, show
 
 BOOM = ExceptionData("ValueError", "builtins", ("boom", 3))
@@ -419,7 +419,7 @@ def cleanup_leaves_waits_alone(ctx: Context, first: bool) -> None:
     task_id, client = ctx.new_id(), ctx.fresh_client("worker")
     if first:
         client.store(ctx.new_id(), 1)
-    wait = begin_wait(ctx, client, task_id, AMPLE, interval=0.02)
+    wait = begin_wait(ctx, client, task_id, AMPLE_TIMEOUT, interval=0.02)
     in_progress(ctx, task_id, wait)
     for _ in range(2):
         _require_ok(ctx, "WORK-10", "process_cleanup", client.attempt("process_cleanup"))

@@ -16,14 +16,14 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
-    Waiting,
+    AMPLE_TIMEOUT,
+    BackgroundWait,
     begin,
     begin_wait,
-    ending,
     failure,
+    final_outcome,
+    generous_timeout,
     in_progress,
-    long_enough,
     require_within,
     require_woken,
     require_woken_in_a_race,
@@ -42,7 +42,7 @@ def _store_now(writer: Client, task_id: str, result: Value = "done") -> Operatio
     return writer.perform("store_result", task_id=task_id, result=result, state="SUCCESS")
 
 
-def _begin(ctx: Context, client: Client, ids: Sequence[str], **options: Value) -> Waiting:
+def _begin(ctx: Context, client: Client, ids: Sequence[str], **options: Value) -> BackgroundWait:
     return begin(ctx, client, "get_many", task_ids=list(ids), **options)
 
 
@@ -59,7 +59,7 @@ def store_wakes_the_join(ctx: Context, tasks: int) -> None:
     """Each task is yielded soon after its store was acknowledged, one after the other."""
     writer, ids = ctx.client("writer"), [ctx.new_id() for _ in range(tasks)]
     with ctx.stopwatch() as watch:
-        running = _begin(ctx, ctx.client("joiner"), ids, timeout=long_enough(ctx) + tasks * 0.3)
+        running = _begin(ctx, ctx.client("joiner"), ids, timeout=generous_timeout(ctx) + tasks * 0.3)
         in_progress(ctx, ids[-1], running)
         stores = []
         for task_id in reversed(ids):
@@ -83,7 +83,7 @@ def _race(ctx: Context, offset: float) -> tuple[Operation, Operation, float]:
     """Begin a join of two tasks, one of them ready, and store the other so many seconds later."""
     writer, ids = ctx.client("writer"), [ctx.new_id(), ctx.new_id()]
     writer.store(ids[0], "ready")
-    running = _begin(ctx, ctx.client("joiner"), ids, timeout=long_enough(ctx))
+    running = _begin(ctx, ctx.client("joiner"), ids, timeout=generous_timeout(ctx))
     running.began.wait(5.0)
     time.sleep(offset)
     store = _store_now(writer, ids[1])
@@ -138,7 +138,7 @@ def stored_without_a_notification(
     require_yielded(ctx, "JOIN-8", found, [task_id], "TimeoutError" if pending else "exhausted")
 
 
-def running_until(ctx: Context, running: Waiting, since: float) -> float:
+def running_until(ctx: Context, running: BackgroundWait, since: float) -> float:
     """Return the seconds until a running operation is so many seconds old."""
     if running.ended:
         return 0.0
@@ -195,7 +195,7 @@ def _cut(ctx: Context) -> None:
 def ended_join_leaves_no_subscription(ctx: Context, by: str) -> None:
     """No subscription is left of a join that yielded all, ran out of time, or was closed by its caller."""
     ids = [ctx.new_id() for _ in range(3)]
-    options: dict[str, Value] = {"timeout": 0.1 if by == "timeout" else AMPLE}
+    options: dict[str, Value] = {"timeout": 0.1 if by == "timeout" else AMPLE_TIMEOUT}
     if by == "closing":
         options["take"] = 1
     running = _begin(ctx, ctx.client("joiner"), ids, **options)
@@ -228,7 +228,7 @@ def interrupted_join_leaves_no_subscription(ctx: Context) -> None:
         if seen[-1] or len(seen) > 20:
             raise _Interrupt
 
-    join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE, interval=0.01, on_interval=interrupt)
+    join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE_TIMEOUT, interval=0.01, on_interval=interrupt)
     _require_unsubscribed(ctx, ids, any(seen))
 
 
@@ -246,9 +246,9 @@ def neighbours_of_a_join_that_left_go_on(ctx: Context, by: str) -> None:
     def attempt() -> float:
         ready, task_id, other = (ctx.new_id() for _ in range(3))
         writer.store(ready, "done")
-        staying = _begin(ctx, client, [task_id], timeout=long_enough(ctx))
-        waiting = begin_wait(ctx, client, task_id, long_enough(ctx))
-        control = begin_wait(ctx, alone, other, long_enough(ctx))
+        staying = _begin(ctx, client, [task_id], timeout=generous_timeout(ctx))
+        waiting = begin_wait(ctx, client, task_id, generous_timeout(ctx))
+        control = begin_wait(ctx, alone, other, generous_timeout(ctx))
         in_progress(ctx, task_id, staying, waiting)
         in_progress(ctx, other, control)
         left = join(client, [ready, task_id], **LEAVINGS[by])
@@ -259,7 +259,10 @@ def neighbours_of_a_join_that_left_go_on(ctx: Context, by: str) -> None:
         require_yielded(ctx, "JOIN-17", found, [task_id], "exhausted")
         waited = waiting.operation()
         ctx.require(
-            "JOIN-17", ending(waited).kind == "ok", got=ctx.describe(ending(waited)), allowed="the wait ends with it"
+            "JOIN-17",
+            final_outcome(waited).kind == "ok",
+            got=ctx.describe(final_outcome(waited)),
+            allowed="the wait ends with it",
         )
         usual = (control.operation().end or math.inf) - (undisturbed.end or 0.0)
         return max(_lag(found, task_id, store), (waited.end or math.inf) - (store.end or 0.0)) - max(usual, 0.0)
@@ -288,7 +291,7 @@ def unreadable_entry_comes_last(ctx: Context, payload: bytes, place: int) -> Non
     if read.kind == "ok" or unreadable not in read.message:
         raise Unobserved(f"a read of the entry does not end in an error that names it: {ctx.describe(read)}")
     given = [*ready[:place], unreadable, *ready[place:], pending]
-    found = join(ctx.client("joiner"), given, timeout=AMPLE)
+    found = join(ctx.client("joiner"), given, timeout=AMPLE_TIMEOUT)
     kinds = ("DecodeError", "ContentDisallowed", "SecurityError")
     named = found.ended in kinds and unreadable in found.message
     ctx.require(

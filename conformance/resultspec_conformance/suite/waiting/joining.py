@@ -15,9 +15,9 @@ from resultspec_conformance.testkit.joins import Joined, join, join_in_process, 
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
-    LOOKS,
-    PATIENCE,
+    AMPLE_TIMEOUT,
+    IMMEDIATE_TIMEOUTS,
+    UNLIMITED_TIMEOUTS,
     begin,
     in_progress,
     plain,
@@ -74,7 +74,7 @@ def each_ready_task_once(ctx: Context, tasks: list[dict[str, Value]], order: lis
     given = [ids[place % len(ids)] for place in order]
     if any(read[task_id]["status"] not in READY for task_id in given):
         raise Unobserved("a task is not in the state in which it was stored")
-    found = join(client, given, timeout=AMPLE)
+    found = join(client, given, timeout=AMPLE_TIMEOUT)
     _require_metas(ctx, found, read)
     require_yielded(ctx, "JOIN-1", found, set(given), "exhausted")
 
@@ -99,7 +99,7 @@ def yields_the_meta_of_each_state(ctx: Context, state: str) -> None:
     writer, client, task_id = ctx.client("writer"), ctx.client("joiner"), ctx.new_id()
     request = {"id": task_id, "children": [[["child", None], None]], "parent_id": "parent"}
     writer.store(task_id, result_in(state), state, traceback="kept", request=request)
-    found = join(client, [task_id], timeout=AMPLE)
+    found = join(client, [task_id], timeout=AMPLE_TIMEOUT)
     _require_metas(ctx, found, {task_id: client.meta(task_id)})
     ctx.require("JOIN-4", found.ids == [task_id], got=found.describe(), allowed=f"{task_id}, and no error")
 
@@ -134,7 +134,7 @@ def few_among_many(ctx: Context, most: int, ready: int) -> None:
     chosen = [ids[place * (count - 1) // (ready - 1)] for place in range(ready)]
     for task_id in chosen:
         ctx.client("writer").store(task_id, "done")
-    found = join(ctx.client("joiner"), ids, timeout=AMPLE, take=ready)
+    found = join(ctx.client("joiner"), ids, timeout=AMPLE_TIMEOUT, take=ready)
     held_back = found.ended == "TimeoutError" and set(found.ids) == set(chosen)
     ctx.require("JOIN-3", not held_back, got=found.describe(), allowed="they come before the deadline")
     require_yielded(ctx, "JOIN-1", found, chosen, "closed")
@@ -220,7 +220,7 @@ def any_iterable_is_taken(ctx: Context, kind: str) -> None:
     """Ids may come in any iterable, a generator included, which is not changed."""
     ids = _stored(ctx, ["SUCCESS", "FAILURE", "SUCCESS"])
     given, before = KINDS[kind](ids), KINDS[kind](ids)
-    found = join_in_process(ctx.client("joiner"), given, f"the {kind} of {ids}", timeout=AMPLE)
+    found = join_in_process(ctx.client("joiner"), given, f"the {kind} of {ids}", timeout=AMPLE_TIMEOUT)
     require_yielded(ctx, "JOIN-5", found, ids, "exhausted")
     if kind == "counted":
         ctx.require("JOIN-5", given.reads == 1, got=f"the ids were read {given.reads} times", allowed="once")
@@ -373,13 +373,18 @@ def _look(ctx: Context, timeout: Value) -> None:
     require_within(ctx, "JOIN-9", 0.0, attempt)
 
 
-@check("JOIN-9", cases=[{"timeout": timeout} for timeout in plain(LOOKS)], blame_hang="JOIN-9")
+@check("JOIN-9", cases=[{"timeout": timeout} for timeout in plain(IMMEDIATE_TIMEOUTS)], blame_hang="JOIN-9")
 def timeout_of_zero_is_a_look(ctx: Context, timeout: Value) -> None:
     """A join with a timeout of 0 or less yields what is ready, and ends at once."""
     _look(ctx, timeout)
 
 
-@check("JOIN-9", cases=[{"timeout": timeout} for timeout in tagged(LOOKS)], needs=["tagged"], blame_hang="JOIN-9")
+@check(
+    "JOIN-9",
+    cases=[{"timeout": timeout} for timeout in tagged(IMMEDIATE_TIMEOUTS)],
+    needs=["tagged"],
+    blame_hang="JOIN-9",
+)
 def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     """A join with a timeout of minus infinity, or of less than any float's precision, ends at once."""
     _look(ctx, timeout)
@@ -397,13 +402,13 @@ def _be_patient(ctx: Context, timeout: Value) -> None:
     require_yielded(ctx, "JOIN-6", found, [task_id], "exhausted")
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in plain(PATIENCE)])
+@check("JOIN-6", cases=[{"timeout": timeout} for timeout in plain(UNLIMITED_TIMEOUTS)])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A join without a timeout, or with a very long one, ends when the last task was yielded."""
     _be_patient(ctx, timeout)
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in tagged(PATIENCE)], needs=["tagged"])
+@check("JOIN-6", cases=[{"timeout": timeout} for timeout in tagged(UNLIMITED_TIMEOUTS)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A join with an infinite timeout, or one beyond every clock, ends when the last task was yielded."""
     _be_patient(ctx, timeout)
@@ -435,7 +440,9 @@ def passes_are_bounded(ctx: Context, most: int, timeout: Value, interval: float 
 def many_passes_wait(ctx: Context, most: int) -> None:
     """A join that may make many passes goes on until the task is ready, and ends when it was yielded."""
     task_id = ctx.new_id()
-    running = begin(ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=AMPLE, max_iterations=most)
+    running = begin(
+        ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=AMPLE_TIMEOUT, max_iterations=most
+    )
     in_progress(ctx, task_id, running)
     ctx.client("writer").store(task_id, "done")
     require_yielded(ctx, "JOIN-13", joined(running.operation()), [task_id], "exhausted")
@@ -449,7 +456,7 @@ def on_message_is_called_or_refused(ctx: Context) -> None:
     """What is given as `on_message` is called with every meta that is yielded, or refused at the call."""
     ids = _stored(ctx, ["SUCCESS", "FAILURE"])
     heard: list[Any] = []
-    found = join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE, on_message=heard.append)
+    found = join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE_TIMEOUT, on_message=heard.append)
     refused = found.refused and found.ended == "ImproperlyConfigured"
     ctx.history.note("suite", "on_message", {"calls": len(heard)})
     called = not found.refused and len(heard) >= len(found.items) == len(ids)

@@ -11,14 +11,14 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
-    LOOKS,
-    PATIENCE,
+    AMPLE_TIMEOUT,
+    IMMEDIATE_TIMEOUTS,
+    UNLIMITED_TIMEOUTS,
     begin_wait,
-    ending,
     expected_outcome,
+    expected_outcome_of,
+    final_outcome,
     in_progress,
-    outcome_of,
     plain,
     require_outcome,
     require_result,
@@ -52,7 +52,7 @@ def ready_before_the_wait(ctx: Context, entry: dict[str, Value]) -> None:
     """A wait for a task that is ready ends with what is stored: the value returned, the exception raised."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     writer.store(task_id, entry["result"], entry["state"])
-    read = outcome_of(writer.meta(task_id))
+    read = expected_outcome_of(writer.meta(task_id))
     ended = waiter.perform("wait_for", task_id=task_id, timeout=SHORT)
     require_outcome(ctx, "WAIT-1", ended, expected_outcome(**entry), read)
 
@@ -73,7 +73,7 @@ def odd_result_ends_the_wait(ctx: Context, state: str, result: Value) -> None:
     """A wait ends also with a value that is false, and with an exception that looks like its own."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     writer.store(task_id, result, state)
-    read = outcome_of(writer.meta(task_id))
+    read = expected_outcome_of(writer.meta(task_id))
     ended = waiter.perform("wait_for", task_id=task_id, timeout=SHORT)
     require_outcome(ctx, "WAIT-1", ended, expected_outcome(state, result), read)
 
@@ -84,14 +84,16 @@ def ready_during_the_wait(ctx: Context, there: str | None, state: str) -> None:
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     if there is not None:
         writer.store(task_id, result_in(there, 1), there)
-    wait = begin_wait(ctx, waiter, task_id, AMPLE)
+    wait = begin_wait(ctx, waiter, task_id, AMPLE_TIMEOUT)
     in_progress(ctx, task_id, wait)
     if wait.ended:
-        ctx.require("WAIT-1", False, got=ctx.describe(ending(wait.operation())), allowed="the wait goes on until then")
+        ctx.require(
+            "WAIT-1", False, got=ctx.describe(final_outcome(wait.operation())), allowed="the wait goes on until then"
+        )
     writer.store(task_id, result_in(state, 2), state)
     ended = wait.operation()
     expected = expected_outcome(state, result_in(state, 2))
-    require_outcome(ctx, "WAIT-1", ended, expected, outcome_of(writer.meta(task_id)))
+    require_outcome(ctx, "WAIT-1", ended, expected, expected_outcome_of(writer.meta(task_id)))
 
 
 @check("WAIT-2", "WAIT-4", cases=[{"state": state} for state in UNREADY])
@@ -108,13 +110,13 @@ def unready_state_does_not_end_the_wait(ctx: Context, state: str) -> None:
 def unready_states_come_during_the_wait(ctx: Context, states: list[str]) -> None:
     """A wait sees one unready state after the other and goes on, until SUCCESS ends it."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
-    wait = begin_wait(ctx, waiter, task_id, AMPLE)
+    wait = begin_wait(ctx, waiter, task_id, AMPLE_TIMEOUT)
     in_progress(ctx, task_id, wait)
     for number, state in enumerate(states):
         writer.store(task_id, result_in(state, number), state)
         time.sleep(0.01)
         if wait.ended:
-            got = f"it ended after {state}: {ctx.describe(ending(wait.operation()))}"
+            got = f"it ended after {state}: {ctx.describe(final_outcome(wait.operation()))}"
             ctx.require("WAIT-2", False, got=got, allowed="the wait goes on")
     writer.store(task_id, "done")
     require_result(ctx, "WAIT-2", wait.operation(), "done", writer.meta(task_id)["result"])
@@ -126,7 +128,7 @@ def unready_states_come_during_the_wait(ctx: Context, states: list[str]) -> None
 def _run_out(ctx: Context, client: Client, task_id: str, timeout: float, **options: Value) -> float:
     """Wait for a task that is not ready; require TimeoutError, and not too early. Return the seconds it took."""
     operation = client.perform("wait_for", task_id=task_id, timeout=timeout, **options)
-    outcome = ending(operation)
+    outcome = final_outcome(operation)
     ctx.require("WAIT-2", outcome.kind != "ok", got=ctx.describe(outcome), allowed="TimeoutError")
     ctx.require("WAIT-4", timed_out(operation), got=ctx.describe(outcome), allowed="TimeoutError")
     took = seconds(operation)
@@ -191,19 +193,24 @@ def _look(ctx: Context, timeout: Value) -> None:
 
     def attempt() -> float:
         operation = waiter.perform("wait_for", task_id=unready, timeout=timeout)
-        ctx.require("WAIT-5", timed_out(operation), got=ctx.describe(ending(operation)), allowed="TimeoutError")
+        ctx.require("WAIT-5", timed_out(operation), got=ctx.describe(final_outcome(operation)), allowed="TimeoutError")
         return seconds(operation)
 
     require_within(ctx, "WAIT-5", 0.0, attempt)
 
 
-@check("WAIT-5", cases=[{"timeout": timeout} for timeout in plain(LOOKS)], blame_hang="WAIT-5")
+@check("WAIT-5", cases=[{"timeout": timeout} for timeout in plain(IMMEDIATE_TIMEOUTS)], blame_hang="WAIT-5")
 def timeout_of_zero_is_a_look(ctx: Context, timeout: Value) -> None:
     """A wait with a timeout of 0 or less reads once: it ends with the outcome of a ready task, or at once."""
     _look(ctx, timeout)
 
 
-@check("WAIT-5", cases=[{"timeout": timeout} for timeout in tagged(LOOKS)], needs=["tagged"], blame_hang="WAIT-5")
+@check(
+    "WAIT-5",
+    cases=[{"timeout": timeout} for timeout in tagged(IMMEDIATE_TIMEOUTS)],
+    needs=["tagged"],
+    blame_hang="WAIT-5",
+)
 def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     """A wait with a timeout of minus infinity, or of less than any float's precision, reads once."""
     _look(ctx, timeout)
@@ -215,19 +222,19 @@ def _be_patient(ctx: Context, timeout: Value) -> None:
     in_progress(ctx, task_id, wait)
     time.sleep(0.02)
     if wait.ended:
-        got = ctx.describe(ending(wait.operation()))
+        got = ctx.describe(final_outcome(wait.operation()))
         ctx.require("WAIT-6", False, got=got, allowed="the wait goes on until the task is ready")
     writer.store(task_id, "at last")
     require_result(ctx, "WAIT-6", wait.operation(), "at last", writer.meta(task_id)["result"])
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in plain(PATIENCE)])
+@check("WAIT-6", cases=[{"timeout": timeout} for timeout in plain(UNLIMITED_TIMEOUTS)])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A wait without a timeout, or with a very long one, ends when the task becomes ready."""
     _be_patient(ctx, timeout)
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in tagged(PATIENCE)], needs=["tagged"])
+@check("WAIT-6", cases=[{"timeout": timeout} for timeout in tagged(UNLIMITED_TIMEOUTS)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A wait with an infinite timeout, or one beyond every clock, ends when the task becomes ready."""
     _be_patient(ctx, timeout)

@@ -14,15 +14,15 @@ from resultspec_conformance.subject.python_object import error_kind
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
-    AMPLE,
-    ATTEMPTS,
-    Waiting,
+    AMPLE_TIMEOUT,
+    TIMING_ATTEMPTS,
+    BackgroundWait,
     begin_wait,
-    ending,
     failure,
+    final_outcome,
+    generous_timeout,
     in_progress,
     limit,
-    long_enough,
     require_result,
     require_within,
     require_woken,
@@ -87,7 +87,7 @@ def stored_without_a_notification(ctx: Context, state: str, result: Value, at: f
 
 def _lag(wait: Operation, store: Operation) -> float:
     """Return the seconds from the acknowledgement of a store to the end of a wait; infinite if it never saw it."""
-    if ending(wait).kind != "ok" or wait.end is None or store.end is None:
+    if final_outcome(wait).kind != "ok" or wait.end is None or store.end is None:
         return math.inf
     return wait.end - max(store.end, wait.start)
 
@@ -104,7 +104,7 @@ def store_wakes_the_waiter(ctx: Context, waiters: int) -> None:
     clients = [ctx.client(f"waiter-{number}") for number in range(waiters)]
     with ctx.stopwatch() as watch:
         waits = [
-            begin_wait(ctx, client, task_id, long_enough(ctx) + waiters * 0.3)
+            begin_wait(ctx, client, task_id, generous_timeout(ctx) + waiters * 0.3)
             for client, task_id in zip(clients, ids, strict=True)
         ]
         for task_id, wait in zip(ids, waits, strict=True):
@@ -117,7 +117,7 @@ def store_wakes_the_waiter(ctx: Context, waiters: int) -> None:
 def _race(ctx: Context, offset: float) -> tuple[Operation, Operation, float]:
     """Begin a wait and store the result so many seconds later; return the wait, the store, and the lag."""
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
-    running = begin_wait(ctx, waiter, task_id, long_enough(ctx))
+    running = begin_wait(ctx, waiter, task_id, generous_timeout(ctx))
     running.began.wait(5.0)
     time.sleep(offset)
     store = _store_now(writer, task_id)
@@ -144,7 +144,7 @@ def every_waiter_ends(ctx: Context, state: str, result: Value) -> None:
 
     def attempt() -> list[float]:
         task_id = ctx.new_id()
-        waits = [begin_wait(ctx, waiter, task_id, long_enough(ctx)) for waiter in waiters]
+        waits = [begin_wait(ctx, waiter, task_id, generous_timeout(ctx)) for waiter in waiters]
         in_progress(ctx, task_id, *waits)
         store = _store_now(writer, task_id, state, result)
         ended = [wait.operation() for wait in waits]
@@ -162,7 +162,7 @@ def every_waiter_ends(ctx: Context, state: str, result: Value) -> None:
 def _best(ctx: Context, attempt: Callable[[], list[float]]) -> tuple[list[float], float]:
     """Return the lags of the first attempt in which nobody was late, or of the last one, and what was allowed."""
     lags, bound = [math.inf], 0.0
-    for _ in range(ATTEMPTS):
+    for _ in range(TIMING_ATTEMPTS):
         with ctx.stopwatch() as watch:
             lags = attempt()
         bound = limit(ctx, ctx.capabilities.wake_up, watch)
@@ -181,8 +181,8 @@ def neighbour_of_a_wait_that_gave_up_goes_on(ctx: Context, stayers: int) -> None
 
     def attempt() -> float:
         task_id, other_id = ctx.new_id(), ctx.new_id()
-        staying = [begin_wait(ctx, client, task_id, long_enough(ctx)) for _ in range(stayers)]
-        control = begin_wait(ctx, alone, other_id, long_enough(ctx))
+        staying = [begin_wait(ctx, client, task_id, generous_timeout(ctx)) for _ in range(stayers)]
+        control = begin_wait(ctx, alone, other_id, generous_timeout(ctx))
         leaving = begin_wait(ctx, client, task_id, 0.03)
         in_progress(ctx, task_id, leaving, *staying, subscriptions=1)
         in_progress(ctx, other_id, control)
@@ -201,16 +201,16 @@ def neighbour_of_a_wait_that_gave_up_goes_on(ctx: Context, stayers: int) -> None
 # -- subscriptions and connections ---------------------------------------------------------------
 
 
-def _end_by_store(ctx: Context, task_id: str, wait: Waiting) -> None:
+def _end_by_store(ctx: Context, task_id: str, wait: BackgroundWait) -> None:
     ctx.client("writer").store(task_id, "done")
     wait.operation()
 
 
-def _end_by_timeout(ctx: Context, task_id: str, wait: Waiting) -> None:  # noqa: ARG001 - its time is short
+def _end_by_timeout(ctx: Context, task_id: str, wait: BackgroundWait) -> None:  # noqa: ARG001 - its time is short
     wait.operation()
 
 
-ENDINGS: dict[str, tuple[float, Callable[[Context, str, Waiting], None]]] = {
+ENDINGS: dict[str, tuple[float, Callable[[Context, str, BackgroundWait], None]]] = {
     "outcome": (3.0, _end_by_store),
     "timeout": (0.1, _end_by_timeout),
 }
@@ -245,7 +245,7 @@ def interrupted_wait_leaves_no_subscription(ctx: Context) -> None:
         seen.append(subscribed(ctx, task_id))
         raise _Interrupt
 
-    _wait_calling(ctx, client, interrupt, task_id=task_id, timeout=AMPLE)
+    _wait_calling(ctx, client, interrupt, task_id=task_id, timeout=AMPLE_TIMEOUT)
     _require_unsubscribed(ctx, task_id, any(seen))
 
 
@@ -288,7 +288,7 @@ def _require_not_early(ctx: Context, operation: Operation, timeout: float) -> fl
 
     Returns the seconds it took. How exactly a timeout is kept is for WAIT-3 to say.
     """
-    took, outcome = seconds(operation), ending(operation)
+    took, outcome = seconds(operation), final_outcome(operation)
     if outcome.kind != "ok":
         got = f"{ctx.describe(outcome)} after {took:.3f} s"
         holds = timed_out(operation) and took >= timeout / 2
@@ -347,4 +347,6 @@ def what_on_interval_raises_ends_the_wait(ctx: Context, interval: float | None) 
         raise error
 
     operation, raised = _wait_calling(ctx, ctx.client("waiter"), interrupt, **args)
-    ctx.require("WAIT-14", raised is error, got=ctx.describe(ending(operation)), allowed="what on_interval raised")
+    ctx.require(
+        "WAIT-14", raised is error, got=ctx.describe(final_outcome(operation)), allowed="what on_interval raised"
+    )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Request = Mapping[str, Any]
-Answer = dict[str, Any]
-Trick = Callable[[Request, Answer], bytes]
+AnswerDocument = dict[str, Any]
+Trick = Callable[[Request, AnswerDocument], bytes]
 """What a driver writes in the place of an answer."""
 
 
@@ -37,7 +37,7 @@ class Sabotage:
 def _with(**changes: Any) -> Trick:
     """Return a trick that changes members of the answer; None as a value leaves the member out."""
 
-    def trick(_: Request, answer: Answer) -> bytes:
+    def trick(_: Request, answer: AnswerDocument) -> bytes:
         changed = {**answer, **changes}
         return encoded({name: member for name, member in changed.items() if member is not Ellipsis})
 
@@ -54,50 +54,50 @@ def _result(changes: Mapping[str, Any]) -> Trick:
     return lambda _, answer: encoded({**answer, "result": {**answer["result"], **changes}})
 
 
-def _die(_: Request, __: Answer) -> bytes:
+def _die(_: Request, __: AnswerDocument) -> bytes:
     print("Traceback …\nKeyError: 'status'", file=sys.stderr)
     raise SystemExit(7)
 
 
-def _die_of_a_signal(_: Request, __: Answer) -> bytes:
+def _die_of_a_signal(_: Request, __: AnswerDocument) -> bytes:
     os.kill(os.getpid(), signal.SIGKILL)
     return b""
 
 
-def _hang(_: Request, __: Answer) -> bytes:
+def _hang(_: Request, __: AnswerDocument) -> bytes:
     print("waiting for a lock", file=sys.stderr, flush=True)
     while True:
         time.sleep(60)
 
 
-def _close_output(_: Request, __: Answer) -> bytes:
+def _close_output(_: Request, __: AnswerDocument) -> bytes:
     os.close(1)
     time.sleep(60)
     return b""
 
 
-def _torn(_: Request, answer: Answer) -> bytes:
+def _torn(_: Request, answer: AnswerDocument) -> bytes:
     return encoded(answer)[:25] + b"\n"
 
 
-def _not_a_number(_: Request, answer: Answer) -> bytes:
+def _not_a_number(_: Request, answer: AnswerDocument) -> bytes:
     return encoded({**answer, "result": {**answer["result"], "result": float("nan")}})
 
 
-def _latin_1(_: Request, answer: Answer) -> bytes:
+def _latin_1(_: Request, answer: AnswerDocument) -> bytes:
     answer["result"]["traceback"] = "é"
     return json.dumps(answer, ensure_ascii=False).encode("latin-1") + b"\n"
 
 
-def _long_line(_: Request, answer: Answer) -> bytes:
+def _long_line(_: Request, answer: AnswerDocument) -> bytes:
     return encoded({**answer, "result": "x" * (65 * 1024 * 1024)})
 
 
-def _twice(_: Request, answer: Answer) -> bytes:
+def _twice(_: Request, answer: AnswerDocument) -> bytes:
     return encoded(answer) * 2
 
 
-def _unasked(_: Request, answer: Answer) -> bytes:
+def _unasked(_: Request, answer: AnswerDocument) -> bytes:
     return encoded(answer) + encoded({**answer, "id": 999})
 
 

@@ -60,7 +60,7 @@ _opened: list[ProgramSubject] = []
 def short_deadlines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Let a driver that hangs do so for a second only."""
     if "hang" in request.node.name:
-        monkeypatch.setattr(program, "CALL_SECONDS", 1.0)
+        monkeypatch.setattr(program, "REQUEST_SECONDS", 1.0)
         monkeypatch.setattr(program, "START_SECONDS", 2.0)
 
 

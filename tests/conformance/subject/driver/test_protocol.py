@@ -22,13 +22,13 @@ from resultspec_conformance.subject import ClientOptions, LifeProbe, Subject, Ta
 from resultspec_conformance.subject.driver import process
 from resultspec_conformance.subject.driver.messages import (
     LINE_LIMIT,
-    Answer,
+    DriverAnswer,
     outcome_of,
     read_initialized,
     read_line,
     request_line,
 )
-from resultspec_conformance.subject.driver.program import CALL_SECONDS, START_SECONDS, open_program
+from resultspec_conformance.subject.driver.program import REQUEST_SECONDS, START_SECONDS, open_program
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
@@ -62,7 +62,7 @@ class Spoken:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
 
-    def ask(self, request: Mapping[str, Any]) -> Answer:
+    def ask(self, request: Mapping[str, Any]) -> DriverAnswer:
         """Send a request and return its answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -71,7 +71,7 @@ class Spoken:
         line = self.process.stdout.readline()
         assert complaint(json.loads(line), "driver-response") is None
         answer = read_line(line)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, DriverAnswer)
         assert answer.id == request["id"]
         return answer
 
@@ -96,7 +96,7 @@ def test_conversation_of_the_chapter(request_: dict[str, Any], answer: dict[str,
     assert complaint(answer, "driver-response") is None
     assert request_["id"] == answer["id"]
     read = read_line(json.dumps(answer).encode())
-    assert isinstance(read, Answer)
+    assert isinstance(read, DriverAnswer)
     if request_["method"] == "initialize":
         assert read_initialized(read)["protocol"] == PROTOCOL == request_["params"]["protocol"]
     else:
@@ -126,7 +126,7 @@ def test_tables_of_the_chapter() -> None:
 def test_numbers_of_the_chapter() -> None:
     """The bounds that the chapter names are those of the suite."""
     assert f"| {START_SECONDS:g} s, in which" in CHAPTER
-    assert f"| any other operation | {CALL_SECONDS:g} s |" in CHAPTER
+    assert f"| any other operation | {REQUEST_SECONDS:g} s |" in CHAPTER
     assert f"| `shutdown` | {process.SHUTDOWN_SECONDS:g} s," in CHAPTER
     assert f"at most {LINE_LIMIT // 2**20} MiB long" in CHAPTER
     assert f"longer than {LINE_LIMIT // 2**20} MiB" in FAULTS["oversize-line"].meaning

@@ -11,7 +11,7 @@ from resultspec_conformance.subject import CuttingProbe, RowProbe, SubjectError,
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probes import probe_for
-from resultspec_conformance.subject.probes.rows import FRAME, payload_of, row_of
+from resultspec_conformance.subject.probes.rows import RAW_ROW_PREFIX, payload_of, row_of
 from resultspec_conformance.testkit.registry import available
 from resultspec_conformance.verdict.verdicts import VIEWS
 
@@ -31,7 +31,7 @@ def test_a_meta_becomes_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"x", b"\x80\x04N.", b"[1]", b'{"status": 7}', b'{"status": ""}', FRAME + b"{"]
+    "payload", [b"", b"x", b"\x80\x04N.", b"[1]", b'{"status": 7}', b'{"status": ""}', RAW_ROW_PREFIX + b"{"]
 )
 def test_other_bytes_are_a_result(payload: bytes) -> None:
     """Of a task that has begun; they come back as they were."""

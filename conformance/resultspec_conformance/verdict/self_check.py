@@ -1,13 +1,11 @@
-"""The broken backend that is judged before a run is believed, and whether the suite saw through it."""
+"""The result of the self-check: the broken backend that was judged before the run, and whether its defect was found."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Sentinel:
-    """A broken backend of the catalogue: the requirement that it breaks, and the check that saw it, if any
-    did.
-    """
+class SelfCheckResult:
+    """A broken backend of the catalogue, the requirement that it violates, and the check that found this, if any."""
 
     backend: str
     requirement: str
@@ -17,11 +15,11 @@ class Sentinel:
 
     @property
     def killed(self) -> bool:
-        """Whether a check blamed it for its requirement."""
+        """Whether a check found the violation of its requirement."""
         return bool(self.check)
 
     @property
     def complaint(self) -> str:
-        """Why the run is void."""
+        """The reason why the run is void."""
         why = self.trouble or "no check saw it"
         return f"self-check: the broken backend {self.backend} violates {self.requirement}, and {why}; the run is void"
