@@ -121,7 +121,7 @@ def rooms_table(tree: Tree, package: str) -> str:
         for room in sorted(tree.rooms, key=lambda room: (not tree.is_folder(room), room))
         if package_of(room) == package
     ]
-    return "\n".join(["| room | what it holds |", "|---|---|", *rows])
+    return "\n".join(["| folder or module | what it holds |", "|---|---|", *rows])
 
 
 def _place(tree: Tree, room: str) -> str:
