@@ -1,4 +1,4 @@
-"""Chords that checks play: their ids, their requests, the deliveries of their parts, and the calls of their bodies."""
+"""Chords that checks run: their ids, their requests, the deliveries of their parts, and the calls of their bodies."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +12,17 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.wire.values import Value, same, show
 
 ChordShape = Sequence[Any]
-"""A header: each member is None for a task, or a list of members for a group."""
+"""The shape of a header: each member is None for a task, or a list of members for a group."""
 
 FLAT_HEADERS: Sequence[ChordShape] = tuple([None] * count for count in range(6))
 """Flat headers by their number of tasks."""
 
 BUSY_PAUSE_SECONDS = 0.05
-"""Seconds after which a delivery that was refused with Busy is made again."""
+"""Seconds until a delivery is repeated that was refused with Busy."""
 
 
 def signature(task_id: str | None, **options: Any) -> dict[str, Any]:
-    """Return a signature of a single task, without an id if that is None."""
+    """Return a signature of a single task, without an id if `task_id` is None."""
     given = options if task_id is None else {"task_id": task_id, **options}
     return {
         "task": "resultspec.body",
@@ -68,7 +68,7 @@ def _filled(shape: ChordShape, left: Iterator[Value]) -> list[Value]:
 class Chord:
     """One chord.
 
-    `ids` are those of the tasks of the header, in its order; two may be the same. `body` is a signature.
+    `ids` are the ids of the header's tasks, in order; two may be equal. `body` is a signature.
     """
 
     ctx: Context
@@ -83,7 +83,7 @@ class Chord:
     def of(
         cls, ctx: Context, shape: ChordShape, body: dict[str, Any] | None = None, ids: Sequence[str] = ()
     ) -> "Chord":
-        """Make up a chord; its body is a single task with an id, unless one is given."""
+        """Make a chord; by default its body is a single task with an id."""
         made = signature(ctx.new_id("body")) if body is None else body
         names = list(ids) or [ctx.new_id("part") for _ in range(leaves(shape))]
         return cls(ctx, shape, made, ctx.new_id("chord"), names, made["options"].get("task_id"))
@@ -107,7 +107,7 @@ class Chord:
     # -- the client ----------------------------------------------------------------------------
 
     def apply(self, client: Client, size: int | None = None) -> "Chord":
-        """Apply the chord, and set its size if one is given. A body without an id has one afterwards, if it got one."""
+        """Apply the chord, and set its size if one is given. A body without an id takes the one that it got."""
         found = client.call("apply_chord", group_id=self.group_id, header=self.header, body=self.body)
         if found is not None and self.body_id is None:
             self.body_id = str(found)
@@ -123,7 +123,7 @@ class Chord:
     # -- the workers ---------------------------------------------------------------------------
 
     def store(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
-        """Store the result of a part, as a worker does before it counts; how that ends is for other chapters."""
+        """Store the result of a part, as a worker does before it counts; the outcome is not judged here."""
         request = {"id": self.ids[index], "group": self.group_id}
         client.attempt("store_result", task_id=self.ids[index], result=result, state=state, request=request)
 
@@ -134,12 +134,12 @@ class Chord:
         return operation.outcome or Outcome("info", error="Unknown")
 
     def deliver(self, client: Client, index: int, result: Value = None, state: str = "SUCCESS") -> None:
-        """Let a part return: store its result and count it, again after Busy. Raises UnexpectedOutcome."""
+        """Let a part return: store its result and count it, and repeat that after Busy. Raises UnexpectedOutcome."""
         self.store(client, index, result, state)
         self.count_until_accepted(client, index, result, state)
 
     def count_until_accepted(self, client: Client, index: int, result: Value, state: str = "SUCCESS") -> None:
-        """Count a part, again after Busy, for as long as a claim can be held. Raises UnexpectedOutcome."""
+        """Count a part, and repeat that after Busy as long as a claim can be held. Raises UnexpectedOutcome."""
         until = time.monotonic() + self.ctx.capabilities.chord_lease + 2 * self.ctx.grace
         while (outcome := self.count(client, index, result, state)).error == "Busy" and time.monotonic() < until:
             time.sleep(BUSY_PAUSE_SECONDS)
@@ -147,20 +147,20 @@ class Chord:
             raise UnexpectedOutcome(self.counting[-1], outcome)
 
     def settle(self, client: Client) -> None:
-        """Have a store look that polls."""
+        """Let a store that polls look for completed chords."""
         client.call("settle", deadline=1.0)
 
-    # -- what became of it ---------------------------------------------------------------------
+    # -- the outcome ----------------------------------------------------------------------------
 
     @property
     def calls(self) -> list[SentCall]:
         """The calls of the body so far."""
-        # a call of a compound body has all of its ids: any of them finds it
+        # a call of a composed body has all of its ids, so any of them finds it
         some_id = next(iter(_all_ids(self.body)), None)
         return [] if some_id is None else self.ctx.outbox.calls(some_id)
 
     def require_not_called(self, requirement: str, why: str) -> None:
-        """Require that the body was not called by now."""
+        """Require that the body has not been called."""
         calls = self.calls
         got = f"the body was called with {show([list(sent.args) for sent in calls])}"
         self.ctx.require(requirement, not calls, got=got, allowed=f"no call: {why}")
@@ -173,7 +173,7 @@ class Chord:
         return list(calls[0].args)
 
     def require_called_with(self, requirement: str, values: Sequence[Value], count: str = "") -> None:
-        """Require exactly one call, for `count`'s sake if given, with the values in the shape of the header."""
+        """Require exactly one call (requirement `count`, if given) with the values in the shape of the header."""
         args = self.require_called_once(count or requirement)
         expected = [nested(self.shape, values)]
         self.ctx.require(

@@ -1,6 +1,4 @@
-"""What a check is given: clients, fresh ids, the probe, and the way to say that a sentence of the spec is
-broken.
-"""
+"""The argument of a check: clients, new ids, the probe, and the method that reports a violated requirement."""
 
 import itertools
 import statistics
@@ -25,14 +23,14 @@ from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
 
-GRACE_FLOOR = 0.1
+MIN_GRACE = 0.1
 
 
 class Session:
-    """A subject that is open in this process, with the connections that checks share. Not safe for threads.
+    """A subject that is open in this process, with the connections that checks share. Not thread-safe.
 
-    `rtt` is the median round trip in seconds, measured at the start. `example` is the one being tried. `reopen`
-    opens the subject anew.
+    `rtt` is the median round trip in seconds, measured at the start. `example` is the current one. `reopen`
+    opens the subject again.
     """
 
     def __init__(
@@ -50,20 +48,20 @@ class Session:
         self.rtt = 0.0
         self.example: Mapping[str, Value] = {}
         self.entries_expire: bool | None = None
-        """Whether a plain entry of this subject was seen to end; None: nobody has looked yet."""
+        """Whether a plain entry of this subject was seen to expire; None if that was not tried yet."""
         self._pool: dict[tuple[str, ClientOptions], Connection] = {}
 
     def connection(self, name: str, options: ClientOptions) -> Connection:
-        """Return the connection of a client, opened at its first use."""
+        """Return the connection of a client, which is opened at its first use."""
         key = (name, options)
         if key not in self._pool:
             self._pool[key] = self.subject.connect(options)
         return self._pool[key]
 
     def measure_round_trip(self, samples: int = 15) -> None:
-        """Measure the median round trip by looking at tasks that do not exist.
+        """Measure the median round trip by reading tasks that do not exist.
 
-        Raises SubjectError where every look ends in a lost connection: such a store cannot be judged.
+        Raises SubjectError if every read loses its connection: such a store cannot be judged.
         """
         options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
         client = Client("a", self.connection("a", options), options, History(), self.in_flight)
@@ -86,7 +84,7 @@ class Session:
         self._pool.clear()
 
     def renew(self) -> None:
-        """Remove what was written by now, and begin with a fresh subject, if that can be had. Raises SubjectError."""
+        """Remove what was written so far, and open the subject again, if possible. Raises SubjectError."""
         if self._reopen is not None:
             self.close()
             self.subject = self._reopen()
@@ -112,12 +110,12 @@ class Context:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the subject says of itself."""
+        """The capabilities that the subject declares."""
         return self.session.subject.capabilities
 
     @property
     def probe(self) -> Probe:
-        """The suite's view of the store. A check that uses it cites a requirement that is observed by it."""
+        """The suite's view of the store. A check that uses it cites a requirement that it observes."""
         probe = self.session.subject.probe
         if probe is None:
             raise Unobserved("the subject has no probe")
@@ -133,11 +131,11 @@ class Context:
 
     @property
     def outbox(self) -> Outbox:
-        """What the clients of the subject have asked to be sent."""
+        """The calls that clients of the subject have made."""
         return self.session.subject.outbox
 
     def sender(self, client: Client) -> Sender:
-        """Return what the app of a client sends with, where the backend is in this process."""
+        """Return the sender of a client's app, if the backend is in this process."""
         return cast(Sender, cast(Any, client.connection).app.sender)
 
     @property
@@ -158,16 +156,13 @@ class Context:
 
     @property
     def grace(self) -> float:
-        """The tolerance of an upper bound in seconds: the larger of 100 ms and three round trips, and the
-        resolution.
-        """
-        return max(GRACE_FLOOR, 3 * self.session.rtt, self.capabilities.time_resolution)
+        """The tolerance of an upper bound in seconds: the largest of 100 ms, three round trips and the resolution."""
+        return max(MIN_GRACE, 3 * self.session.rtt, self.capabilities.time_resolution)
 
     def client(self, name: str = "a", /, **options: Any) -> Client:
         """Return a recorded client; the same name and options share one connection for the whole run.
 
-        Options are those of ClientOptions; the serializer is the first that the subject declares, unless
-        given.
+        Options are those of ClientOptions; the default serializer is the first that the subject declares.
         """
         chosen = self._options(options)
         return self._recorded(name, self.session.connection(name, chosen), chosen)
@@ -180,7 +175,7 @@ class Context:
         return self._recorded(name, connection, chosen)
 
     def open_client(self, name: str, /, **options: Any) -> Outcome:
-        """Try to open a client, as an outcome whose value is null; nothing is done with the client."""
+        """Try to open a client, and return the outcome, with the value None; the client is not used."""
         chosen = self._options(options)
         self.history.introduce(name, chosen.non_default())
         try:
@@ -196,10 +191,10 @@ class Context:
         return Client(shown, connection, options, self.history, self.session.in_flight)
 
     def cut_connections(self) -> int:
-        """Cut the connections of all clients and return how many there were.
+        """Cut the connections of all clients and return their number.
 
-        Shared connections are closed too, lest the next check is surprised by a dead one: a check that cuts
-        works with fresh clients.
+        Shared connections are closed too, so that the next check does not get a dead one: a
+        check that cuts uses fresh clients.
         """
         probe = self.probe
         if not isinstance(probe, CuttingProbe):
@@ -216,15 +211,15 @@ class Context:
         return cast(Any, client.connection).backend
 
     def new_id(self, hint: str = "task") -> str:
-        """Return a task id of the portable domain that nothing else in any run uses."""
+        """Return a task id of the portable domain that is unique among all runs."""
         return f"{hint}-{self.session.run}-{next(self.session.numbers)}"
 
     # -- verdicts ------------------------------------------------------------------------------
 
     def require(self, requirement: str, holds: bool, *, got: Value, allowed: str) -> None:
-        """Say that a sentence of the spec was tested, and whether it held. Raises Violation if not.
+        """Report that a requirement was tested, and whether it held. Raises Violation if not.
 
-        `got` is what was observed, `allowed` says in words what would have been right.
+        `got` is what was observed, `allowed` describes what would have been correct.
         """
         if requirement not in REQUIREMENTS:
             raise KeyError(f"no requirement has the id {requirement!r}")
@@ -240,7 +235,7 @@ class Context:
 
     @staticmethod
     def describe(outcome: Outcome) -> str:
-        """Return an outcome as words."""
+        """Describe an outcome in words."""
         if outcome.kind == "ok":
             return f"ok: {show(outcome.value)}"
         return f"{outcome.error} ({outcome.message})"
@@ -254,7 +249,7 @@ class Context:
         def run() -> None:
             try:
                 future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks the future
+            except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
                 future.set_exception(error)
 
         thread = Thread(target=run, daemon=True)
@@ -264,15 +259,13 @@ class Context:
 
     @contextmanager
     def stopwatch(self) -> Iterator["Stopwatch"]:
-        """Time a block, beside a control that shows how late this machine wakes a sleeper in the same
-        moment.
-        """
+        """Time a block; a control thread measures at the same time how late this machine wakes a sleeper."""
         watch = Stopwatch()
         yield watch
         watch.stop()
 
     def eventually(self, condition: Callable[[], bool], timeout: float = 2.0) -> bool:
-        """Whether a condition becomes true within `timeout` seconds; it is asked every few milliseconds."""
+        """Whether a condition becomes true within `timeout` seconds; it is evaluated every few milliseconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -292,7 +285,7 @@ class Context:
 
 
 class Stopwatch:
-    """Elapsed seconds, and the worst lateness of short sleeps in a control thread meanwhile."""
+    """Elapsed seconds, and the largest lateness of short sleeps in a control thread during them."""
 
     _TICK = 0.005
 
@@ -323,5 +316,5 @@ class Stopwatch:
 
     @property
     def lateness(self) -> float:
-        """By how many seconds at the most a sleeper of this process was woken too late."""
+        """The largest number of seconds by which a sleeper of this process was woken too late."""
         return self._lateness

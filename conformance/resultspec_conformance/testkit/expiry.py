@@ -1,17 +1,17 @@
-"""How a check lets lives end without sleeping through them, and what it may say of an entry afterwards.
+"""Expiry in checks: how time passes for entries without long sleeps, and what a check may conclude afterwards.
 
-There are three ways in which time passes for an entry:
+There are three methods:
 
 `clock`
     the subject has a clock that can be moved;
 `ageing`
-    the probe of the store makes entries older;
+    the probe of the store moves the start of an entry's lifetime back;
 `waiting`
-    neither: the lives are short, and the check waits. It writes all its entries first, so that they wait together.
+    neither: lifetimes are short, and the check waits. It writes all its entries first, so that they wait together.
 
-Whichever it is, an entry has an age *at least* and *at most*: calls take time, and a store may count from any moment of
-one. That an entry has to be there is judged by the age at most, that it has to be gone by the age at least; so a slow
-machine can make a check blind, which it then says, and never unjust.
+With each method an entry has a minimum and a maximum age: calls take time, and a store may count from any moment of a
+call. The maximum age decides whether an entry must exist, the minimum age whether it must be gone; so a slow machine
+can make a check blind, which it then says, and never unjust.
 """
 
 import math
@@ -32,28 +32,28 @@ from resultspec_conformance.wire.values import Value, show
 TimeMethod = Literal["clock", "ageing", "waiting"]
 
 LONG_LIFE = 600.0
-"""Seconds of the life that checks give where nobody has to wait for its end."""
+"""The lifetime in seconds that checks use if they need not wait for its end."""
 
 SHORT_LIFE = 1.0
-"""Seconds of that life where somebody has."""
+"""The lifetime in seconds that checks use if they wait for its end."""
 
 MAX_EXPIRY_DELAY = 5.0
-"""Seconds that the resolution and the lag of a store may be together for checks to wait for the end of a life."""
+"""The largest sum in seconds of a store's resolution and lag with which checks wait for entries to expire."""
 
 
 def time_can_pass(subject: Subject) -> bool:
-    """Whether there is a way to see a life of this subject end."""
+    """Whether the suite can see entries of this subject expire."""
     expiry_delay = subject.capabilities.expiry_lag + subject.capabilities.time_resolution
     return clock_of(subject) is not None or isinstance(subject.probe, LifeProbe) or expiry_delay <= MAX_EXPIRY_DELAY
 
 
 def ends_by_itself(ctx: Context) -> bool:
-    """Whether lives end by themselves in this subject, as it declares."""
+    """Whether the subject declares that entries expire without `cleanup`."""
     return ctx.capabilities.choice("expiry") == "autoexpire"
 
 
 def run_cleanup(client: Client) -> None:
-    """Clean up. Raises Unobserved where that fails, which is for the check of EXP-14 to say."""
+    """Call `cleanup`. Raises Unobserved if it fails, which the check of EXP-14 judges."""
     outcome = client.attempt("cleanup")
     if outcome.kind != "ok":
         raise Unobserved(f"cleanup failed: {Context.describe(outcome)}")
@@ -61,7 +61,7 @@ def run_cleanup(client: Client) -> None:
 
 @dataclass
 class Entry:
-    """An entry that a check has stored, with its life in seconds, and when that began."""
+    """An entry that a check has stored, with its lifetime in seconds, and when that began."""
 
     task_id: str
     client: Client
@@ -73,7 +73,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a read found of an entry, and how old the entry was then, in seconds. `result` is shown as text."""
+    """What a read found, with the minimum and maximum age of the entry in seconds. `result` is text."""
 
     state: Value
     result: str
@@ -82,13 +82,13 @@ class Reading:
 
     @property
     def unknown(self) -> bool:
-        """Whether the task read as one that was never stored."""
+        """Whether the task reads like one that was never stored."""
         return bool(self.state == "PENDING")
 
 
 @dataclass
 class Timeline:
-    """The time of one example. `life` is the one that its entries have, `passed` the seconds that were made up."""
+    """The entries of one example, and the time that passes for them. `passed` counts the simulated seconds."""
 
     ctx: Context
     method: TimeMethod = field(init=False)
@@ -101,14 +101,14 @@ class Timeline:
 
     @property
     def life(self) -> float:
-        """Seconds of a life that can be seen to end."""
+        """A lifetime in seconds whose end can be seen."""
         if self.method == "waiting":
             return max(SHORT_LIFE, 4 * self.ctx.capabilities.time_resolution)
         return LONG_LIFE
 
     @property
     def expiry_delay(self) -> float:
-        """Seconds by which an entry may outlast its life."""
+        """Seconds by which an entry may outlive its lifetime."""
         capabilities = self.ctx.capabilities
         return capabilities.time_resolution + (capabilities.expiry_lag if ends_by_itself(self.ctx) else 0.0)
 
@@ -126,14 +126,14 @@ class Timeline:
     # -- entries -------------------------------------------------------------------------------
 
     def store(self, client: Client, life: float, state: str = "SUCCESS", hint: str = "task") -> Entry:
-        """Store a new entry by a client that gives it a life of so many seconds."""
+        """Store a new entry by a client whose entries have a lifetime of `life` seconds."""
         entry = Entry(self.ctx.new_id(hint), client, life, state, _never(), 0.0)
         self.entries.append(entry)
         self.renew(entry, state)
         return entry
 
     def renew(self, entry: Entry, state: str) -> None:
-        """Store an entry once more; it is in that state from now on, and its life begins anew."""
+        """Store an entry again, in a state; its lifetime starts again."""
         self.stores += 1
         result = failure(self.stores) if state in STATES.sets["EXCEPTION"] else {"store": self.stores}
         entry.stored = entry.client.perform("store_result", task_id=entry.task_id, result=result, state=state)
@@ -142,7 +142,7 @@ class Timeline:
         entry.state, entry.passed = state, self.passed
 
     def restart_lifetime(self, entry: Entry, life: float, operation: Operation) -> None:
-        """Take note that an operation, which is no store, gave an entry another life just now."""
+        """Record that another operation has just given an entry a new lifetime."""
         entry.stored, entry.life, entry.passed = operation, life, self.passed
 
     def read(self, reader: Client, entry: Entry) -> Reading:
@@ -150,17 +150,17 @@ class Timeline:
         read = reader.perform("get_task_meta", task_id=entry.task_id)
         if read.outcome is None or read.outcome.kind != "ok":
             raise Unobserved("the entry cannot be read")
-        gone_by = self.passed - entry.passed
-        really = 0.0 if self.method == "clock" else read.start - _end(entry.stored)
+        simulated = self.passed - entry.passed
+        elapsed = 0.0 if self.method == "clock" else read.start - _end(entry.stored)
         meta = read.outcome.value
         return Reading(
-            meta["status"], show(meta.get("result")), gone_by + really, gone_by + _end(read) - entry.stored.start
+            meta["status"], show(meta.get("result")), simulated + elapsed, simulated + _end(read) - entry.stored.start
         )
 
     # -- time ----------------------------------------------------------------------------------
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass, for all entries of this passage."""
+        """Let time pass for all entries of the example."""
         if seconds <= 0:
             return
         self.ctx.history.note("suite", "let time pass", {"seconds": round(seconds, 3), "by": self.method})
@@ -176,18 +176,18 @@ class Timeline:
         self.passed += seconds
 
     def _age(self, entry: Entry) -> float:
-        """The seconds since an entry was stored, as they are now."""
-        really = time.monotonic() - self.ctx.history.origin - _end(entry.stored)
-        return self.passed - entry.passed + (0.0 if self.method == "clock" else really)
+        """Return the age of an entry in seconds."""
+        elapsed = time.monotonic() - self.ctx.history.origin - _end(entry.stored)
+        return self.passed - entry.passed + (0.0 if self.method == "clock" else elapsed)
 
     def advance_to(self, entry: Entry, share: float) -> None:
-        """Let time pass until so much of the life of an entry is over."""
+        """Let time pass until a share of an entry's lifetime is over."""
         self.let_pass(share * entry.life - self._age(entry))
 
     def let_expire(self, *entries: Entry) -> None:
-        """Let time pass until the lives of all these entries are over, the lag of the store included.
+        """Let time pass until all these entries have expired, the lag of the store included.
 
-        Where lives end by `cleanup`, that is called by the client of each.
+        If entries expire by `cleanup`, the client of each entry calls it.
         """
         for entry in entries:
             self.let_pass(entry.life + self.expiry_delay + self.ctx.grace - self._age(entry))
@@ -200,7 +200,7 @@ class Timeline:
     def require_present(
         self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is not over"
     ) -> None:
-        """Require that an entry is there, as long as its life cannot be over. Raises Unobserved where it can be."""
+        """Require that an entry exists. Raises Unobserved if it may have expired."""
         reading = self.read(reader, entry)
         if reading.at_most >= entry.life - self.ctx.capabilities.time_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
@@ -210,7 +210,7 @@ class Timeline:
     def require_expired(
         self, requirement: str, reader: Client, entry: Entry, why: str = "its lifetime is over"
     ) -> None:
-        """Require that an entry is gone, whose life was let end before."""
+        """Require that an entry is gone, after `let_expire`."""
         reading = self.read(reader, entry)
         if reading.at_least <= entry.life + self.expiry_delay:
             raise Unobserved("the lifetime was not over yet")
@@ -218,7 +218,7 @@ class Timeline:
         self.ctx.require(requirement, reading.unknown, got=got, allowed=f"an unknown task: {why}")
 
     def _kept(self, entry: Entry) -> str:
-        """Tell how long the store is going to keep an entry, where that can be seen."""
+        """Describe how long the store is going to keep an entry, if the probe sees that."""
         probe = self.ctx.session.subject.probe
         left = probe.remaining(entry.task_id) if isinstance(probe, LifeProbe) else None
         if left is None:
@@ -227,15 +227,15 @@ class Timeline:
 
 
 def timeline_of(ctx: Context) -> Timeline:
-    """Return the time of an example, in a store where a plain life was seen to end.
+    """Return the timeline of an example, for a store in which a plain entry was seen to expire.
 
-    Where it does not, that is for the check of EXP-1 and EXP-2 to say; others raise Unobserved and accuse nobody.
+    If it does not, the check of EXP-1 and EXP-2 reports that; other checks raise Unobserved.
     """
     timeline = Timeline(ctx)
     session = ctx.session
     if session.entries_expire is None:
         writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
-        # what is looked at when it is new, in its middle, or after its end is never looked at before
+        # each entry is read only once: new, in the middle of its lifetime, or after its end
         new, middle, last = (timeline.store(writer, timeline.life, hint="control") for _ in range(3))
         seen = [timeline.read(reader, new).state]
         timeline.advance_to(new, 0.75)

@@ -1,7 +1,7 @@
 """The oracle of groups: what is saved under each id, and what the cache of each client may still hold. Pure.
 
-A cache may lose what it holds at any time, so a read through one is right if it gives what is saved or what may be
-held.
+A cache may lose its content at any time, so a read through a cache is correct if it returns what
+is saved or what the cache may hold.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,11 @@ ClientGroup = tuple[str, str]
 
 @dataclass
 class GroupModel:
-    """Groups as far as they are known from a sequence of operations; every method changes the knowledge only.
+    """What is known about groups from a sequence of operations; methods change only this knowledge.
 
-    `caching`: the clients that have a cache. `saved`: the group that is there, by id; `all_saved`: all that were saved
-    under the id. `held`: what the cache of a client may hold of a group; `dropped`: the requirement by which this
-    client's cache has lost what it held.
-    `absent`: whether the client has found no group since it last found one.
+    `caching`: the clients that have a cache. `saved`: the current group, by id; `all_saved`: all groups that were saved
+    under the id. `held`: what the cache of a client may hold for a group; `dropped`: the requirement by which this
+    client's cache has lost its content. `absent`: the pairs for which the last read found no group.
     """
 
     caching: frozenset[str] = frozenset()
@@ -43,9 +42,9 @@ class GroupModel:
 
     def reload(self, client: str, group_id: str) -> None:
         """A client has reloaded a group."""
-        there = self.saved.get(group_id)
-        self._drop((client, group_id), "GROUP-14", [] if there is None else [there])
-        if there is None:
+        stored = self.saved.get(group_id)
+        self._drop((client, group_id), "GROUP-14", [] if stored is None else [stored])
+        if stored is None:
             self.absent.add((client, group_id))
 
     def _drop(self, key: ClientGroup, rule: str, held: list[Value]) -> None:
@@ -54,12 +53,12 @@ class GroupModel:
         self.absent.discard(key)
 
     def allowed(self, client: str, group_id: str, *, cached: bool) -> list[Value]:
-        """Return what a read may give, None for no group; `cached`: whether it may come out of a cache."""
-        there = [self.saved.get(group_id)]
-        return there + [group for group in self.held.get((client, group_id), []) if cached and group not in there]
+        """Return what a read may return, None for no group; `cached`: whether it may come from a cache."""
+        stored = [self.saved.get(group_id)]
+        return stored + [group for group in self.held.get((client, group_id), []) if cached and group not in stored]
 
     def read(self, client: str, group_id: str, found: Value, *, cached: bool) -> str | None:
-        """A read gave a group or None. Returns the requirement that this breaks, or None, and narrows what is held."""
+        """A read returned a group or None. Return the requirement that this violates, or None; narrow what is held."""
         key = (client, group_id)
         if found not in self.allowed(client, group_id, cached=cached):
             return self._blame(key, found, cached)
@@ -71,24 +70,24 @@ class GroupModel:
         return None
 
     def _blame(self, key: ClientGroup, found: Value, cached: bool) -> str:
-        """Return the requirement that a read breaks which gives what is neither saved nor held."""
-        there, all_saved = self.saved.get(key[1]), self.all_saved.get(key[1], [])
+        """Return the requirement that a read violates if it returns what is neither saved nor held."""
+        stored, all_saved = self.saved.get(key[1]), self.all_saved.get(key[1], [])
         if not cached and key[0] in self.caching and found in self.held.get(key, []):
             return "GROUP-14"
         if cached and found is None and key in self.absent:
             return "GROUP-13"
         if cached and key in self.dropped and found is not None and found in all_saved:
             return self.dropped[key]
-        return self.rule(there, all_saved)
+        return self.rule(stored, all_saved)
 
-    def rule(self, there: Value, all_saved: Sequence[Value]) -> str:
-        """Return the requirement that decides what is there now, after all that was saved."""
-        if there is None:
+    def rule(self, stored: Value, all_saved: Sequence[Value]) -> str:
+        """Return the requirement that decides what is stored now, after everything that was saved."""
+        if stored is None:
             return "GROUP-6" if all_saved else "GROUP-4"
         if len(all_saved) > 1:
             return "GROUP-5"
-        return "GROUP-1" if there[1] else "GROUP-2"
+        return "GROUP-1" if stored[1] else "GROUP-2"
 
     def expectation(self, group_id: str) -> str:
-        """Return the requirement that decides what a store has for a group now."""
+        """Return the requirement that decides what is stored for a group now."""
         return self.rule(self.saved.get(group_id), self.all_saved.get(group_id, []))

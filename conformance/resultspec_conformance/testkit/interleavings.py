@@ -1,9 +1,9 @@
-"""All interleavings of a few atomic steps: a search through every state that a protocol can get into.
+"""All interleavings of a few atomic steps: a search through every state that a protocol can reach.
 
-A protocol is given as data: a first state, and a function that returns every step that can be taken from a state, with
-the state it leads to. States are hashable and belong to nobody, so a state that was reached in two ways is looked at
-once, and two or three processes of some steps each are searched through in well under a second. The search goes
-breadth first: a counterexample has no step too many.
+A protocol is data: a first state, and a function that returns every possible step from a state, with
+the state it leads to. States are hashable and immutable, so a state that was reached in two ways is visited
+once, and a search over two or three processes of some steps each takes well under a second. The search is
+breadth-first, so a counterexample is as short as possible.
 """
 
 from collections import deque
@@ -14,18 +14,18 @@ from typing import Generic, TypeVar
 State = TypeVar("State", bound=Hashable)
 
 MAX_STATES = 500_000
-"""How many states a search may meet: more than that is a protocol with a counter that never stops."""
+"""The number of states that a search may visit: with more, the protocol has a counter that never stops."""
 
 
 class TooManyStates(Exception):
-    """A protocol that has more states than a search can look at."""
+    """The protocol has more states than a search can visit."""
 
 
 @dataclass(frozen=True)
 class Exploration(Generic[State]):
-    """What a search found.
+    """The result of a search.
 
-    `complaint` is what is wrong with the last of `states`, empty if nothing is wrong with any; `steps` lead there
+    `complaint` says what is wrong with the last of `states`, and is empty if every state is correct; `steps` lead there
     from the first. `visited` counts the states that were looked at, `end_states` those from which no step leads on.
     """
 
@@ -46,10 +46,9 @@ def explore(
     steps_from: Callable[[State], Iterable[tuple[str, State]]],
     wrong: Callable[[State, bool], str | None],
 ) -> Exploration[State]:
-    """Look at every state that can be reached; return the first in which something is wrong, and the way there.
+    """Visit every reachable state; return the first wrong one, and the path to it.
 
-    `wrong` is asked of each state, and whether it is an end, and returns what is wrong with it, or None. Raises
-    TooManyStates.
+    `wrong(state, is_end)` returns what is wrong with a state, or None. Raises TooManyStates.
     """
     came_from: dict[State, tuple[str, State] | None] = {first: None}
     left = deque([first])
@@ -74,7 +73,7 @@ def explore(
 def _path_to(
     came_from: dict[State, tuple[str, State] | None], state: State
 ) -> tuple[tuple[str, ...], tuple[State, ...]]:
-    """Return the steps from the first state to one, and the states on the way."""
+    """Return the steps from the first state to another one, and the states on that path."""
     steps, states = [], [state]
     while (origin := came_from[states[-1]]) is not None:
         steps.append(origin[0])

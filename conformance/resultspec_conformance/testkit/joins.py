@@ -13,7 +13,7 @@ from resultspec_conformance.wire.values import Value
 
 @dataclass(frozen=True)
 class Item:
-    """What a join yielded: an id, a meta, and when, in seconds since the first item was asked for."""
+    """An id and a meta that a join yielded, and when, in seconds since the first item was requested."""
 
     task_id: Value
     meta: dict[str, Value]
@@ -22,9 +22,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Joined:
-    """A join that is over. `ended`: `exhausted`, `closed`, or the kind of an error with its `message`.
+    """A join that has ended. `ended`: `exhausted`, `closed`, or the kind of an error with its `message`.
 
-    A join that was refused at the call yielded nothing and ended in that error.
+    A join whose call raised yielded nothing and ended in that error.
     """
 
     operation: Operation
@@ -39,20 +39,20 @@ class Joined:
 
     @property
     def took(self) -> float:
-        """Seconds from asking for the first item to the end."""
+        """Seconds from the request for the first item to the end."""
         return seconds(self.operation) - float(self.operation.args.get("delay", 0.0))
 
     @property
     def refused(self) -> bool:
-        """Whether the call itself ended in an error, before there was anything to iterate over."""
+        """Whether the call itself raised, before it returned an iterator."""
         return final_outcome(self.operation).kind != "ok"
 
     def came_at(self, task_id: str) -> float:
-        """Return when an id came, in seconds of the history; infinite if it did not."""
+        """Return when an id was yielded, in seconds of the history; infinite if it was not."""
         return min((self.operation.start + item.at for item in self.items if item.task_id == task_id), default=_NEVER)
 
     def describe(self) -> str:
-        """Return what happened as words."""
+        """Describe in words what happened."""
         items = ", ".join(f"{item.task_id!r} {item.meta.get('status')} at {item.at:.3f} s" for item in self.items[:12])
         more = f" and {len(self.items) - 12} more" if len(self.items) > 12 else ""
         why = f" ({self.message})" if self.message else ""
@@ -63,7 +63,7 @@ _NEVER = float("inf")
 
 
 def joined(operation: Operation) -> Joined:
-    """Return the record of a join that is over."""
+    """Return the record of a join that has ended."""
     outcome = final_outcome(operation)
     if outcome.kind != "ok":
         return Joined(operation, (), outcome.error, outcome.message)
@@ -78,9 +78,9 @@ def join(client: Client, task_ids: Sequence[Value], **options: Value) -> Joined:
 
 
 def join_in_process(client: Client, task_ids: Iterable[Any], shown: Value, **options: Any) -> Joined:
-    """Join by the method of a Python object; its ids may be any iterable, and options may be functions.
+    """Join with the method of a Python object; the ids may be any iterable, and options may be functions.
 
-    `shown` stands in the history for the ids.
+    The history has `shown` instead of the ids.
     """
     recorded = {name: value for name, value in options.items() if not callable(value)}
     call = {"task_ids": task_ids, **options}
@@ -91,9 +91,9 @@ def join_in_process(client: Client, task_ids: Iterable[Any], shown: Value, **opt
 
 
 def require_yielded(ctx: Context, requirement: str, found: Joined, expected: Iterable[Value], ended: str) -> None:
-    """Require that a join yielded these ids, each once and in any order, and how it ended."""
+    """Require that a join yielded these ids, each once and in any order, and ended in this way."""
     wanted = sorted(expected)
-    # an id that is no text cannot be sorted among texts
+    # only texts can be sorted
     holds = sorted(map(str, found.ids)) == wanted and all(isinstance(one, str) for one in found.ids)
     names = ", ".join(map(repr, wanted)) or "nothing"
     ctx.require(

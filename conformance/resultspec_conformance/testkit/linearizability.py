@@ -1,8 +1,8 @@
 """Linearizability of the history of one task, by the search of Wing and Gong with memoisation.
 
-An operation takes effect at one instant between its start and its end. The search picks, again and again, an
-operation that may come next (none that is left ended before it started), lets the model take the step, and remembers
-which pairs of "operations that are left" and "what is there" have failed. An operation whose fate is unknown may take
+An operation takes effect at one instant between its start and its end. The search repeatedly picks an
+operation that may come next (no remaining one ended before it started), applies it to the model, and remembers
+which pairs of remaining operations and stored entry have failed. An operation with an unknown outcome may take
 effect at any time after its start, or never.
 """
 
@@ -29,9 +29,9 @@ class Step:
 
 
 def steps_of(history: Sequence[Operation]) -> list[Step]:
-    """Return the steps on the one task of a history; reads that failed say nothing and are left out.
+    """Return the steps on the one task of a history; failed reads are left out.
 
-    A write is numbered by its place in the history.
+    A write has its position in the history as its number.
     """
     found = []
     for number, operation in enumerate(history):
@@ -50,33 +50,33 @@ def steps_of(history: Sequence[Operation]) -> list[Step]:
     return found
 
 
-def _after(there: Write | None, step: Step, late_unready: str | None) -> frozenset[Write | None]:
-    """Return what may be there once a step took effect; empty if it cannot have."""
+def _after(stored: Write | None, step: Step, late_unready: str | None) -> frozenset[Write | None]:
+    """Return what may be stored after a step took effect; empty if the step is impossible."""
     if step.kind == "forget":
         return frozenset({None})
     if step.kind == "read":
-        return frozenset({there}) if complaint(there, step.meta) is None else frozenset()
+        return frozenset({stored}) if complaint(stored, step.meta) is None else frozenset()
     if step.write is None:
         raise ValueError("a store without a write")
-    return after_store(there, step.write, late_unready)
+    return after_store(stored, step.write, late_unready)
 
 
 def explain(steps: Sequence[Step], late_unready: str | None, initial: Write | None = None) -> list[Step] | None:
-    """Return an order of the steps that explains what was read, or None if there is none."""
+    """Return an order of the steps that explains what was read, or None if no order does."""
     everything = frozenset(range(len(steps)))
     failed: set[tuple[frozenset[int], Write | None]] = set()
     stack: list[tuple[frozenset[int], Write | None, tuple[int, ...]]] = [(everything, initial, ())]
     while stack:
-        left, there, order = stack.pop()
+        left, stored, order = stack.pop()
         if all(not steps[index].certain for index in left):
             return [steps[index] for index in order]
-        if (left, there) in failed:
+        if (left, stored) in failed:
             continue
-        failed.add((left, there))
+        failed.add((left, stored))
         first_end = min(steps[index].end for index in left)
         for index in sorted(left, key=lambda candidate: steps[candidate].start, reverse=True):
             if steps[index].start <= first_end:
                 stack.extend(
-                    (left - {index}, after, (*order, index)) for after in _after(there, steps[index], late_unready)
+                    (left - {index}, after, (*order, index)) for after in _after(stored, steps[index], late_unready)
                 )
     return None

@@ -1,4 +1,4 @@
-"""Races: actions that are begun at once, and whether they overlapped."""
+"""Races: actions that start at the same time, and whether they overlapped."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ def overlapped(ctx: Context) -> bool:
 
 
 def run_concurrently(ctx: Context, actions: Sequence[Callable[[], Any]]) -> None:
-    """Run actions at once, each in a thread of its own, and wait for them all.
+    """Run actions at the same time, each in a thread of its own, and wait for all of them.
 
-    Python switches threads every few milliseconds, in which a store in memory does all its work: let it do so often.
+    Python switches threads every few milliseconds, in which a store in memory finishes its work: make it switch often.
     """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)

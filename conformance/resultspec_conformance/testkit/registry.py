@@ -1,8 +1,8 @@
-"""Checks: functions that try to break sentences of the spec, and the registry that knows them all.
+"""Checks: functions that look for violations of requirements, and the registry of them.
 
-A check is a function `(ctx, **example)`. Where its example comes from is data: `given` maps the parameters to
-Hypothesis strategies, `cases` lists examples that are all tried, and a check with neither runs once. An example is
-made of values only, so it can be written down and tried again by `resultspec replay`.
+A check is a function `(ctx, **example)`. The source of its examples is data: `given` maps the parameters to
+Hypothesis strategies, `cases` lists examples that are all tried, and a check with neither runs once. An example
+consists of values only, so it can be recorded and tried again by `resultspec replay`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from resultspec_conformance.subject.probe_protocols import (
 from resultspec_conformance.wire.values import Value
 
 if TYPE_CHECKING:
-    # what judges the results of checks does not have to load Hypothesis
+    # modules that only judge the results of checks need not load Hypothesis
     from hypothesis.strategies import SearchStrategy
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -34,10 +34,10 @@ Example = Mapping[str, Value]
 class Check:
     """One check.
 
-    `name`: module and function, `states.success_is_final`. `cites`: the requirements that it tests, the first
-    being the principal one, which is blamed where an operation fails that had to succeed. `needs`: capabilities and
+    `name`: module and function, such as `states.success_is_final`. `cites`: the requirements that it tests; the first
+    one is the principal, which is violated if an operation fails that has to succeed. `needs`: capabilities and
     views without which it cannot run. `effort`: share of the configured number of examples. `deadline`: seconds for
-    the whole check. `blame_hang`: the requirement that a call which does not return breaks, or empty.
+    the whole check. `blame_hang`: the requirement that is violated if a call does not return, or empty.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Check:
 
     @property
     def principal(self) -> str:
-        """The requirement that the check is mainly for."""
+        """The requirement that the check mainly tests."""
         return self.cites[0]
 
     @property
@@ -65,7 +65,7 @@ _REGISTRY: dict[str, Check] = {}
 
 
 class CheckDefinitionError(Exception):
-    """A check that was written wrongly: it cites an unknown id, say."""
+    """A check with a mistake in its definition, such as an unknown requirement id."""
 
 
 def check(
@@ -108,14 +108,14 @@ def check(
 
 
 def registered() -> Mapping[str, Check]:
-    """Return the checks of all modules of the suite that are imported by now, by their names."""
+    """Return the checks of all imported modules of the suite, by name."""
     return dict(sorted(_REGISTRY.items()))
 
 
 def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool, time: bool) -> frozenset[str]:
-    """Return the names of what a subject provides and the suite can see: what `needs` may ask for.
+    """Return the capabilities of a subject and the views of the suite: the names that `needs` may contain.
 
-    `time`: the suite can let lives end, or live to see it.
+    `time`: the suite can let entries expire, or wait until they do.
     """
     views = {
         "probe": probe is not None,
@@ -128,4 +128,4 @@ def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bo
         "in-process": in_process,
         "time": time,
     }
-    return capabilities.provided | {name for name, there in views.items() if there}
+    return capabilities.provided | {name for name, exists in views.items() if exists}

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what checks try: ids, states, values, requests. All of them make values only."""
+"""Hypothesis strategies for the examples of checks: ids, states, values, requests. They generate only values."""
 
 import datetime as dt
 import math
@@ -35,15 +35,15 @@ portable_values: st.SearchStrategy[Value] = st.recursive(
 custom_states = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=STATES.custom_max_length
 ).filter(lambda name: STATES.row(name) == "custom")
-"""Custom states of the length that every backend takes."""
+"""Custom states of the lengths that every backend accepts."""
 
 named_states = st.sampled_from([*STATES.named, *STATES.reserved])
 
 states = st.one_of(named_states, st.just("PROGRESS"))
-"""States for histories: the named and the reserved ones, and a custom one."""
+"""States for histories: the named and the reserved states, and one custom state."""
 
 ids = st.text("abcdef0123456789-", min_size=1, max_size=8)
-"""Ids for members of requests: short, since only their identity counts."""
+"""Ids for members of requests: short, since only their identity matters."""
 
 
 def _result_tuple(members: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
@@ -66,7 +66,7 @@ group_shapes: st.SearchStrategy[Value] = st.fixed_dictionaries(
     {"members": st.lists(_nested_groups, max_size=6)},
     optional={"parent": result_tuples},
 )
-"""Members and parent of a group, from which a result tuple is made once its id is known."""
+"""Members and parent of a group, which become a result tuple once its id is known."""
 
 requests: st.SearchStrategy[Value] = st.fixed_dictionaries(
     {"id": ids},
@@ -76,7 +76,7 @@ requests: st.SearchStrategy[Value] = st.fixed_dictionaries(
         "children": st.lists(result_tuples, max_size=3),
     },
 )
-"""Requests, as far as the members of the task meta come from them."""
+"""Requests with the members that go into the task meta."""
 
 exceptions: st.SearchStrategy[Value] = st.builds(
     ExceptionData,
@@ -88,7 +88,7 @@ exceptions: st.SearchStrategy[Value] = st.builds(
 
 
 def results_for(state: str) -> st.SearchStrategy[Value]:
-    """Return a strategy for what is stored as the result in a state: an exception in exception states."""
+    """Return a strategy for the results to store in a state: exceptions in exception states."""
     return exceptions if state in STATES.sets["EXCEPTION"] else portable_values
 
 
@@ -107,7 +107,7 @@ _ODD_PIECES = [
 ]  # fmt: skip
 
 odd_text = st.lists(st.sampled_from(_ODD_PIECES), min_size=1, max_size=6).map("".join)
-"""Text of Unicode scalar values that ids outside the portable domain are made of."""
+"""Text of Unicode scalar values for ids outside the portable domain."""
 
 # -- chapter 5: values ---------------------------------------------------------------------------
 
@@ -115,18 +115,18 @@ _CONTAINERS = ("bare", "list", "map", "deep")
 
 
 def in_container(value: Value, container: str) -> Value:
-    """Return a value inside a list, a map or both, or as it is: what is carried may depend on where it stands."""
+    """Return a value inside a list, a map or both, or alone: its position may decide whether it can be carried."""
     inside = {"bare": value, "list": [1, value], "map": {"": value}, "deep": {"a": [{"b": [value, None]}]}}
     return inside[container]
 
 
 def in_any_container(values: "st.SearchStrategy[Value]") -> "st.SearchStrategy[Value]":
-    """Return a strategy for values that stand alone or within lists and maps."""
+    """Return a strategy for values that are alone or in lists and maps."""
     return st.builds(in_container, values, st.sampled_from(_CONTAINERS))
 
 
 def nested(depth: int) -> Value:
-    """Return lists and maps in turn, `depth` of them, around a text."""
+    """Return a text in `depth` alternating lists and maps."""
     value: Value = "core"
     for level in range(depth):
         value = [value] if level % 2 else {"k": value}
@@ -172,10 +172,10 @@ nonportable_values: st.SearchStrategy[Value] = in_any_container(
         _decimals,
     )
 )
-"""Values outside the portable domain that only a subject with tagged values can be given."""
+"""Values outside the portable domain that only a subject with tagged values accepts."""
 
 opaque_values: st.SearchStrategy[Value] = in_any_container(st.sampled_from(["<handle>", "", None]).map(Opaque))
-"""Objects that no serializer carries, alone and within lists and maps."""
+"""Objects that no serializer carries, alone and in lists and maps."""
 
 # -- chapter 6: exceptions -----------------------------------------------------------------------
 
@@ -185,4 +185,4 @@ sample_exceptions: st.SearchStrategy[Value] = st.builds(
     module=st.just(samples.MODULE),
     args=st.lists(portable_scalars, max_size=3).map(tuple),
 )
-"""Exceptions of the suite's own classes that keep their arguments, with portable ones."""
+"""Exceptions of those classes of the suite that keep their arguments, with portable arguments."""

@@ -1,8 +1,8 @@
 """The oracle: a sequential model of one store, which interprets the state table of the specification.
 
-A model is pure. What may be in the store for a task is a *set* of writes (None: nothing), because correct stores may
-differ: where a choice is not declared, or where a call's fate is unknown, both outcomes stay possible until a read
-tells them apart. A history is wrong only if the set becomes empty.
+A model is pure. The possible content of the store for a task is a *set* of writes (None: nothing), because correct
+stores may differ: if a choice is not declared, or the outcome of a call is unknown, both outcomes stay possible until a
+read distinguishes them. A history is wrong only if the set becomes empty.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from resultspec_conformance.wire.values import ExceptionData, Value, same, show
 
 @dataclass(frozen=True)
 class Write:
-    """A store of a task, told from all others by its number; the rest is what a reader must find."""
+    """A store of a task, identified by its number; the other members are what a reader must find."""
 
     number: int
     state: str = field(compare=False)
@@ -67,19 +67,19 @@ MEMBER_RULES: Mapping[str, str] = {
     "group_id": "META-11",
     "parent_id": "META-11",
 }
-"""The requirement that a member breaks which is wrong, and is not that of another write either."""
+"""The requirement that a wrong member violates, unless the member is that of another write."""
 
 
-def after_store(there: Write | None, arriving: Write, late_unready: str | None) -> Possible:
-    """Return what may be there after a store; `late_unready` None: the choice is not declared, either is possible."""
+def after_store(stored: Write | None, arriving: Write, late_unready: str | None) -> Possible:
+    """Return what may be stored after a store; if `late_unready` is not declared (None), both choices are possible."""
     choices: Iterable[str] = STATES.choices["late_unready"] if late_unready is None else [late_unready]
-    before = there.state if there is not None else None
+    before = stored.state if stored is not None else None
     actions = {STATES.decide(before, arriving.state, late_unready=choice) for choice in choices}
-    return frozenset(arriving if action == "replace" else there for action in actions)
+    return frozenset(arriving if action == "replace" else stored for action in actions)
 
 
 def expected_result(write: Write) -> Value:
-    """Return the result that a reader must find for a portable value: lists for tuples, an exception for a value."""
+    """Return the result that a reader must find: in exception states, a value becomes an exception."""
     if write.state not in STATES.sets["EXCEPTION"] or isinstance(write.result, ExceptionData):
         return write.result
     if write.result is None and write.state == "RETRY":
@@ -88,7 +88,7 @@ def expected_result(write: Write) -> Value:
 
 
 def instant(date_done: Value) -> dt.datetime | None:
-    """Return `date_done` as an aware datetime: from text with an offset, or as it is. Raises ValueError."""
+    """Return `date_done` as an aware datetime, from text or a datetime. Raises ValueError."""
     if date_done is None:
         return None
     moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
@@ -97,39 +97,39 @@ def instant(date_done: Value) -> dt.datetime | None:
     return moment
 
 
-def expected_members(there: Write | None) -> dict[str, Value]:
-    """Return what a reader must find where `there` is stored, by member; null for empty children (META-8)."""
-    if there is None:
+def expected_members(stored: Write | None) -> dict[str, Value]:
+    """Return what a reader must find for the stored write, by member; empty children are null (META-8)."""
+    if stored is None:
         return {"status": "PENDING", "result": None}
     return {
-        "status": there.state,
-        "result": expected_result(there),
-        "traceback": there.traceback,
-        "children": list(there.children) if there.children else None,
-        "group_id": there.group_id,
-        "parent_id": there.parent_id,
+        "status": stored.state,
+        "result": expected_result(stored),
+        "traceback": stored.traceback,
+        "children": list(stored.children) if stored.children else None,
+        "group_id": stored.group_id,
+        "parent_id": stored.parent_id,
     }
 
 
-def wrong_members(there: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the members of a meta that are not what a reader must find for `there`, and what they must be."""
+def wrong_members(stored: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the wrong members of a meta for the stored write, with the values that they must have."""
     found = {**meta, "children": meta.get("children") or None}
-    return {name: value for name, value in expected_members(there).items() if not same(found.get(name), value)}
+    return {name: value for name, value in expected_members(stored).items() if not same(found.get(name), value)}
 
 
-def left_over(there: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
-    """Return the members that are wrong for `there` because they are those of another write."""
-    rest = [expected_members(other) for other in others if other != there]
+def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
+    """Return the members that are wrong because they are those of another write."""
+    rest = [expected_members(other) for other in others if other != stored]
     return [
         name
-        for name in wrong_members(there, meta)
+        for name in wrong_members(stored, meta)
         if meta.get(name) and any(same(meta[name], other[name]) for other in rest)
     ]
 
 
-def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
-    """Return why a meta is not what a reader must find where `there` is stored, or None if it is."""
-    wrong = wrong_members(there, meta)
+def complaint(stored: Write | None, meta: Mapping[str, Value]) -> str | None:
+    """Return why a meta is wrong for the stored write, or None if it is correct."""
+    wrong = wrong_members(stored, meta)
     if not wrong:
         return None
     return ", ".join(f"{name} is {show(meta.get(name))} and not {show(value)}" for name, value in wrong.items())
@@ -137,7 +137,7 @@ def complaint(there: Write | None, meta: Mapping[str, Value]) -> str | None:
 
 @dataclass(frozen=True)
 class Change:
-    """A store, or a forget, whose `arriving` is None: what may have been there, and the requirement that decided."""
+    """A store or a forget (`arriving` is None): what may have been stored before, and the requirement that decided."""
 
     before: Possible
     arriving: Write | None
@@ -146,11 +146,10 @@ class Change:
 
 @dataclass
 class Model:
-    """The store as far as it is known from a sequence of operations; every method changes the knowledge only.
+    """What is known about the store from a sequence of operations; methods change only this knowledge.
 
-    `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids to mix the
-    entry that is there now with another; `changes`: those that were not read yet; `written`: all that was ever
-    stored.
+    `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids mixing the
+    current entry with another; `changes`: the changes since the last read; `written`: all writes.
     """
 
     late_unready: str | None
@@ -161,22 +160,22 @@ class Model:
     written: dict[str, list[Write]] = field(default_factory=dict)
 
     def possible(self, task_id: str) -> Possible:
-        """Return what may be there."""
+        """Return what may be stored for a task."""
         return self.entries.get(task_id, NOTHING)
 
     def rule_for(self, task_id: str, arriving: Write) -> str:
-        """Return the requirement that decides what a store does now."""
+        """Return the requirement that decides what a store of this write does now."""
         if self.rules.get(task_id) == "READ-4":
             return "STATE-11"
-        states = {there.state if there is not None else None for there in self.possible(task_id)}
+        states = {stored.state if stored is not None else None for stored in self.possible(task_id)}
         return min(STATES.requirement(state, arriving.state) for state in states)
 
     def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
-        """A store has returned; or, not `certain`, its fate is unknown."""
+        """A store has returned; if not `certain`, its outcome is unknown."""
         before = self.possible(task_id)
         self.written.setdefault(task_id, []).append(arriving)
         self.rules[task_id] = self.rule_for(task_id, arriving)
-        after = frozenset(kept for there in before for kept in after_store(there, arriving, self.late_unready))
+        after = frozenset(kept for stored in before for kept in after_store(stored, arriving, self.late_unready))
         self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
         self._note_change(task_id, arriving)
         self.entries[task_id] = after if certain else before | after
@@ -192,24 +191,24 @@ class Model:
         self.changes.setdefault(task_id, []).append(change)
 
     def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
-        """A read returned a meta: narrow what may be there.
+        """A read returned a meta: narrow what may be stored.
 
         Returns the requirement that was tested, and why no possibility explains the meta, or None if one does.
         """
         possible = self.possible(task_id)
-        explained = frozenset(there for there in possible if complaint(there, meta) is None)
+        explained = frozenset(stored for stored in possible if complaint(stored, meta) is None)
         if explained:
             self.entries[task_id] = explained
             self.changes.pop(task_id, None)
             return self.rules.get(task_id, "META-2"), None
-        nearest = min(possible, key=lambda there: len(wrong_members(there, meta)))
+        nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta)))
         return self._blame(task_id, nearest, meta), complaint(nearest, meta)
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
-        """Return the requirement that a meta breaks which is most like that of `nearest`, and is not the same."""
+        """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
         for change in reversed(self.changes.get(task_id, ())):
-            # it is there and had no right to, or is still there and did not give way, whatever came after it
-            if any(complaint(there, meta) is None for there in (change.arriving, *change.before) if there):
+            # the meta is that of a write that must have been refused or replaced by this change
+            if any(complaint(stored, meta) is None for stored in (change.arriving, *change.before) if stored):
                 return change.rule
         wrong = wrong_members(nearest, meta)
         if nearest is None or "status" in wrong:

@@ -1,4 +1,4 @@
-"""Waits that run beside a check: how they are begun, seen to be in progress, and judged by their recorded times."""
+"""Waits in the background of a check: starting them, seeing them in progress, and judging their recorded times."""
 
 import sys
 import time
@@ -17,49 +17,49 @@ from resultspec_conformance.testkit.context import Context, Stopwatch
 from resultspec_conformance.wire.values import ExceptionData, Value, encode, same, show
 
 TIMING_ATTEMPTS = 4
-"""How often a bound from above may be missed before it counts: a defect is there every time, a busy machine is not."""
+"""The number of attempts to keep an upper bound: a defect misses it every time, a busy machine does not."""
 
 LATENESS_FACTOR = 4.0
-"""How many times the lateness of a control sleeper is added to a bound from above."""
+"""The lateness of a control sleeper is added to an upper bound so many times."""
 
 AMPLE_TIMEOUT = 10.0
-"""The timeout in seconds of a wait or a join that is not expected to run out of it, however busy the machine is."""
+"""A timeout in seconds that a wait or a join should not reach, however busy the machine is."""
 
 SETTLE_SECONDS = 0.02
-"""Seconds after which a wait counts as in progress where the store cannot tell."""
+"""Seconds after which a wait counts as in progress if the store does not show subscriptions."""
 
 TASK_KEY_PREFIX = "celery-task-meta-"
 
 
 def task_key(ctx: Context, task_id: str) -> str:
-    """Return the key of a task of clients without a prefix of their own, and the name of its channel (KEY-1)."""
+    """Return the key of a task for clients without their own prefix, which is also its channel (KEY-1)."""
     return f"{ctx.capabilities.prefix}{TASK_KEY_PREFIX}{task_id}"
 
 
 def notifies(ctx: Context) -> bool:
-    """Whether the subject publishes on channels that the suite can look at."""
+    """Whether the subject publishes on channels that the suite can observe."""
     return "notify" in ctx.capabilities.provided and isinstance(ctx.session.subject.probe, WireProbe)
 
 
 @dataclass(frozen=True)
 class BackgroundWait:
-    """A wait that was begun in a thread of its own."""
+    """A wait that runs in its own thread."""
 
     began: Event
     future: "Future[Operation]"
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether it has ended."""
         return self.future.done()
 
     def operation(self, timeout: float = 60.0) -> Operation:
-        """Return the record of the wait once it is over. Raises TimeoutError of Python after some seconds."""
+        """Return the record of the wait once it has ended. Raises Python's TimeoutError after `timeout` seconds."""
         return self.future.result(timeout)
 
 
 def begin(ctx: Context, client: Client, op: str, **args: Value) -> BackgroundWait:
-    """Begin an operation that waits in a thread of its own. One connection serves one call at a time."""
+    """Start an operation that waits, in its own thread. One connection serves one call at a time."""
     began = Event()
 
     def run() -> Operation:
@@ -70,14 +70,14 @@ def begin(ctx: Context, client: Client, op: str, **args: Value) -> BackgroundWai
 
 
 def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **options: Value) -> BackgroundWait:
-    """Begin a wait for one task."""
+    """Start a wait for one task."""
     return begin(ctx, client, "wait_for", task_id=task_id, timeout=timeout, **options)
 
 
 def in_progress(ctx: Context, task_id: str, *waits: BackgroundWait, subscriptions: int | None = None) -> None:
-    """Return when the waits have got as far as to wait for a change, as well as this can be seen.
+    """Return when the waits are waiting for a change, as far as the suite can see that.
 
-    Where channels can be seen that is when there are as many `subscriptions` as waits, or as given.
+    If channels can be observed, that is when as many subscriptions exist as waits, or as `subscriptions` says.
     """
     for wait in waits:
         wait.began.wait(5.0)
@@ -87,17 +87,17 @@ def in_progress(ctx: Context, task_id: str, *waits: BackgroundWait, subscription
 
 
 def subscribed(ctx: Context, task_id: str) -> int:
-    """Return how many subscriptions to the channel of a task there are."""
+    """Return the number of subscriptions to the channel of a task."""
     return ctx.wire.subscribers(task_key(ctx, task_id))
 
 
 def seconds(operation: Operation) -> float:
-    """Return how long an operation took."""
+    """Return the duration of an operation."""
     return (operation.end or operation.start) - operation.start
 
 
 def final_outcome(operation: Operation) -> Outcome:
-    """Return the outcome of an operation that is over. Raises RuntimeError for one that is not."""
+    """Return the outcome of an operation that has ended. Raises RuntimeError if it has not."""
     if operation.outcome is None:
         raise RuntimeError(f"{operation.op} by client {operation.client} is still running")
     return operation.outcome
@@ -109,7 +109,7 @@ def timed_out(operation: Operation) -> bool:
 
 
 def limit(ctx: Context, bound: float, watch: Stopwatch) -> float:
-    """Return how long something may take that is bounded from above: with the grace, and what this machine was late."""
+    """Return an upper bound with its tolerance: the grace, and the measured lateness of this machine."""
     return bound + ctx.grace + LATENESS_FACTOR * watch.lateness
 
 
@@ -119,19 +119,19 @@ def expected_outcome(state: str, result: Value) -> dict[str, Value]:
 
 
 def expected_outcome_of(meta: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the outcome of a wait for a task of which a reader gets this meta."""
+    """Return the outcome of a wait for a task with this meta."""
     return expected_outcome(meta["status"], meta["result"])
 
 
 def require_outcome(ctx: Context, requirement: str, operation: Operation, *accepted: Mapping[str, Value]) -> None:
-    """Require that a wait ended with one of the outcomes: what was stored, or what a reader gets of it."""
+    """Require that a wait ended with one of the outcomes: the stored one, or the one that a reader gets."""
     outcome = final_outcome(operation)
     holds = outcome.kind == "ok" and any(same(outcome.value, one) for one in accepted)
     ctx.require(requirement, holds, got=ctx.describe(outcome), allowed=f"the wait ends with {show(accepted[0])}")
 
 
 def require_result(ctx: Context, requirement: str, operation: Operation, *accepted: Value) -> None:
-    """Require that a wait ended with one of these results; whether returned or raised is for WAIT-1 to say."""
+    """Require that a wait ended with one of these results, returned or raised, which WAIT-1 decides."""
     outcome = final_outcome(operation)
     ends = [{way: result} for way in ("returned", "raised") for result in accepted]
     holds = outcome.kind == "ok" and any(same(outcome.value, end) for end in ends)
@@ -142,7 +142,7 @@ def require_result(ctx: Context, requirement: str, operation: Operation, *accept
 def require_within(ctx: Context, requirement: str, bound: float, attempt: Callable[[], float]) -> None:
     """Require that one of several attempts takes no longer than a bound.
 
-    `attempt` returns the seconds that it took, and requires on its own whatever else has to hold.
+    `attempt` returns its duration in seconds, and requires everything else itself.
     """
     took: list[float] = []
     allowed: list[float] = []
@@ -161,11 +161,11 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
 
 
 MISSED_WAKE_UP_SECONDS = 0.5
-"""Seconds of lateness beyond the wake-up bound at which a single waiter was certainly not woken."""
+"""Seconds beyond the wake-up bound after which a single late waiter was certainly not woken."""
 
 
 def require_woken(ctx: Context, requirement: str, lags: Sequence[float], watch: Stopwatch) -> None:
-    """Require that no waiter was late: not one of them beyond doubt, and not two of them at all."""
+    """Require that no waiter was certainly late, and that at most one was late at all."""
     bound = limit(ctx, ctx.capabilities.wake_up, watch)
     late = [lag for lag in lags if lag > bound]
     holds = len(late) < 2 and all(lag < bound + MISSED_WAKE_UP_SECONDS for lag in late)
@@ -178,13 +178,13 @@ def require_woken(ctx: Context, requirement: str, lags: Sequence[float], watch: 
 
 
 def generous_timeout(ctx: Context) -> float:
-    """Return a timeout in seconds that leaves a waiter room to be late by all tolerances, and then some."""
+    """Return a timeout in seconds that is longer than a wake-up with all tolerances."""
     return ctx.capabilities.wake_up + ctx.grace + 2 * MISSED_WAKE_UP_SECONDS
 
 
 @contextmanager
 def eager_switching() -> Iterator[None]:
-    """Let Python switch threads often: a store in memory does all its work between two switches of the usual kind."""
+    """Let Python switch threads often: a store in memory finishes its work between two ordinary switches."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -194,24 +194,24 @@ def eager_switching() -> Iterator[None]:
 
 
 def failure(number: int) -> ExceptionData:
-    """Return an exception of a class that every reader has, told from others by a number."""
+    """Return an exception of a class that every reader has, identified by a number."""
     return ExceptionData("ValueError", "builtins", (f"failed in run {number}", number))
 
 
 def result_in(state: str, number: int = 1) -> Value:
-    """Return a result for a state, an exception where it has to be one, told from others by a number."""
+    """Return a result for a state, which is an exception if the state needs one, identified by a number."""
     return failure(number) if state in STATES.sets["EXCEPTION"] else {"run": number}
 
 
 IMMEDIATE_TIMEOUTS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
-"""Timeouts of a wait or a join that only looks."""
+"""Timeouts with which a wait or a join reads once and does not wait."""
 
 UNLIMITED_TIMEOUTS: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
-"""Timeouts that no wait or join runs out of."""
+"""Timeouts that no wait or join reaches."""
 
 
 def plain(values: list[Value]) -> list[Value]:
-    """Return the values that are JSON as they are, which every driver takes."""
+    """Return the values that are plain JSON, which every driver accepts."""
     return [value for value in values if not isinstance(encode(value), dict)]
 
 
@@ -221,7 +221,7 @@ def tagged(values: list[Value]) -> list[Value]:
 
 
 POLLED_LAG_SECONDS = 0.05
-"""Seconds after which a waiter in a race was not woken by the store, but by a look of its own."""
+"""Seconds of lag after which a waiter in a race was not woken by the store, but found the result by polling."""
 
 
 def require_woken_in_a_race(
@@ -230,10 +230,10 @@ def require_woken_in_a_race(
     offsets: Sequence[float],
     race: Callable[[float], tuple[Operation, Operation, float]],
 ) -> None:
-    """Require that a store is seen promptly although it comes while a wait is being begun.
+    """Require that a store is seen promptly even if it happens while a wait is starting.
 
-    `offsets` are in units of the round trip, or of half a millisecond where that is more. `race` lets a store come
-    so many seconds after the beginning, and returns the wait, the store, and by how many seconds the wait was late.
+    `offsets` are in units of the round trip, or of half a millisecond if that is longer. `race` stores the given number
+    of seconds after the start, and returns the wait, the store, and the lag of the wait in seconds.
     """
     unit = max(ctx.session.rtt, 0.0005)
     lags: list[float] = []
@@ -251,5 +251,5 @@ def require_woken_in_a_race(
 
 
 def overlap(wait: Operation, store: Operation) -> bool:
-    """Whether a store came while a wait was running."""
+    """Whether a store happened while a wait was running."""
     return (wait.end or wait.start) > store.start and (store.end or store.start) > wait.start

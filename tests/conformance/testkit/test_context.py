@@ -10,7 +10,7 @@ import pytest
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.testkit.context import GRACE_FLOOR, Context, Session, Stopwatch
+from resultspec_conformance.testkit.context import MIN_GRACE, Context, Session, Stopwatch
 from resultspec_conformance.wire.values import encode
 
 
@@ -236,7 +236,7 @@ def test_grace_is_the_largest_of_three(session: Session) -> None:
     """The tolerance is 100 ms, three round trips, or the resolution of the clocks, whichever is most."""
     ctx = Context(session, "WAIT-4")
     session.rtt = 0.001
-    assert ctx.grace == GRACE_FLOOR
+    assert ctx.grace == MIN_GRACE
     session.rtt = 0.2
     assert ctx.grace == pytest.approx(0.6)
     coarse = replace(VARIATIONS["no-op"], capabilities=replace(session.subject.capabilities, time_resolution=1.0))
