@@ -82,13 +82,14 @@ export class ResultBackend {
     if (checkedNumber('interval', interval ?? 0) < 0) throw new BackendError('ValueError', 'the interval is negative')
 
     const key = this.#store.keyOf(taskId)
+    // A promise resolves once, so each turn of the loop makes a new one for the next message to resolve.
     let changed = Promise.withResolvers()
     const onMessage = () => changed.resolve(undefined)
     let subscribed = false
     try {
       for (;;) {
-        // Both belong before the read: a message that comes while it runs is not missed, and a timeout is reported
-        // only after a read that began at the deadline or later.
+        // Both belong before the read: a message that comes during the read ends the rest at once, and a timeout is
+        // reported only after a read that began at the deadline or later (WAIT-8).
         changed = Promise.withResolvers()
         const isLastRead = performance.now() >= deadline
         try {

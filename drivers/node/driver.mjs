@@ -1,9 +1,11 @@
 /**
  * A driver for a result backend over Redis, written from the specification alone.
  *
- *     node driver.mjs redis://HOST:PORT/DB
+ *     npm ci
+ *     resultspec check "exec:node driver.mjs redis://HOST:PORT/DB"
  *
- * This file speaks the driver protocol (spec/17-driver.md): JSON-RPC 2.0, one message to a line. To read on:
+ * This file speaks the driver protocol (spec/17-driver.md): JSON-RPC 2.0, one message to a line. Read it from its end,
+ * where a line comes in, and then the files that it imports:
  *
  *     backend.mjs  the result backend: storing, reading, waiting
  *     meta.mjs     the meta of a task, and its stored bytes
@@ -44,8 +46,10 @@ const operations = {
   forget: ({ task_id }) => backend.forget(task_id),
   wait_for: waitFor,
   is_cached: ({ task_id }) => backend.isCached(task_id),
-  // without a cache there is nothing to fill, but the read can fail
-  reload_task_result: async ({ task_id }) => void (await backend.getTaskMeta(task_id)),
+  reload_task_result: async ({ task_id }) => {
+    // without a cache there is nothing to fill, but the read can fail
+    await backend.getTaskMeta(task_id)
+  },
   as_uri: () => store.uri,
 }
 
@@ -115,14 +119,15 @@ function describe(error) {
 }
 
 /**
- * Answer a line of the suite. Nothing waits for one answer before it takes the next request: this is what `overlap`
- * declares.
+ * Answer a line of the suite. While one request awaits Redis, the next line is read and answered: this is what
+ * `overlap` declares. All of it runs in one thread, so no two requests interleave but where one awaits.
  * @param {string} line
  */
 async function answer(line) {
   const { id, method, params } = JSON.parse(line)
   const response = { jsonrpc: '2.0', id, ...(await perform(method, params)) }
   process.stdout.write(`${JSON.stringify(response)}\n`, () => {
+    // called when the line has left the process
     if (method === 'shutdown') process.exit(0)
   })
 }

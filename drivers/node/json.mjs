@@ -10,7 +10,7 @@ import { BackendError } from './errors.mjs'
 import { isInteger, TaskException, UnsupportedValue } from './values.mjs'
 
 /** CPython, which reads the same entries, refuses longer integers. */
-const MAX_INTEGER_CHARACTERS = 4300
+const MAX_INTEGER_DIGITS = 4300
 
 /**
  * Serialize a value, or refuse it with EncodeError (VALUE-2, VALUE-3, EXC-9).
@@ -27,9 +27,10 @@ export function encode(value) {
 
 /** @param {number | bigint} integer */
 function encodeInteger(integer) {
-  const digits = String(BigInt(integer))
-  if (digits.length > MAX_INTEGER_CHARACTERS) refuse('an integer of so many digits')
-  return JSON.rawJSON(digits)
+  const literal = String(BigInt(integer))
+  const digits = literal.replace('-', '').length
+  if (digits > MAX_INTEGER_DIGITS) refuse(`an integer of ${digits} digits`)
+  return JSON.rawJSON(literal)
 }
 
 /**

@@ -8,8 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 
+/** How long an entry lives: Celery's default. */
 const LIFE_SECONDS = 86_400
+/** About three seconds of attempts to connect, since an operation has to be answered within eight. */
 const MAX_RECONNECTS = 25
+/** A second of attempts to read: what a connection that was cut needs to come back. */
 const RETRIES = 40
 const RETRY_PAUSE_MS = 25
 
@@ -37,6 +40,7 @@ export class RedisStore {
     this.#url = url
     // Without the queue, a command fails while the connection is down, and a waiter can keep its deadline.
     const client = createClient({ url, disableOfflineQueue: true, socket: { reconnectStrategy } })
+    // Stored bytes come as they are: the meta decides how to decode them.
     this.#commands = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
     // A Redis connection that has subscribed takes no other commands.
     this.#subscriber = client.duplicate()

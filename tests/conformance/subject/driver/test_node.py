@@ -56,7 +56,7 @@ def test_driver_is_conformant_in_what_it_claims(driver: Path, redis_url: str) ->
 
 def test_numbers_are_not_rounded(driver: Path, redis_url: str) -> None:
     """Numbers that JavaScript would round or rewrite come back as the numbers that they are."""
-    numbers = [2**53 - 1, 2**53 + 1, -(10**30), 5.137738886118946e16, 1e308, 5e-324, -0.0, 1.5]
+    numbers = [2**53 - 1, 2**53 + 1, -(10**30), -(10**4299), 5.137738886118946e16, 1e308, 5e-324, -0.0, 1.5]
     with connected(driver, redis_url) as client:
         assert client.call("store_result", {"task_id": "n", "result": numbers, "state": "SUCCESS"}).kind == "ok"
         assert client.call("get_result", {"task_id": "n"}).value == numbers
