@@ -1,8 +1,7 @@
-"""What a backend under test is to the suite: the names that the author of an adapter imports.
+"""The backend under test, as the suite uses it: the names that the author of an adapter imports.
 
-`protocols` has the subject and its connections, `probe_protocols` the suite's own view of a store, `errors` why a
-subject cannot be opened, `findings` what a check says of a backend. The routes to a backend are `python_object` and
-`driver`.
+`protocols` has the subject and its connections, `probe_protocols` the suite's own view of a store, `errors` the reasons
+why a subject cannot be opened, `findings` what a check reports. A backend is reached by `python_object` or by `driver`.
 """
 
 from resultspec_conformance.subject.errors import (

@@ -1,4 +1,4 @@
-"""What a subject says of itself: the capabilities document, read once into a record."""
+"""The capabilities document, which a subject declares, as a record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
 
 
 class CapabilitiesError(ValueError):
-    """A capabilities document that is not valid."""
+    """An invalid capabilities document."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Capabilities:
 
     @property
     def provided(self) -> frozenset[str]:
-        """The names that a requirement's `applies` may ask for: the features, and what follows from the rest."""
+        """The names that a requirement's `applies` may have: the features, and names derived from other members."""
         derived = set(self.features)
         if "groups" in self.classes:
             derived.add("groups")
@@ -65,7 +65,7 @@ class Capabilities:
 
     @classmethod
     def from_json(cls, document: Any) -> "Capabilities":
-        """Read a document. Raises CapabilitiesError that names the member at fault."""
+        """Read a document. Raises CapabilitiesError, which names the invalid member."""
         found = complaint(document, "capabilities")
         if found is not None:
             raise CapabilitiesError(f"the capabilities document is not valid: {found}")
@@ -78,7 +78,7 @@ class Capabilities:
         return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document, without the store's URL, which may hold a password."""
+        """Return the document, without the store's URL, which may contain a password."""
         return {
             "spec": self.spec,
             "implementation": dict(self.implementation),

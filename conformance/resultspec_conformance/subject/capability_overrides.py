@@ -1,4 +1,4 @@
-"""A subject whose capabilities are said by whoever runs the suite, in the place of what it says of itself."""
+"""A subject whose capabilities are given by the user of the suite, instead of those that it declares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ class ClaimingSubject:
 
     @property
     def probe(self) -> Probe | None:
-        """The suite's view of the stored bytes, where there is one."""
+        """The suite's view of the stored bytes, if the suite has one."""
         return self.subject.probe
 
     @property
     def clock(self) -> Clock | None:
-        """The clock of the subject, where it can be moved."""
+        """The clock of the subject, if it can be moved."""
         return clock_of(self.subject)
 
     @property
@@ -35,12 +35,12 @@ class ClaimingSubject:
 
     @property
     def outbox(self) -> Outbox:
-        """What the clients of the backend have asked to be sent."""
+        """The calls that clients of the backend have made."""
         return self.subject.outbox
 
     @property
     def fault(self) -> Exception | None:
-        """Why the subject is lost, where it is one that can be."""
+        """The fault that ended the subject, if it is of a kind that can have one."""
         found: Exception | None = getattr(self.subject, "fault", None)
         return found
 
@@ -54,15 +54,13 @@ class ClaimingSubject:
 
 
 def claiming(subject: Subject, claims: Mapping[str, Any]) -> Subject:
-    """Return a subject that claims the `classes` and has made the `choices` of a map. Raises
-    UsageError.
-    """
+    """Return a subject that claims the `classes` and the `choices` of a map. Raises UsageError."""
     if not claims:
         return subject
     document = {**subject.capabilities.to_json(), **claims}
     try:
-        said = Capabilities.from_json(document)
+        claimed = Capabilities.from_json(document)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    choices = {**subject.capabilities.choices, **said.choices}
-    return ClaimingSubject(subject, replace(subject.capabilities, classes=said.classes, choices=choices))
+    choices = {**subject.capabilities.choices, **claimed.choices}
+    return ClaimingSubject(subject, replace(subject.capabilities, classes=claimed.classes, choices=choices))

@@ -1,4 +1,4 @@
-"""What a check talks to: a client whose every call is recorded, timed and watched."""
+"""The client of a check: every call is recorded, timed and watched."""
 
 import threading
 import time
@@ -12,14 +12,14 @@ from resultspec_conformance.wire.values import Value
 
 
 class RunEnded(BaseException):
-    """The run is over: nobody waits for what a check would find. Nothing that a check catches, nor Hypothesis."""
+    """The run has ended, so the check has to stop. Neither checks nor Hypothesis catch a BaseException."""
 
 
 class InFlight:
-    """The calls that have not returned yet, each with the moment at which it counts as hung.
+    """The calls that have not returned yet, each with the time at which it counts as hung.
 
-    One for each process that runs checks; a watchdog thread asks `overdue`. `seconds` counts the
-    time in which at least one call was running, so calls at the same time count once.
+    Each process that runs checks has one; a watchdog thread calls `overdue`. `seconds` is the time in which at least
+    one call was running, so concurrent calls count once.
     """
 
     def __init__(self, call_timeout: float = CALL_SECONDS) -> None:
@@ -32,9 +32,9 @@ class InFlight:
         self._busy_since = 0.0
 
     def enter(self, operation: Operation, history: History, extra: float = 0.0) -> None:
-        """Note that a call begins which may take `extra` seconds more than others.
+        """Record that a call begins, which may take `extra` seconds more than others.
 
-        Raises RunEnded once `ended` is set: no call begins any more.
+        Raises RunEnded once `ended` is set, so that no call begins after that.
         """
         if self.ended:
             raise RunEnded
@@ -45,7 +45,7 @@ class InFlight:
             self._running[id(operation)] = (now + self.call_timeout + extra, operation, history)
 
     def leave(self, operation: Operation) -> None:
-        """Note that a call has returned."""
+        """Record that a call has returned."""
         with self._lock:
             self._running.pop(id(operation), None)
             self.calls += 1
@@ -53,7 +53,7 @@ class InFlight:
                 self.seconds += time.monotonic() - self._busy_since
 
     def overdue(self) -> tuple[Operation, History] | None:
-        """Return the first call that has run out of its time, or None."""
+        """Return the first call that has exceeded its time limit, or None."""
         now = time.monotonic()
         with self._lock:
             for deadline, operation, history in self._running.values():
@@ -63,7 +63,7 @@ class InFlight:
 
 
 class UnexpectedOutcome(Exception):
-    """An operation that had to end `ok` and did not."""
+    """An operation that should have ended `ok` and did not."""
 
     def __init__(self, operation: Operation, outcome: Outcome) -> None:
         super().__init__(f"{operation.op} ended {outcome.kind}: {outcome.message}")
@@ -72,11 +72,11 @@ class UnexpectedOutcome(Exception):
 
 
 CLEANUP_EXTRA_SECONDS: Final = 10.0
-"""Seconds that a cleanup may take more than other calls: it looks at whatever others have left in the store."""
+"""Seconds that a cleanup may take more than other calls: it may also read entries of other users of the store."""
 
 
 def _extra_seconds(op: str, args: Mapping[str, Value]) -> float:
-    """How many seconds a call may take more than others: by its own timeout, as far as that is a sensible number."""
+    """Return the seconds that a call may take more than others: its own timeout, if that is a reasonable number."""
     if op == "cleanup":
         return CLEANUP_EXTRA_SECONDS
     timeout = args.get("timeout")
@@ -86,9 +86,7 @@ def _extra_seconds(op: str, args: Mapping[str, Value]) -> float:
 
 
 class Client:
-    """A recorded client. `attempt` returns the outcome; the other methods insist on `ok` and return its
-    value.
-    """
+    """A recorded client. `attempt`, `perform` and `record` accept any outcome; the others require `ok`."""
 
     def __init__(
         self, name: str, connection: Connection, options: ClientOptions, history: History, in_flight: InFlight
@@ -104,11 +102,11 @@ class Client:
         return self._perform(op, args)[1]
 
     def perform(self, op: str, /, **args: Value) -> Operation:
-        """Perform an operation and return its record: when it began and ended, and how."""
+        """Perform an operation and return its record: its start, its end and its outcome."""
         return self._perform(op, args)[0]
 
     def record(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> Operation:
-        """Record and watch a call that is made past the connection, and return its record."""
+        """Record and watch a call that does not use the connection's `call`, and return its record."""
         return self._watched(op, args, perform)[0]
 
     def _perform(self, op: str, args: Mapping[str, Value]) -> tuple[Operation, Outcome]:
@@ -140,9 +138,7 @@ class Client:
         traceback: Value = None,
         request: Mapping[str, Any] | None = None,
     ) -> None:
-        """`store_result` that has to be accepted or lost silently; arguments that are None are not
-        passed.
-        """
+        """`store_result` that has to be accepted or silently dropped; arguments that are None are not passed."""
         optional = {"traceback": traceback, "request": request}
         given = {name: value for name, value in optional.items() if value is not None}
         self.call("store_result", task_id=task_id, result=result, state=state, **given)

@@ -1,4 +1,4 @@
-"""Taking what a join yields, as its caller does, and telling it as data: what came, when, and how it ended."""
+"""Consuming a join as its caller does, and recording as data what it yielded, when, and how it ended."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from resultspec_conformance.wire.values import Value
 
 
 class NotAPair(Exception):
-    """What was yielded is no pair of an id and a map."""
+    """A join yielded something that is not a pair of an id and a map."""
 
 
 def consume(
@@ -20,11 +20,11 @@ def consume(
     pause: float = 0.0,
     take: int | None = None,
 ) -> dict[str, Value]:
-    """Take items to their end and return the outcome, by the schema `join`.
+    """Consume items to their end and return the outcome, by the schema `join`.
 
-    `delay` is the time in seconds before the first item is asked for, `pause` that between two, `take` the number
-    after which the iteration is closed. `read_meta` makes a value of a meta, `error_of` kind and message of an
-    error. Raises NoPair, and what iterating itself refuses.
+    `delay` is the time in seconds before the first item is requested, `pause` the time between two items, `take` the
+    number of items after which the iterator is closed. `read_meta` converts a meta to a value, `error_of` returns the
+    kind and message of an error. Raises NoPair, and whatever `iter` raises.
     """
     iterator = iter(items)
     yielded: list[dict[str, Value]] = []

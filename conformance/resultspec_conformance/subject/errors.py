@@ -1,15 +1,15 @@
-"""Why a subject cannot be opened or used: errors for whoever asked for the run, not findings about a backend."""
+"""Reasons why a subject cannot be opened or used: errors for the user, not findings about a backend."""
 
 
 class SubjectError(Exception):
-    """A subject that cannot be opened or used. The text is one or two lines and names the cure."""
+    """A subject cannot be opened or used. The text has one or two lines and says what to do."""
 
     exit_code = 3
     refusal = ""
-    """The kind of error with which a backend refused to be opened, where it was the backend that did."""
+    """The kind of error with which the backend refused to be opened, if it did."""
 
 
 class UsageError(SubjectError):
-    """A subject that was asked for in a wrong way."""
+    """The command, or the API, was used wrongly."""
 
     exit_code = 2

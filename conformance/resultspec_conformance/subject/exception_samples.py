@@ -1,7 +1,7 @@
-"""Exception classes of every shape, and how the suite makes an instance of one from data.
+"""Exception classes of every kind, and how the suite makes an instance of one from data.
 
-They live in a module that is loaded where a Python backend is tested, so that a reader finds them; a class that no
-reader has is made up on the spot, in a module that does not exist.
+This module is loaded in every process that tests a Python backend, so a reader finds these classes. A class that no
+reader has is created when needed, with the name of a module that does not exist.
 """
 
 import decimal
@@ -21,7 +21,7 @@ UUID_SAMPLE = uuid.UUID("d2b5dc4e-3ddf-4c34-a5b7-3e7a1e4ecdd9")
 DECIMAL_SAMPLE = decimal.Decimal("1.10")
 
 called: list[tuple[Any, ...]] = []
-"""Calls of `not_an_exception`: a reader must not make any."""
+"""Calls of functions and classes that are not exceptions: a reader must not make any."""
 
 
 class Plain(Exception):
@@ -29,13 +29,13 @@ class Plain(Exception):
 
 
 class Outer:
-    """A class that has an exception class inside."""
+    """A class that contains an exception class."""
 
     class Inner(Exception):
         """A nested exception class."""
 
         class Innermost(Exception):
-            """An exception class in an exception class."""
+            """An exception class nested in an exception class."""
 
     def method(self) -> None:
         """Record a call."""
@@ -48,7 +48,7 @@ class Outer:
 
 
 class TwoRequired(Exception):
-    """A constructor that wants two arguments, and hands one of its own making to its base."""
+    """A constructor with two required arguments, which passes a different one to its base."""
 
     def __init__(self, left: Any, right: Any) -> None:
         super().__init__(f"{left} and {right}")
@@ -56,7 +56,7 @@ class TwoRequired(Exception):
 
 
 class KeywordOnly(Exception):
-    """A constructor that wants a keyword."""
+    """A constructor with a required keyword argument."""
 
     def __init__(self, *args: Any, code: int) -> None:
         super().__init__(*args)
@@ -64,24 +64,24 @@ class KeywordOnly(Exception):
 
 
 class ConstructorRaises(Exception):
-    """A constructor that always raises; an instance is made past it."""
+    """A constructor that always raises; instances are made without it."""
 
     def __init__(self, *args: Any) -> None:
         raise RuntimeError(f"this constructor raises, on purpose: {args!r}")
 
 
 class ConstructorExits(Exception):
-    """A constructor that ends the process, if it is let."""
+    """A constructor that tries to end the process."""
 
     def __init__(self, *args: Any) -> None:
         raise SystemExit(f"this constructor exits, on purpose: {args!r}")
 
 
 class MakesNoInstance(Exception):
-    """A class of which no instance comes: what is made is a text."""
+    """A class whose call returns a text and not an instance."""
 
     def __new__(cls, *args: Any) -> Any:
-        """Return a text where the class is called, and an instance where a caller makes one past it."""
+        """Return a text if the class is called, and an instance if `__new__` is called alone."""
         return super().__new__(cls) if not args else f"no instance, on purpose: {args!r}"
 
 
@@ -104,19 +104,19 @@ class BaseOnly(BaseException):
 
 
 def not_an_exception(*args: Any) -> None:
-    """Record that something called what a stored exception named."""
+    """Record that a reader called the object that a stored exception names."""
     called.append(args)
 
 
 class NotAnException:
-    """A class that is not an exception class; making an instance is recorded."""
+    """A class that is not an exception class; each instantiation is recorded."""
 
     def __init__(self, *args: Any) -> None:
         called.append(args)
 
 
 class Trap:
-    """An object that tells when it is unpickled."""
+    """An object that records that it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return not_an_exception, ("unpickled",)
@@ -129,7 +129,7 @@ LAZY_MODULE = "resultspec_lazy_module"
 
 @contextmanager
 def lazy_module() -> Iterator[list[str]]:
-    """Load a module that makes its members when they are asked for; give the list of what it is asked."""
+    """Load a module that creates its members on access; yield the list of accessed names."""
     asked: list[str] = []
     module: Any = types.ModuleType(LAZY_MODULE)
 
@@ -148,7 +148,7 @@ def lazy_module() -> Iterator[list[str]]:
 
 
 def find(type_name: str, module: str | None) -> type[BaseException] | None:
-    """Return the exception class of a name in a module that is loaded, or None."""
+    """Return the exception class of a name in a loaded module, or None."""
     found: Any = sys.modules.get(module or "builtins")
     for part in type_name.split("."):
         found = getattr(found, part, None)
@@ -156,7 +156,7 @@ def find(type_name: str, module: str | None) -> type[BaseException] | None:
 
 
 def instance(data: ExceptionData) -> BaseException:
-    """Return an exception with the given arguments, made past its constructor where that does not take them."""
+    """Return an exception with the given arguments; made without its constructor if that does not accept them."""
     cls = find(data.type, data.module)
     if cls is None:
         name = data.type.rpartition(".")[2]
@@ -165,7 +165,7 @@ def instance(data: ExceptionData) -> BaseException:
     made: Any
     try:
         made = cls(*args)
-    except (Exception, SystemExit):  # noqa: BLE001 - constructors that raise are what some of these classes are for
+    except (Exception, SystemExit):  # noqa: BLE001 - some of these classes have constructors that raise
         made = None
     if not isinstance(made, cls):
         made = cls.__new__(cls)

@@ -1,10 +1,8 @@
-"""What a check says of a backend: that it broke a sentence of the specification, or that nothing could be observed."""
+"""The findings of a check: the backend violated a requirement, or nothing could be observed."""
 
 
 class Violation(Exception):
-    """A sentence of the specification that a subject broke. `got` and `allowed` are texts for a
-    person.
-    """
+    """A requirement that a subject violated. `got` and `allowed` are texts for users."""
 
     def __init__(self, requirement: str, got: str, allowed: str) -> None:
         super().__init__(f"{requirement}: got {got}; allowed: {allowed}")
@@ -14,4 +12,4 @@ class Violation(Exception):
 
 
 class Unobserved(Exception):
-    """Something that a check had to bring about did not happen, so nothing was tested. The text says what."""
+    """A precondition of a check did not occur, so nothing was tested. The text says which."""

@@ -1,4 +1,4 @@
-"""An operation that was performed, as data: who asked for what, when, and how it ended."""
+"""Performed operations as data: client, operation, arguments, times and outcome."""
 
 import threading
 import time
@@ -12,15 +12,15 @@ from resultspec_conformance.wire.values import Value, decode, encode
 Kind = Literal["ok", "fail", "info"]
 
 MISSING_METHOD: Final = "the backend has no "
-"""How the message of an outcome begins where the operation needs a member that there is not; its name follows."""
+"""The beginning of an outcome's message if the backend lacks a method that the operation needs; its name follows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How an operation ended.
 
-    `ok`: with a value. `fail`: with an error, and it certainly had no effect. `info`: with an error,
-    and it may or may not have had one.
+    `ok`: with a value. `fail`: with an error, and certainly without an effect. `info`: with an error,
+    and possibly with an effect.
     """
 
     kind: Kind
@@ -30,7 +30,7 @@ class Outcome:
 
     @classmethod
     def of_error(cls, error: str, message: str) -> "Outcome":
-        """Return the outcome of an error, `info` unless its kind is known to be definite."""
+        """Return the outcome for an error: `fail` if its kind is definite, else `info`."""
         known = ERRORS.get(error, ERRORS["Unknown"])
         return cls("fail" if known.definite else "info", error=known.name, message=message)
 
@@ -86,9 +86,9 @@ class Operation:
 
 @dataclass
 class History:
-    """The operations of one example, in the order of their starts. Safe to record into from several threads.
+    """The operations of one example, in the order of their starts. Recording is thread-safe.
 
-    `clients` has the options of each client that differ from their defaults.
+    `clients` has those options of each client that differ from their defaults.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -97,9 +97,7 @@ class History:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def introduce(self, client: str, options: Mapping[str, Value]) -> str:
-        """Record a client and return the name it has here: another one if a client with other options has
-        that name.
-        """
+        """Record a client and return its name here, which differs if a client with other options has that name."""
         name, number = client, 2
         while self.clients.setdefault(name, options) != options:
             name, number = f"{client}{number}", number + 1
@@ -118,7 +116,7 @@ class History:
         operation.outcome = outcome
 
     def note(self, client: str, op: str, args: Mapping[str, Value], value: Value = None) -> None:
-        """Record what the suite itself did to the store through its probe, or saw there."""
+        """Record what the suite itself did or saw in the store through its probe."""
         operation = self.begin(client, op, args)
         self.finish(operation, Outcome("ok", value))
 

@@ -1,11 +1,10 @@
-"""The outbox: what the backend under test asks to be sent, which is the body of a chord or an errback.
+"""The outbox: the calls that the backend under test makes, of the body of a chord or of an errback.
 
-A backend is given an app that sends nothing: every signature that is called is put into the outbox of the subject,
-with the arguments that it is called with. So the suite counts *calls*. That a task runs is another matter, and none
-of the backend's.
+A backend gets an app that sends nothing: every signature that it calls is put into the outbox of the subject, with the
+arguments of the call. So the suite counts *calls*. Whether the task then runs is not the backend's responsibility.
 
-A backend behind a driver reports its calls by a notification. Several processes share an outbox by a file, to which
-each of them appends lines.
+A backend behind a driver reports its calls by a notification. Several processes share an outbox through a file, to
+which each of them appends lines.
 """
 
 import copy
@@ -23,7 +22,7 @@ from resultspec_conformance.wire.values import Value, decode, describe_exception
 
 @dataclass(frozen=True)
 class SentCall:
-    """A signature that was called, and the positional arguments that it was called with, before those of its own."""
+    """A signature that was called, and the positional arguments of the call, which come before the signature's own."""
 
     signature: Mapping[str, Any]
     args: Sequence[Value]
@@ -45,7 +44,7 @@ def _ids(signature: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Outbox:
-    """Calls, in the order in which they were made. Safe in threads; with a `path`, between processes too."""
+    """Calls, in order. Thread-safe; with a `path`, also shared between processes."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -55,7 +54,7 @@ class Outbox:
         self._listener: Callable[[SentCall], None] | None = None
 
     def put(self, sent: SentCall) -> None:
-        """Note a call."""
+        """Add a call."""
         if self._path is not None:
             self._append(sent)
         else:
@@ -67,11 +66,11 @@ class Outbox:
             self._listener(sent)
 
     def listen(self, listener: Callable[[SentCall], None]) -> None:
-        """Have a function told of each call from now on."""
+        """Call a function for each call from now on."""
         self._listener = listener
 
     def calls(self, task_id: str) -> list[SentCall]:
-        """Return the calls of signatures with a task of this id, and no others."""
+        """Return the calls of signatures that contain a task with this id."""
         if self._path is None:
             with self._lock:
                 return list(self._by_id.get(task_id, ()))
@@ -88,7 +87,7 @@ class Outbox:
 
     def _append(self, sent: SentCall) -> None:
         line = json.dumps({"signature": encode(sent.signature), "args": encode(list(sent.args))}) + "\n"
-        # one write in append mode: lines of several processes do not mix, and what was written survives its writer
+        # one write in append mode: lines of several processes do not mix, and survive the death of their writer
         descriptor = os.open(str(self._path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, line.encode())
@@ -102,11 +101,11 @@ def _read(line: str) -> SentCall:
 
 
 class SimulatedCrash(BaseException):
-    """What a worker is ended with at a point at which the suite lets it die. No backend catches it by mistake."""
+    """Ends a worker at the point where the suite lets it crash. A BaseException, so that no backend catches it."""
 
 
 class CallableSignature(dict[str, Any]):
-    """A signature as the backend sees it: a map, as Celery's are, that can be called."""
+    """A signature as the backend sees it: a map that can be called, like Celery's signatures."""
 
     def __init__(self, varies: Mapping[str, Any], sender: "Sender") -> None:
         super().__init__(copy.deepcopy(dict(varies)))
@@ -123,21 +122,21 @@ class CallableSignature(dict[str, Any]):
 
     @property
     def id(self) -> str | None:
-        """The id of its task."""
+        """The id of the task."""
         return self.options.get("task_id")
 
     @property
     def task(self) -> str:
-        """The name of its task."""
+        """The name of the task."""
         return str(self["task"])
 
     def apply_async(self, args: Sequence[Any] = (), kwargs: Any = None, **options: Any) -> None:  # noqa: ARG002
-        """Call it."""
+        """Call the signature."""
         merged = {**self, "options": {**self.options, **options}}
         self._sender.send(SentCall(merged, [_value(argument) for argument in args]))
 
     def delay(self, *args: Any, **kwargs: Any) -> None:
-        """Call it."""
+        """Call the signature."""
         self.apply_async(args, kwargs)
 
 
@@ -150,10 +149,10 @@ def _value(value: Any) -> Value:
 
 
 class Sender:
-    """What an app sends with. `crashes` says when the worker is to die: before or after the next call is made.
+    """The part of an app that sends. `crashes` says when the worker crashes: before or after the next call.
 
-    `broker_error` is what a broker that cannot be reached raises: for the tasks with the ids `refused`, or, without
-    such, for all. `while_sending` is what happens elsewhere while the next call is made.
+    `broker_error` is the error of an unreachable broker, raised for the tasks with the ids in `refused`, or, if that
+    is empty, for all. `while_sending` is called once, during the next call.
     """
 
     def __init__(self, outbox: Outbox) -> None:

@@ -1,4 +1,4 @@
-"""The suite's own view of a store, behind the backend's back: one protocol for each thing that a probe may see."""
+"""The suite's own view of a store, independent of the backend: one protocol for each thing that a probe may see."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from resultspec_conformance.wire.values import Value
 class Probe(Protocol):
     """The suite's own view of the store: the raw bytes of a task's entry.
 
-    Where an entry is several columns, as in a table, it is read and written as one payload all the same: a meta in
-    json for columns that can be read as one, and otherwise the bytes of the result alone.
+    If an entry consists of several columns of a table, it is still read and written as one payload: a meta in
+    json if the columns can be read as one, else only the bytes of the result.
     """
 
     def read(self, task_id: str) -> bytes | None:
@@ -19,23 +19,21 @@ class Probe(Protocol):
         ...
 
     def write(self, task_id: str, payload: bytes) -> None:
-        """Put bytes under a task, without a notification; what `read` returned makes the same entry again."""
+        """Put bytes under a task, without a notification; the bytes that `read` returned restore the same entry."""
         ...
 
     def ping(self) -> None:
-        """Raise SubjectError if the store itself cannot be reached, takes no writes, or has lost what was in it."""
+        """Raise SubjectError if the store itself cannot be reached, does not accept writes, or has lost data."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection. Idempotent."""
+        """Release the connection. Idempotent."""
         ...
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A message seen on a channel, with the value that was readable under the key of that name when it
-    came.
-    """
+    """A message on a channel, and the value that the key of the same name had when it came."""
 
     channel: str
     body: bytes
@@ -43,10 +41,10 @@ class Notification:
 
 
 class Listener(Protocol):
-    """A subscription of the suite's own to a set of channels."""
+    """The suite's own subscription to a set of channels."""
 
     def collect(self, count: int, timeout: float) -> Sequence[Notification]:
-        """Return what has come: at least `count` messages, or what there is after `timeout` seconds."""
+        """Return at least `count` messages, or those that have come after `timeout` seconds."""
         ...
 
     def close(self) -> None:
@@ -59,13 +57,13 @@ class CuttingProbe(Probe, Protocol):
     """A probe that can cut connections."""
 
     def cut_connections(self) -> int:
-        """Cut all connections of other clients that belong to the subject; return how many there were."""
+        """Cut all connections of the subject's clients, but not the probe's own; return their number."""
         ...
 
 
 @runtime_checkable
 class GroupProbe(Probe, Protocol):
-    """A probe of a store that keeps a group as one value: its raw bytes, too."""
+    """A probe of a store that keeps a group as one value: it also sees those raw bytes."""
 
     def read_group(self, group_id: str) -> bytes | None:
         """Return the stored bytes of a group, or None."""
@@ -78,10 +76,10 @@ class GroupProbe(Probe, Protocol):
 
 @runtime_checkable
 class RowProbe(Probe, Protocol):
-    """A probe of tables: the rows of tasks, a map of columns to values each."""
+    """A probe of tables: the rows of tasks, each a map of columns to values."""
 
     def rows(self, task_id: str) -> Sequence[Mapping[str, Value]]:
-        """Return the rows of a task, of which there should be one at most."""
+        """Return the rows of a task, which should be one at most."""
         ...
 
     def columns(self) -> frozenset[str]:
@@ -89,16 +87,16 @@ class RowProbe(Probe, Protocol):
         ...
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of those with its `task_id`; columns that it does not name are null.
+        """Replace the rows with the same `task_id` by a row; columns that it does not name are null.
 
-        Columns that the table does not have are left out.
+        Columns that the table does not have are ignored.
         """
         ...
 
 
 @runtime_checkable
 class WireProbe(CuttingProbe, Protocol):
-    """A probe of a key/value store: keys, channels and connections too."""
+    """A probe of a key/value store: it also sees keys, channels and connections."""
 
     def get(self, key: str) -> bytes | None:
         """Return the raw value of a key, or None."""
@@ -109,11 +107,11 @@ class WireProbe(CuttingProbe, Protocol):
         ...
 
     def delete(self, *keys: str) -> None:
-        """Remove keys; absent ones are no error."""
+        """Remove keys, if they exist."""
         ...
 
     def keys(self) -> frozenset[str]:
-        """Return all keys of the store, of others too."""
+        """Return all keys of the store, including those of other users."""
         ...
 
     def publish(self, channel: str, body: bytes) -> None:
@@ -121,11 +119,11 @@ class WireProbe(CuttingProbe, Protocol):
         ...
 
     def listen(self, channels: Sequence[str]) -> Listener:
-        """Subscribe to channels; returns when the subscription is in force."""
+        """Subscribe to channels; return when the subscription is active."""
         ...
 
     def subscribers(self, channel: str) -> int:
-        """Return how many subscriptions to a channel there are."""
+        """Return the number of subscriptions to a channel."""
         ...
 
 
@@ -134,36 +132,36 @@ class LifeProbe(Probe, Protocol):
     """A probe that sees how long entries live, and can make them older."""
 
     def remaining(self, task_id: str) -> float | None:
-        """Return the seconds that the store will keep an entry: infinity for ever, None for no entry."""
+        """Return the seconds that the store will keep an entry: infinity means forever, None that there is no entry."""
         ...
 
     def age(self, task_id: str, seconds: float) -> bool:
-        """Make an entry as old as if it had been stored so many seconds earlier.
+        """Make an entry as old as if it had been stored `seconds` earlier.
 
-        Returns False, and changes nothing, where the store has nothing written down by which the entry ends.
+        Returns False, and changes nothing, if the store has not recorded an expiry for the entry.
         """
         ...
 
 
 @runtime_checkable
 class BookkeepingProbe(Probe, Protocol):
-    """A probe that sees what is kept for a chord."""
+    """A probe that sees the bookkeeping of a chord."""
 
     def bookkeeping(self, group_id: str) -> Mapping[str, float]:
-        """Return what is kept for a chord, by the names of keys or rows, and the seconds that each of them will live.
+        """Return the bookkeeping of a chord: the names of keys or rows, and the remaining seconds of each.
 
-        Infinity is for ever. Raises Unobserved where it cannot tell what is kept.
+        Infinity means forever. Raises Unobserved if it cannot see the bookkeeping.
         """
         ...
 
 
 @runtime_checkable
 class TrafficProbe(Probe, Protocol):
-    """A probe that sees what goes back and forth between the store and its clients."""
+    """A probe that measures the traffic between the store and its clients."""
 
     def traffic(self) -> int:
-        """Return the bytes that went back and forth so far, in which those of others may be.
+        """Return the number of bytes transferred so far, which may include those of other users.
 
-        0 where the probe sees nothing of the subject's clients.
+        0 if the probe does not see the subject's clients.
         """
         ...

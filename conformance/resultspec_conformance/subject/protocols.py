@@ -1,9 +1,8 @@
-"""What a backend under test is to the suite, whichever route leads to it.
+"""The backend under test as the suite uses it, however it is reached.
 
-A `Subject` opens independent `Connection` s, says its `Capabilities`, and may have a
-`resultspec_conformance.subject.probe_protocols.Probe` by which the suite looks at the stored bytes behind the
-backend's back. An `Adapter`, found in the entry-point group `resultspec.adapters`, turns a target of the
-command line into a subject.
+A `Subject` opens independent connections, declares its `Capabilities`, and may have a
+`resultspec_conformance.subject.probe_protocols.Probe`, by which the suite reads the stored bytes without the backend.
+An `Adapter`, found in the entry-point group `resultspec.adapters`, opens the subject of a target on the command line.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,18 +16,18 @@ from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.wire.values import Value
 
 DEFAULT_LIFE = 3600
-"""Seconds that an entry lives where a check says nothing else."""
+"""The default lifetime of an entry in seconds."""
 
 
 @dataclass(frozen=True)
 class ClientOptions:
     """How a client is configured.
 
-    `accept`: content types or serializer names that it may read; None: only its own serializer.
-    `max_cached_results`: -1 is no cache, 0 an unlimited one. `prefix`: the global key prefix *before*
-    its completion (KEY-2), put behind the prefix of the run; None takes the subject's own. `extended`: whether the
-    client stores the extended members (EXT-1). `expires`: the life of an entry in seconds, None for ever; for an
-    object in this process a timedelta too. `timezone`: that of the app of an object in this process, None for UTC.
+    `accept`: content types or serializer names that it may read; None: only its own serializer. `max_cached_results`:
+    -1 is no cache, 0 an unlimited one. `prefix`: the global key prefix *before* its completion (KEY-2), appended to the
+    prefix of the run; None: the subject's own. `extended`: whether the client stores the extended members (EXT-1).
+    `expires`: the lifetime of an entry in seconds, None for forever; for an object in this process also a timedelta.
+    `timezone`: the time zone of the app of an object in this process, None for UTC.
     """
 
     serializer: str = "json"
@@ -53,31 +52,29 @@ class Connection(Protocol):
     """One client of the backend under test."""
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
-        """Perform an operation. Never raises for what the backend does; raises DriverFault for a broken
-        route.
-        """
+        """Perform an operation. Never raises errors of the backend; raises DriverFault for a faulty driver."""
         ...
 
     def close(self) -> None:
-        """Let go of what the client holds. Idempotent."""
+        """Release what the client holds. Idempotent."""
         ...
 
 
 class Clock(Protocol):
-    """The clock by which a store, and every client of it, tells how old an entry is."""
+    """The clock by which a store and its clients measure the age of entries."""
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass at once."""
+        """Move the clock forward by some seconds."""
         ...
 
     def restore(self) -> None:
-        """Go back to the time of day."""
+        """Set the clock back to the real time."""
         ...
 
 
 @runtime_checkable
 class Clocked(Protocol):
-    """A subject that may have a clock which can be moved."""
+    """A subject that may have a movable clock."""
 
     @property
     def clock(self) -> Clock | None:
@@ -86,7 +83,7 @@ class Clocked(Protocol):
 
 
 def clock_of(subject: "Subject") -> Clock | None:
-    """Return the clock of a subject that can be moved, or None."""
+    """Return the movable clock of a subject, or None."""
     return subject.clock if isinstance(subject, Clocked) else None
 
 
@@ -95,12 +92,12 @@ class Subject(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the subject says of itself."""
+        """The capabilities that the subject declares."""
         ...
 
     @property
     def probe(self) -> Probe | None:
-        """The suite's view of the stored bytes, where there is one."""
+        """The suite's view of the stored bytes, if the suite has one."""
         ...
 
     @property
@@ -110,7 +107,7 @@ class Subject(Protocol):
 
     @property
     def outbox(self) -> Outbox:
-        """What the clients of the backend have asked to be sent."""
+        """The calls that clients of the backend have made."""
         ...
 
     def connect(self, options: ClientOptions) -> Connection:
@@ -118,7 +115,7 @@ class Subject(Protocol):
         ...
 
     def close(self) -> None:
-        """Remove all that the run has written, and let go of everything. Idempotent."""
+        """Remove everything that the run has written, and release all resources. Idempotent."""
         ...
 
 
@@ -127,11 +124,10 @@ Role = Literal["first", "again", "helper"]
 
 @dataclass(frozen=True)
 class Target:
-    """A target of the command line, with the id of the run, which is part of every key and name that is
-    made up.
+    """A target of the command line, and the id of the run, which is part of every key and name that the run makes.
 
-    `role` is that of the process that opens it: the first of the run before it has run any check, the same
-    `again`, or a `helper` beside it, which may be refused.
+    `role` is the role of the process that opens it: `first` is the run's first process before it has run any check,
+    `again` the same one later, `helper` another process, which may be refused.
     """
 
     text: str
@@ -140,20 +136,18 @@ class Target:
 
     @property
     def scheme(self) -> str:
-        """What stands before the first colon."""
+        """The text before the first colon."""
         return self.text.partition(":")[0].lower()
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an entry point of the group `resultspec.adapters` has to be; the name of the entry point is
-    the scheme.
+    """The object of an entry point in the group `resultspec.adapters`; the name of the entry point is the scheme.
 
-    `open` makes the subject and raises SubjectError. `extra` is the distribution extra that brings what
-    the adapter imports. `server` is the bare store name for which a throw-away server can be started, or
-    empty. `example` is a target to show in help. `construct` is for the standalone scripts of failures:
-    Python statements that define `make(url, **options)`, which returns a backend and imports nothing of
-    the suite; or empty.
+    `open` opens the subject and raises SubjectError. `extra` is the distribution extra that installs what the adapter
+    imports. `server` is the name of the store for which a throw-away server can be started, or empty. `example` is a
+    target to show in help. `construct` is for the standalone scripts of failures: Python statements that define
+    `make(url, **options)`, which returns a backend without importing the suite; or empty.
     """
 
     open: Callable[[Target], Subject]

@@ -1,9 +1,9 @@
-"""The route to a backend that is a Python object with the protocol's methods.
+"""A backend that is a Python object with the protocol's methods.
 
-The object has the names of Celery's `BaseBackend`. Three things differ between bindings and are levelled here, so
-that checks need not know: `get_status` is called `get_state` since Celery 4, and `wait_for` returns the value or
-raises the task's exception in the documented API, but returns the meta in every release. A group is saved as a handle
-with `as_tuple()`; what is restored is such a handle or the tuple itself, and is told as the tuple.
+The object has the names of Celery's `BaseBackend`. This module hides three differences between bindings from the
+checks: `get_status` is called `get_state` since Celery 4; `wait_for` returns the value or raises the task's exception
+in the documented API, but returns the meta in every release; and a group is saved as a handle with `as_tuple()`, but
+restored as such a handle or as the tuple itself, of which checks see the tuple.
 """
 
 import threading
@@ -32,16 +32,16 @@ _ERROR_NAMES: Mapping[str, str] = {
     "OverflowError": "ValueError",
     "UnsupportedOperation": "NotImplementedError",
 }
-"""Names of errors of client libraries, and the kind of the closed list that they are."""
+"""Names of errors of client libraries, and their kind in the closed list."""
 
 
 DEFAULT_OPTIONS = ClientOptions()
 
 
 class RecordingApp:
-    """The application that the suite hands to a factory: it has a configuration, and what it sends is recorded.
+    """The application that the suite passes to a factory: it has settings, and records what it sends.
 
-    `options`: what the client is opened with, as far as an application knows of it.
+    `options`: the options of the client, some of which are settings of the application.
     """
 
     def __init__(self, options: ClientOptions = DEFAULT_OPTIONS, sender: Sender | None = None) -> None:
@@ -62,12 +62,12 @@ class RecordingApp:
 
     @property
     def current_task(self) -> Any:
-        """The task that runs in this thread, which has a request; None if there is none. Celery's apps have it too."""
+        """The task that runs in this thread, which has a request, or None, as in Celery's apps."""
         return getattr(self._running, "task", None)
 
     @contextmanager
     def running(self, request: Mapping[str, Any] | None) -> Iterator[None]:
-        """Have a task with a request run in this thread meanwhile; None: none runs."""
+        """Let a task with a request be the current one in this thread during the block; None: no task."""
         self._running.task = None if request is None else SimpleNamespace(request=RequestView(request))
         try:
             yield
@@ -80,7 +80,7 @@ class RecordingApp:
 
 
 def error_kind(error: BaseException) -> str:
-    """Return the kind of the closed list that an exception is, by the names of its class and bases."""
+    """Return the kind of an exception in the closed list, by the names of its class and bases."""
     for base in type(error).__mro__:
         name = _ERROR_NAMES.get(base.__name__, base.__name__)
         if name in ERRORS:
@@ -97,12 +97,12 @@ class ResultStandIn:
         self.parent = None if parent is None else stand_in(parent)
 
     def as_tuple(self) -> Any:
-        """Return the result tuple, of tuples and lists as Celery's results have them."""
+        """Return the result tuple, with tuples and lists in the same places as Celery's results."""
         return _tuples(self._as_list)
 
 
 class GroupStandIn(ResultStandIn):
-    """A group, as a backend sees it: its members, too, of which there may be none."""
+    """A group, as a backend sees it: it also has members, possibly none."""
 
     @cached_property
     def results(self) -> list[ResultStandIn]:
@@ -120,7 +120,7 @@ class GroupStandIn(ResultStandIn):
 
 
 def stand_in(as_list: list[Any]) -> ResultStandIn:
-    """Return what a backend is given for a result tuple."""
+    """Return the object that a backend gets for a result tuple."""
     return ResultStandIn(as_list) if as_list[1] is None else GroupStandIn(as_list)
 
 
@@ -133,7 +133,7 @@ def _tuples(as_list: list[Any]) -> Any:
 
 
 class RequestView:
-    """A request as a backend sees it: what it has are attributes, what it lacks reads as None."""
+    """A request as a backend sees it: its members are attributes, absent ones are None."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         known = dict(request)
@@ -154,17 +154,17 @@ class RequestView:
 
 
 def request_view(request: Value) -> RequestView | None:
-    """Return a request as a backend sees it, None for none."""
+    """Return a request as a backend sees it, None as None."""
     return None if request is None else RequestView(request)
 
 
 def to_python(value: Value) -> Any:
-    """Return what a backend is given for a value: an exception becomes an instance."""
+    """Return the object that a backend gets for a value: an exception becomes an instance."""
     return samples.instance(value) if isinstance(value, ExceptionData) else value
 
 
 def from_python(value: Any) -> Value:
-    """Return the value for what a backend gave: an exception becomes data."""
+    """Return the value for an object of a backend: an exception becomes data."""
     return describe_exception(value) if isinstance(value, BaseException) else value
 
 
@@ -185,7 +185,7 @@ def _children(children: Any) -> Any:
 
 
 def meta_value(found: Mapping[str, Any]) -> Value:
-    """Return the value for a meta that a backend gave."""
+    """Return the value for a meta of a backend."""
     meta = {**found, "result": from_python(found.get("result"))}
     if "children" in meta:
         meta["children"] = _children(meta["children"])
@@ -193,24 +193,24 @@ def meta_value(found: Mapping[str, Any]) -> Value:
 
 
 def _group(found: Any) -> Any:
-    """Return a restored group as its result tuple, None as it is. Raises Misshapen for what is no group."""
+    """Return a restored group as its result tuple, None as None. Raises Misshapen for anything else."""
     if found is None:
         return None
-    told = _lists(found)
-    if not (isinstance(told, list) and len(told) == 2 and isinstance(told[0], list) and isinstance(told[1], list)):
+    group = _lists(found)
+    if not (isinstance(group, list) and len(group) == 2 and isinstance(group[0], list) and isinstance(group[1], list)):
         raise WrongShape(f"{show(found)} was restored, which is not a group")
-    return told
+    return group
 
 
 class WrongShape(Exception):
-    """What a method of the backend returned has not the shape of the operation's result."""
+    """A method of the backend returned a value that does not have the shape of the operation's result."""
 
 
 @dataclass
 class PythonConnection:
-    """A client that is a Python object, and the app it has.
+    """A client that is a Python object, and its app.
 
-    `waits_return_meta`: how its `wait_for` ends (see the module).
+    `waits_return_meta`: whether its `wait_for` returns the meta (see the module).
     """
 
     backend: Any
@@ -218,14 +218,14 @@ class PythonConnection:
     app: RecordingApp = field(default_factory=RecordingApp)
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
-        """Perform an operation by the method that the binding names."""
+        """Perform an operation with the method that the binding names."""
         try:
             return Outcome("ok", getattr(self, f"_{op}")(**args))
         except WrongShape as error:
             return Outcome("info", error="Unknown", message=str(error))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, SystemExit too
+        except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, even SystemExit
             if isinstance(error, AttributeError) and error.obj is self.backend:
                 return Outcome.of_error("Unknown", f"{MISSING_METHOD}{error.name}")
             return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
@@ -368,7 +368,7 @@ class PythonConnection:
     def _wait_for(self, task_id: Value, **options: Value) -> Value:
         try:
             found = self.backend.wait_for(task_id, **options)
-        except BaseException as error:  # a task may have failed with SystemExit, and that is what is raised
+        except BaseException as error:  # a task may have failed with SystemExit, which is then raised
             if not self._is_outcome_of(task_id, error):
                 raise
             return {"raised": describe_exception(error)}
@@ -389,13 +389,13 @@ class PythonConnection:
             raise WrongShape(str(error)) from error
 
     def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
-        """Whether what `wait_for` raised is the task's exception and not an error of the wait itself."""
+        """Whether `wait_for` raised the task's exception and not an error of the wait itself."""
         try:
             meta = self.backend.get_task_meta(task_id, cache=False)
             failed, stored = meta["status"] in STATES.sets["PROPAGATE"], from_python(meta["result"])
         except Exception:  # noqa: BLE001 - an entry that cannot be read has no outcome
             return False
-        # what must not end the client, SystemExit for one, may be raised in the wrapping of an Exception (EXC-10)
+        # an exception that would end the client, such as SystemExit, may be wrapped in an Exception (EXC-10)
         return failed and (type(error) is Exception or getattr(stored, "type", None) == type(error).__qualname__)
 
 
@@ -404,7 +404,7 @@ def _kind_and_text(error: BaseException) -> tuple[str, str]:
 
 
 def _require_backend(made: object) -> None:
-    """Raise UsageError for what can be no backend, whatever it does when it is called."""
+    """Raise UsageError for an object that cannot be a backend."""
     if isinstance(made, type):
         found = f"the class {made.__name__}, not an instance of it"
     elif made is None:
@@ -419,16 +419,16 @@ def _require_backend(made: object) -> None:
 
 
 def show_message(error: BaseException) -> str:
-    """Return the text of an exception, also of one whose `__str__` raises."""
+    """Return the text of an exception, even if its `__str__` raises."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - the text is for a person, and some exceptions have none
+    except Exception:  # noqa: BLE001 - some exceptions have no text
         return "(no text: __str__ raised)"
 
 
 @dataclass
 class PythonSubject:
-    """A backend made by `factory(app, **options)`, which is given only options that differ from their defaults."""
+    """A backend made by `factory(app, **options)`; only options that differ from their defaults are passed."""
 
     factory: Callable[..., Any]
     capabilities: Capabilities
@@ -440,7 +440,7 @@ class PythonSubject:
     outbox: Outbox = field(default_factory=Outbox)
 
     def connect(self, options: ClientOptions) -> PythonConnection:
-        """Make a backend. Raises SubjectError that names what the factory raised."""
+        """Make a backend. Raises SubjectError, which names what the factory raised."""
         given = {name: value for name, value in options.non_default().items() if name != "timezone"}
         try:
             app = RecordingApp(options, Sender(self.outbox))
@@ -459,7 +459,7 @@ class PythonSubject:
         return PythonConnection(backend, self.waits_return_meta, app)
 
     def close(self) -> None:
-        """Clean up as the adapter said, then close the probe."""
+        """Call the adapter's `on_close`, then close the probe."""
         if self.on_close is not None:
             self.on_close()
         if self.probe is not None:

@@ -1,9 +1,9 @@
-"""How what a run writes into a store is kept apart from what others have there.
+"""Separation of a run's entries from those of other users of the same store.
 
-A backend that puts the id of the run into the names of its keys or tables is apart by that, and what has such a name
-goes at the end. Any other one shares its names with whoever uses the store: ids such as `5` and those of stored bytes
-are the same in every run, and a `cleanup` removes what it finds. Such a backend is judged only where no results are
-yet, by one process, and at the end all results go.
+A backend that puts the id of the run into the names of its keys or tables is separate by that, and everything with
+such a name is removed at the end. Any other backend shares its names with the other users of the store: ids such as
+`5` and those of stored bytes are the same in every run, and a `cleanup` removes all results. Such a backend is judged
+only if the store has no results yet, by one process, and at the end all results are removed.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from resultspec_conformance.subject.protocols import Target
 
 @runtime_checkable
 class CleaningProbe(Probe, Protocol):
-    """A probe that sees all results under its prefix, whoever has stored them, and can remove them."""
+    """A probe that sees all results under its prefix, also those of other users, and can remove them."""
 
     @property
     def prefix(self) -> str:
-        """What is before the names of keys or tables."""
+        """The prefix of the names of keys or tables."""
         ...
 
     @property
@@ -30,28 +30,28 @@ class CleaningProbe(Probe, Protocol):
         ...
 
     def any_result(self) -> str | None:
-        """Return the name of a result in the store, or None if there are none."""
+        """Return the name of any result in the store, or None if it has none."""
         ...
 
     def forget_results(self, mark: str) -> None:
-        """Remove all results under the prefix, and whatever has a mark in its name that only ids of the run have."""
+        """Remove all results under the prefix, and everything whose name has `mark`, which only ids of the run have."""
         ...
 
     def forget_run(self) -> None:
-        """Remove everything that begins with the prefix, if there is one."""
+        """Remove everything whose name begins with the prefix, unless that is empty."""
         ...
 
 
 def own_prefix(target: Target) -> str:
-    """Return the prefix for a backend that takes one: it is complete (KEY-2), and good for names of tables too."""
+    """Return the prefix for a backend that accepts one: it is complete (KEY-2), and also valid in names of tables."""
     return f"resultspec_{target.run}_"
 
 
 def cleaner(probe: Probe | None, target: Target, cure: str) -> Callable[[], None] | None:
-    """Return what removes, at the end, all that the run has written; None if the probe cannot tell.
+    """Return the function that removes, at the end, everything that the run has written; None if the probe cannot.
 
-    Raises UsageError, which ends with the cure, if others have results where the backend would put its own, and
-    SubjectError for a second process that would put its results there. The probe is closed then.
+    Raises UsageError, which ends with the cure, if other users have results where the backend would put its own, and
+    SubjectError for a second process that would put its results there. Then the probe is closed.
     """
     if not isinstance(probe, CleaningProbe):
         return None

@@ -1,1 +1,1 @@
-"""Texts for people: passwords kept out of them, and hints at what a misspelt word may have been."""
+"""Texts for users: passwords are removed from them, and misspelt words get suggestions."""

@@ -1,25 +1,25 @@
-"""Passwords: finding them in targets, and keeping them out of whatever is shown or written."""
+"""Passwords: finding them in targets, and removing them from everything that is shown or written."""
 
 import re
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 REDACTED = "[redacted]"
-"""What stands for a password. It differs from what kombu writes, so that it is seen who has hidden it."""
+"""The replacement of a password. It differs from kombu's, so that the origin of a redaction is visible."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 _IN_URL = re.compile(r"(?<=://)([^\s:/@]*):(?!\*\*@|PASSWORD@)([^\s/@]+|[^\s/]+(?=@))@")
-"""User and password of a URL. Two asterisks are what kombu has left of one, PASSWORD stands in our own advice."""
+"""User and password of a URL, except for kombu's two asterisks and the word PASSWORD in our own messages."""
 
 _SECRET_PARAMETERS = frozenset({"password", "passwd", "pwd", "secret", "token"})
 
 _IN_QUERY = re.compile(rf"(?<=[?&])({'|'.join(sorted(_SECRET_PARAMETERS))})=(?!\*\*)[^\s&#'\"<>]+")
-"""A password among the parameters of a URL."""
+"""A password in the query of a URL."""
 
 KOMBU_HIDDEN = "**"
 
-SHORTEST = 4
-"""Passwords shorter than this are replaced only inside a URL: any text has their letters."""
+MIN_REPLACED_LENGTH = 4
+"""Shorter passwords are replaced only inside a URL: their letters occur in any text."""
 
 
 def _of_url(url: str) -> set[str]:
@@ -37,20 +37,20 @@ def _of_url(url: str) -> set[str]:
 
 
 def passwords(*texts: str) -> frozenset[str]:
-    """Return the passwords of all URLs in some texts, as they stand there and percent-decoded."""
+    """Return the passwords of all URLs in some texts, both as written and percent-decoded."""
     return frozenset().union(*(_of_url(url) for text in texts for url in _URL.findall(text)))
 
 
 def redact_text(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """Return a text without the password of any URL in it, and without any of the `secrets`."""
+    """Return a text without the passwords of URLs in it, and without any of the `secrets`."""
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST:
+        if len(secret) >= MIN_REPLACED_LENGTH:
             text = text.replace(secret, REDACTED)
     return _IN_QUERY.sub(rf"\1={REDACTED}", _IN_URL.sub(rf"\1:{REDACTED}@", text))
 
 
 def redact(document: Any, secrets: frozenset[str] = frozenset()) -> Any:
-    """Return a JSON document in which no text, and no name of a member, holds a password."""
+    """Return a JSON document without passwords in its texts and member names."""
     if isinstance(document, str):
         return redact_text(document, secrets)
     if isinstance(document, dict):
@@ -61,5 +61,5 @@ def redact(document: Any, secrets: frozenset[str] = frozenset()) -> Any:
 
 
 def has_password(text: str) -> bool:
-    """Whether a text holds a URL with a password."""
+    """Whether a text contains a URL with a password."""
     return bool(passwords(text)) or redact_text(text) != text

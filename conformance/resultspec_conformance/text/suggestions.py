@@ -1,11 +1,11 @@
-"""Hints at what a misspelt word may have been."""
+"""Suggestions for misspelt words."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint at what a misspelt word may have been, as the end of a message, or an empty text."""
+    """Return a suggestion for a misspelt word, as the end of a message, or an empty text."""
     by_folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), list(by_folded), n=3, cutoff=0.5)
     if not close:

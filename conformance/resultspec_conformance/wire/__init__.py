@@ -1,1 +1,1 @@
-"""What crosses a process boundary: values, results, what serializers make of them, and stored metas."""
+"""Data that crosses a process boundary: values, results, their serialized forms, and stored metas."""

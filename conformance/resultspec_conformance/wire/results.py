@@ -1,6 +1,6 @@
-"""Results on the wire: maps that are the form of a result and no values, though they have values inside.
+"""Results on the wire. Some are maps that are not values themselves, but contain values.
 
-The outermost map of a meta is one. It may have a member `$type`, which is then a member like any other and no tag.
+The outermost map of a meta is one. If it has a member `$type`, that is an ordinary member and not a tag.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from typing import Any
 from resultspec_conformance.wire.values import Value, decode, encode
 
 MAP_RESULT_OPERATIONS = ("get_task_meta", "wait_for")
-"""Operations whose result is a map with members of its own, which are values in the tagged encoding."""
+"""Operations whose result is a map whose members are values in the tagged encoding."""
 
 
 def encode_result(op: str, value: Value) -> Any:
-    """Return the result of an operation as it is written on the wire."""
+    """Return the wire form of an operation's result."""
     if op in MAP_RESULT_OPERATIONS:
         return {name: encode(member) for name, member in value.items()}
     if op == "get_many":
@@ -22,7 +22,7 @@ def encode_result(op: str, value: Value) -> Any:
 
 
 def decode_result(op: str, document: Any) -> Value:
-    """Return the result that a valid document is. Raises ValueFormatError."""
+    """Return the result for a valid document. Raises ValueFormatError."""
     if op in MAP_RESULT_OPERATIONS:
         return {name: decode(member) for name, member in document.items()}
     if op == "get_many":

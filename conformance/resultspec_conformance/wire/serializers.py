@@ -1,7 +1,7 @@
-"""What each serializer makes of a value: the table of chapter 5 as code.
+"""The value that each serializer returns for a stored value: the table of chapter 5 as code.
 
-It is written from what kombu's serializers do when they are run, and shares nothing with them: a subject is compared
-with this table, so a serializer that is misused cannot agree with itself.
+The table records what kombu's serializers were observed to do, and shares no code with them. A subject is compared with
+this table and not with the serializer itself, so a misused serializer is found.
 """
 
 import datetime as dt
@@ -22,15 +22,15 @@ Carrier = Callable[[str, Any], Value]
 
 
 class OutsideDomain(Exception):
-    """The table promises no equal value. The text says why."""
+    """The table does not promise an equal value. The text says why."""
 
 
 class NotCarried(OutsideDomain):
-    """The serializer does not carry the value: a writer refuses it."""
+    """The serializer cannot carry the value: a writer has to refuse it."""
 
 
 class Unspecified(OutsideDomain):
-    """The specification says nothing of what comes back: a map that looks like a type tag, say."""
+    """The specification does not define the returned value, for example for a map that looks like a type tag."""
 
 
 _ALL = frozenset({"json", "pickle", "yaml", "msgpack"})
@@ -41,7 +41,7 @@ def _unchanged(_serializer: str, value: Any) -> Value:
 
 
 def _carried_by(*serializers: str) -> Carrier:
-    """Return a carrier that gives the value back as it is with some serializers, and has the others refuse it."""
+    """Return a carrier that returns the value unchanged for some serializers, and refuses it for the others."""
 
     def carry(serializer: str, value: Any) -> Value:
         if serializer not in serializers:
@@ -112,7 +112,7 @@ _CARRIERS: tuple[tuple[type, Carrier], ...] = (
     (ExceptionData, _carried_by("pickle")),
     (Opaque, _carried_by()),
 )
-"""What becomes of each kind of value but null and maps, its members aside; bool before int, datetime before date."""
+"""The carrier of each type, without its members; null and maps aside. bool comes before int, datetime before date."""
 
 
 def _json_key(key: Any) -> str:
@@ -170,10 +170,10 @@ def _after_round_trip(serializer: str, value: Value) -> Value:
 
 
 def after_round_trip(serializer: str, value: Value) -> Value:
-    """Return what a serializer makes of a value, by the table of chapter 5.
+    """Return the value that a reader gets for a stored value, by the table of chapter 5.
 
-    Raises NotCarried where a writer has to refuse it, and Unspecified where the specification promises nothing; both
-    are OutsideDomain. A named tuple is taken as a tuple.
+    Raises NotCarried if a writer has to refuse it, and Unspecified if the specification promises nothing; both
+    are OutsideDomain. A named tuple counts as a tuple.
     """
     if serializer not in _ALL:
         raise Unspecified(f"the table has no column for {serializer}")
@@ -181,7 +181,7 @@ def after_round_trip(serializer: str, value: Value) -> Value:
 
 
 def exception_after_round_trip(serializer: str, value: ExceptionData) -> ExceptionData:
-    """Return what a reader finds of an exception that was stored in a state of EXCEPTION, its cause aside (EXC-1).
+    """Return the exception that a reader gets for one that was stored in a state of EXCEPTION, without cause (EXC-1).
 
     Raises OutsideDomain for arguments that the serializer does not carry.
     """

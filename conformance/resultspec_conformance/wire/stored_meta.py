@@ -1,7 +1,7 @@
-"""A stored payload of the json serializer: whether a reader takes it, and whether a writer may have made it.
+"""A stored payload of the json serializer: whether a reader accepts it, and whether a writer may have written it.
 
 The two differ on purpose: a reader accepts what every release wrote, a writer follows the task meta schema. This reader
-shares nothing with the reference, so that one mistake cannot hide in both.
+shares no code with the reference, so that the same mistake is not in both.
 """
 
 import base64
@@ -20,14 +20,14 @@ from resultspec.schemas import errors
 PREFIX = b"\x00celery-compressed\x00"
 ZLIB_TYPES = frozenset({b"application/x-gzip", b"application/gzip", b"application/zlib", b"application/x-zlib"})
 LIMIT = 128 * 1024 * 1024
-"""Bytes to which a compressed payload may grow."""
+"""The largest size in bytes of a payload after decompression."""
 
 _LONGEST_EXCERPT = 200
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a payload, and the requirement that says so. `fatal`: no reader takes it."""
+    """A defect of a payload, and the requirement that it violates. `fatal`: no reader accepts the payload."""
 
     requirement: str
     text: str
@@ -41,7 +41,7 @@ class _Unreadable(Exception):
 
 
 def _inflate(payload: bytes, limit: int) -> bytes:
-    """Return a payload without its compression. Raises _Unreadable."""
+    """Return a payload decompressed. Raises _Unreadable."""
     if not payload.startswith(PREFIX):
         return payload
     content_type, separator, body = payload[len(PREFIX) :].partition(b"\x00")
@@ -62,7 +62,7 @@ def _inflate(payload: bytes, limit: int) -> bytes:
 
 
 def _parse(text: bytes) -> tuple[Any, list[str]]:
-    """Return the document of JSON text, and the names that a map of it has twice. Raises _Unreadable."""
+    """Return the document of JSON text, and the names that occur twice in one map. Raises _Unreadable."""
     twice: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _is_head(head: Any) -> bool:
 
 
 def _is_tuple(child: Any) -> bool:
-    """Whether a reader takes this for a result tuple."""
+    """Whether a reader accepts this as a result tuple."""
     if not isinstance(child, list) or len(child) != 2 or not _is_head(child[0]):
         return False
     members = child[1]
@@ -133,11 +133,11 @@ _TAGS: Mapping[str, Callable[[Any], Any]] = {
     "bytes": str.encode,
     "base64": lambda text: base64.b64decode(text, validate=True),
 }
-"""How the value of each type tag is read; it raises where the type has no such value."""
+"""The function that reads the value of each type tag; it raises for an invalid value."""
 
 
 def _wrong_tags(value: Any) -> Iterator[str]:
-    """Yield the type tags in a value that stand for no value of their type."""
+    """Yield the type tags whose value is not one of their type."""
     if isinstance(value, list):
         for item in value:
             yield from _wrong_tags(item)
@@ -170,7 +170,7 @@ _BY_MEMBER = {"children": "META-7", "date_done": "META-10", "status": "STATE-1",
 
 
 def _of_schema(meta: dict[str, Any]) -> Iterator[Finding]:
-    """Yield where a meta differs from what a writer of the specification makes."""
+    """Yield where a meta differs from the schema that writers follow."""
     for error in sorted(errors(meta, "task-meta"), key=lambda found: found.json_path):
         first = str(error.absolute_path[0]) if error.absolute_path else ""
         if error.validator == "required":
@@ -184,7 +184,7 @@ def _of_schema(meta: dict[str, Any]) -> Iterator[Finding]:
 
 
 def examine(payload: bytes, limit: int = LIMIT) -> Sequence[Finding]:
-    """Return what is wrong with a stored payload: nothing, if it is as a writer of the specification makes it."""
+    """Return what is wrong with a stored payload; empty if a writer may have written it."""
     try:
         meta, twice = _parse(_inflate(payload, limit))
     except _Unreadable as error:

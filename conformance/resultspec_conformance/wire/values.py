@@ -1,8 +1,8 @@
 """Values as the suite handles them, and the tagged encoding in which they cross a process boundary.
 
-Within a process a value is a plain Python object, with two stand-ins: `ExceptionData` for an exception, since
+Within a process a value is a plain Python object, with two substitutes: `ExceptionData` for an exception, since
 an operation is data, and `Opaque` for an object that no serializer carries. On the wire and in files a value is
-JSON by the schema `value`: what JSON lacks is a map with the member `$type`.
+JSON by the schema `value`: types that JSON lacks are maps with the member `$type`.
 """
 
 import base64
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 Value = Any
-"""A Python object of the kinds that `encode` knows."""
+"""A Python object of a type that `encode` knows."""
 
 SAFE_INTEGER = 2**53 - 1
 
@@ -31,7 +31,7 @@ class ExceptionData:
 
 
 class Opaque:
-    """An object that no serializer carries. `text` is its representation; None makes `repr` raise."""
+    """An object that no serializer carries. `text` is its representation; if it is None, `repr` raises."""
 
     def __init__(self, text: str | None) -> None:
         self.text = text
@@ -55,7 +55,7 @@ class Opaque:
 
 
 class ValueFormatError(ValueError):
-    """A tagged value that is not well formed."""
+    """A malformed tagged value."""
 
 
 def _tagged(kind: str, value: Any) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _decimal_digits(value: int) -> str:
 
 
 def encode(value: Value) -> Any:
-    """Return a value as JSON by the schema `value`. A foreign object becomes opaque, with its representation."""
+    """Return a value as JSON by the schema `value`. An object of another type becomes opaque, with its `repr`."""
     if value is None:
         return None
     for types, encoder in _ENCODERS:
@@ -135,7 +135,7 @@ def encode(value: Value) -> Any:
 
 
 def describe_exception(error: BaseException) -> ExceptionData:
-    """Return a Python exception as data, its arguments too."""
+    """Return a Python exception as data, together with its arguments."""
     cause = error.__cause__
     return ExceptionData(
         type=type(error).__qualname__,
@@ -175,7 +175,7 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def decode(encoded: Any) -> Value:
-    """Return the value that JSON by the schema `value` stands for. Raises ValueFormatError."""
+    """Return the value that JSON by the schema `value` represents. Raises ValueFormatError."""
     if isinstance(encoded, list):
         return [decode(item) for item in encoded]
     if not isinstance(encoded, Mapping):
@@ -194,8 +194,8 @@ def decode(encoded: Any) -> Value:
 def same(left: Value, right: Value, *, numbers_by_type: bool = False) -> bool:
     """Whether two values are equal as results are compared.
 
-    True is not 1, text is not bytes, a list is not a tuple, NaN equals NaN, and -0.0 equals 0.0. An integer equals a
-    float of the same value, since a port's language may have one type of number, unless `numbers_by_type`.
+    True is not 1, text is not bytes, a list is not a tuple, NaN equals NaN, and -0.0 equals 0.0. Unless
+    `numbers_by_type`, an integer equals a float of the same value, since some languages have only one number type.
     """
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
@@ -219,13 +219,13 @@ def same(left: Value, right: Value, *, numbers_by_type: bool = False) -> bool:
 
 
 def show(value: Value, limit: int = 300) -> str:
-    """Return a value on one line for a person, cut in the middle where it is longer than `limit` characters."""
+    """Return a value as one line of text, shortened in the middle if it is longer than `limit` characters."""
     if isinstance(value, ExceptionData):
         text = f"{value.type}({', '.join(show(argument, limit) for argument in value.args)})"
     else:
         try:
             text = repr(value)
-        except Exception:  # noqa: BLE001 - an object without representation is one of the suite's own values
+        except Exception:  # noqa: BLE001 - objects without representation are values of the suite
             text = f"<{type(value).__name__} without representation>"
     if len(text) <= limit:
         return text

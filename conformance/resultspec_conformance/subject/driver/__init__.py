@@ -1,1 +1,1 @@
-"""The route to a backend behind a program that speaks the driver protocol."""
+"""A backend behind a program that speaks the driver protocol."""

@@ -1,7 +1,7 @@
-"""A fast reader of the schema `value`: results are validated at every call, so it has to cost little.
+"""A fast validator for the schema `value`: results are validated at every call, so it has to be cheap.
 
-A general validator tries every form of the schema on every part of a value, which takes seconds for a megabyte. This
-one looks at `$type` and goes straight to the form that it names. That both agree is held by a test.
+A general validator tries every alternative of the schema on every part of a value, which takes seconds for a megabyte.
+This one reads `$type` and tries only the alternative that it names. A test shows that both agree.
 """
 
 import re
@@ -13,7 +13,7 @@ _MAX_CODE_POINT = 0x10FFFF
 
 
 def value_complaint(value: Any, path: str = "$") -> str | None:
-    """Return what keeps a document from being a value by the schema `value`, as one line, or None."""
+    """Return why a document is not valid by the schema `value`, as one line, or None if it is."""
     if isinstance(value, list):
         return _first(value, path)
     if not isinstance(value, dict):
@@ -87,7 +87,7 @@ _VALIDATORS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def group_complaint(found: Any) -> str | None:
-    """Return what keeps a document from being the result tuple of a group, or None."""
+    """Return why a document is not the result tuple of a group, or None if it is."""
     if not _is_pair(found) or not isinstance(found[1], list):
         return "it is not the result tuple of a group, [[id, parent], [member, ...]]"
     left = [found]

@@ -1,4 +1,4 @@
-"""The report of a fault of a driver: which of the closed list, what was seen, and what its author does about it."""
+"""The report of a driver fault: its kind in the closed list, what was seen, and how to fix it."""
 
 import re
 
@@ -11,7 +11,7 @@ _PASSWORD = re.compile(r"(?P<before>\w[\w+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
 class DriverFault(SubjectError):
-    """A program that does not keep the driver protocol; nothing is blamed on its backend.
+    """A program that violates the driver protocol; its backend is not blamed.
 
     `kind` is one of the closed list of `driver-faults.json`, `detail` says what was seen and where.
     """
@@ -22,17 +22,17 @@ class DriverFault(SubjectError):
         self.detail = detail
 
     def again(self) -> "DriverFault":
-        """Return an equal fault to raise in another thread: an exception carries the traceback of one."""
+        """Return an equal fault to raise in another thread, since an exception has only one traceback."""
         return DriverFault(self.kind, self.detail)
 
 
 def without_passwords(text: str) -> str:
-    """Return a text in which no URL shows its password."""
+    """Return a text with the passwords of its URLs hidden."""
     return _PASSWORD.sub(r"\g<before>**", text)
 
 
 def excerpt(line: bytes | str, limit: int = EXCERPT) -> str:
-    """Return a line as a quoted text on one line, its passwords hidden, cut to about `limit` characters."""
+    """Return a line as quoted text, with passwords hidden, cut to about `limit` characters."""
     text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
     text = without_passwords(text.rstrip("\r\n")[: 4 * limit])
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

@@ -1,6 +1,6 @@
-"""The messages of the driver protocol: lines made of requests, and lines read as what they are or as a fault.
+"""The messages of the driver protocol: requests become lines, lines become messages or faults.
 
-Everything here is a pure function of bytes and tables, so that each fault can be shown without a process.
+Everything here is a pure function of bytes and tables, so that each fault can be tested without a process.
 """
 
 import json
@@ -21,13 +21,13 @@ from resultspec_conformance.wire.results import MAP_RESULT_OPERATIONS, decode_re
 from resultspec_conformance.wire.values import ValueFormatError, decode
 
 LINE_LIMIT = 64 * 1024 * 1024
-"""Bytes that a line may have, its line feed not counted."""
+"""The largest number of bytes in a line, without its line feed."""
 
 _VALIDATED_SEPARATELY = frozenset({"value", "group-tuple"})
-"""Schemas of what may be large, and is looked at by a faster reader."""
+"""Schemas of documents that may be large, and are validated by `fast_values`."""
 
 _SELF_REFERENTIAL = frozenset({"result-tuple"})
-"""Schemas that refer to themselves, and to none of those."""
+"""Schemas that refer to themselves, and not to any of those."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Log:
 
 @dataclass(frozen=True)
 class BodyCalled:
-    """The notification `body_called`: the backend asked for a signature to be called, with these arguments."""
+    """The notification `body_called`: the backend called a signature with these arguments."""
 
     signature: Any
     args: list[Any]
 
 
 def request_line(number: int, method: str, params: Mapping[str, Any]) -> bytes:
-    """Return a request as a line. It is ASCII: some line readers take U+2028 for the end of a line."""
+    """Return a request as a line. It is ASCII, since some readers treat U+2028 as the end of a line."""
     document = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     return json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
@@ -67,7 +67,7 @@ def _refuse(token: str) -> NoReturn:
 
 
 def read_line(line: bytes) -> DriverAnswer | Log | BodyCalled:
-    """Return the message that a line holds. Raises DriverFault that names what is wrong with the line alone."""
+    """Return the message in a line. Raises DriverFault for a line that is invalid in itself."""
     shown = excerpt(line)
     try:
         text = line.decode("utf-8")
@@ -121,7 +121,7 @@ def _error_validator() -> Draft202012Validator:
 
 
 def _without_values(node: Any) -> Any:
-    """Return a schema in which a value of the tagged encoding and a group may be anything; others are put in place."""
+    """Return a schema that allows anything for tagged values and groups; other references are resolved."""
     if isinstance(node, dict):
         urn, _, name = str(node.get("$ref", "")).partition(URN)
         if name in _VALIDATED_SEPARATELY:
@@ -134,23 +134,23 @@ def _without_values(node: Any) -> Any:
 
 @cache
 def _result_validator(method: str) -> Draft202012Validator:
-    """Return the validator of the results of an operation, its values left out; `shutdown` has null."""
+    """Return the validator for the results of an operation, without their values; `shutdown` has null."""
     if method not in OPERATIONS:
         return validator({"type": "null"})
     return validator(_without_values(OPERATIONS[method].result))
 
 
 def result_complaint(method: str, result: Any) -> str | None:
-    """Return what keeps a document from being a result of an operation, as one line, or None."""
+    """Return why a document is not a result of an operation, as one line, or None if it is."""
     found = _result_validator(method)
     if not found.is_valid(result):
         error = best_match(found.iter_errors(result))
         return f"{error.json_path}: {error.message}" if error else "not valid"
     if method == "get_many":
-        # its schema holds those of its metas, which were looked at as they are
+        # its schema includes those of its metas, which have been validated completely
         return None
     if method in MAP_RESULT_OPERATIONS:
-        # their outermost map is the form of the result and no value, so a member `$type` of it would be no tag
+        # their outermost map is not a value, so a member `$type` of it is not a tag
         parts = ((f"$.{name}", member) for name, member in result.items())
         return next(filter(None, (value_complaint(member, path) for path, member in parts)), None)
     if method in ("restore_group", "get_group_meta") and result is not None:
@@ -160,7 +160,7 @@ def result_complaint(method: str, result: Any) -> str | None:
 
 
 def outcome_of(method: str, answer: DriverAnswer) -> Outcome:
-    """Return how an operation ended. Raises DriverFault where the answer has not the form of one."""
+    """Return the outcome of an operation. Raises DriverFault for a malformed answer."""
     if answer.failed:
         kind, message = read_error(method, answer)
         return Outcome.of_error(kind, message)
@@ -175,14 +175,14 @@ def outcome_of(method: str, answer: DriverAnswer) -> Outcome:
 
 
 def read_error(method: str, answer: DriverAnswer) -> tuple[str, str]:
-    """Return kind and message of an error. Raises DriverFault where it has not the form of one."""
+    """Return kind and message of an error. Raises DriverFault for a malformed one."""
     if not _error_validator().is_valid(answer.error):
         raise DriverFault("malformed-error", f"it answered {method} with {excerpt(answer.line)}")
     return answer.error["data"]["kind"], without_passwords(answer.error["message"])
 
 
 def read_initialized(answer: DriverAnswer) -> Mapping[str, Any]:
-    """Return the result of `initialize`. Raises DriverFault if its form or the capabilities are not valid."""
+    """Return the result of `initialize`. Raises DriverFault if it or the capabilities are invalid."""
     found = best_match(_validator("driver-initialized").iter_errors(answer.result))
     if found is not None:
         raise DriverFault("invalid-capabilities", excerpt(f"{found.json_path}: {found.message}"))

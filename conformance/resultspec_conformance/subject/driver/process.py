@@ -1,7 +1,7 @@
-"""A driver's process: started, asked, watched, and ended for certain.
+"""The process of a driver: starting it, sending requests, watching it, and ending it reliably.
 
-It stays in the process group of the worker and has a pipe for its standard input, so it ends with the worker whichever
-way that ends. The first fault is final: it is told to every open request and to every later one.
+It stays in the process group of the worker and has a pipe for its standard input, so it ends with the worker, however
+that ends. The first fault is final: every open request and every later one raises it.
 """
 
 import os
@@ -37,8 +37,8 @@ _Slot = queue.SimpleQueue[DriverAnswer | DriverFault]
 class DriverProcess:
     """One process of a driver program. `request` may be called by several threads.
 
-    `on_fault` is called once, with the first fault, by whichever thread finds it; `on_call` with each call of a
-    body that the driver reports, before the answer that follows it is given to whoever waits for it.
+    `on_fault` is called once, with the first fault, by the thread that finds it; `on_call` is called with each call of
+    a body that the driver reports, before the answer that follows it is delivered.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class DriverProcess:
     # -- asking --------------------------------------------------------------------------------
 
     def request(self, method: str, params: Mapping[str, Any], seconds: float) -> DriverAnswer:
-        """Send a request and return its answer. Raises DriverFault, also if none comes within `seconds`."""
+        """Send a request and return its answer. Raises DriverFault, also if no answer comes within `seconds`."""
         until = time.monotonic() + seconds
         slot: _Slot = queue.SimpleQueue()
         with self._lock:
@@ -93,7 +93,7 @@ class DriverProcess:
         return found
 
     def _write(self, line: bytes, until: float) -> bool:
-        """Write a line, in pieces as the driver takes them; return False if it did not take all of it in time."""
+        """Write a line, in pieces as the driver reads them; return False if it did not read all of it in time."""
         left = memoryview(line)
         poll = select.poll()
         with self._write_lock:
@@ -108,7 +108,7 @@ class DriverProcess:
                         return False
                     poll.poll(100)
                 except OSError:
-                    return True  # it has ended, which the reader of its output notices
+                    return True  # the process has ended, which the reader of its output notices
         return True
 
     # -- listening -----------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class DriverProcess:
         raise DriverFault("wrong-id", f"while {waiting[0]} was open it answered {shown}")
 
     def _ended(self) -> None:
-        """Say that the standard output has ended, unless that was what the driver had been told."""
+        """Report that the standard output has ended, unless the driver was shut down."""
         if self._stopping:
             with self._lock:
                 slots = [slot for _, slot in self._open.values()]
@@ -175,7 +175,7 @@ class DriverProcess:
                     self._said.append(line.decode("utf-8", "backslashreplace"))
 
     def _last_words(self) -> str:
-        # a program that has just ended may have said why, and the thread that reads it may not have come that far
+        # a program that has just ended may have written why, and the reader thread may not have read it yet
         if self._process.poll() is not None:
             self._stderr_reader.join(timeout=1.0)
         said = [line for line in self._said if line.strip()]
@@ -184,7 +184,7 @@ class DriverProcess:
     # -- ending --------------------------------------------------------------------------------
 
     def fail(self, kind: str, detail: str) -> DriverFault:
-        """Declare a fault; return the one that counts, which is the first."""
+        """Declare a fault; return the first one, which is final."""
         return self._declare(DriverFault(kind, detail))
 
     def _declare(self, fault: DriverFault) -> DriverFault:
@@ -192,12 +192,12 @@ class DriverProcess:
             is_first = self.fault is None
             first = self.fault = self.fault or fault
         if is_first:
-            # before those who wait are told: what they do next has to find the subject ended
+            # before the waiting threads get the fault: then they find the subject ended
             self._on_fault(fault)
         return self.abandon(first)
 
     def abandon(self, fault: DriverFault) -> DriverFault:
-        """End the process because of a fault, which may be another process's. Returns the fault that counts here."""
+        """End the process because of a fault, possibly of another process. Return the final fault of this one."""
         with self._lock:
             if self.fault is None:
                 self.fault = fault
@@ -210,7 +210,7 @@ class DriverProcess:
         return first
 
     def close(self) -> None:
-        """Tell the driver to shut down and see that it ends. Never raises; a fault is declared. Idempotent."""
+        """Shut the driver down and make sure that it ends. Never raises; a fault is declared. Idempotent."""
         if self._stopping:
             return
         self._stopping = True
@@ -227,7 +227,7 @@ class DriverProcess:
             reader.join(timeout=1.0)
 
     def _kill(self) -> None:
-        """End the process and what it has started, as far as that still hangs on it."""
+        """Kill the process and its descendants."""
         process = getattr(self, "_process", None)
         if process is None or process.poll() is not None:
             return

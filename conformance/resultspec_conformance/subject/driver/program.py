@@ -1,7 +1,7 @@
-"""The route to a backend behind a program in any language that speaks the driver protocol: `exec:COMMAND …`.
+"""A backend behind a program in any language that speaks the driver protocol: `exec:COMMAND …`.
 
-Each client is a process of its own. A fault of the program is raised as DriverFault by whatever is asked next, and ends
-the subject: nothing that a faulty program answers is held against its backend.
+Each client is its own process. A fault of the program is raised as DriverFault by the next request, and ends
+the subject: no answer of a faulty program counts against its backend.
 """
 
 import shlex
@@ -29,10 +29,10 @@ START_SECONDS = 30.0
 """How long a driver may take to start and answer `initialize`; some languages start slowly."""
 
 REQUEST_SECONDS = 8.0
-"""How long it may take to answer any other request, the timeout of a wait not counted.
+"""How long it may take to answer any other request, in addition to the timeout of a wait.
 
-A wait has as long again: one that does not end is more likely the backend's doing than the driver's, and the watchdog
-of the worker, which knows what requirement that breaks, comes first.
+A wait may take twice as long: if it does not end, the cause is more likely the backend than the driver, and then the
+watchdog of the worker, which knows the violated requirement, has to be faster.
 """
 
 
@@ -41,7 +41,7 @@ _CURE = "Give the driver an empty database, or put the id of the run into its pr
 
 @dataclass(frozen=True)
 class _Client:
-    """A client that was opened: its process, its capabilities, and whether it takes requests at the same time."""
+    """An open client: its process, its capabilities, and whether it accepts overlapping requests."""
 
     process: DriverProcess
     capabilities: Capabilities
@@ -69,7 +69,7 @@ def _deadline(op: str, args: Mapping[str, Value]) -> float:
 
 
 class ProgramConnection:
-    """One client. Calls that overlap go to one process if the driver takes them so, and else to several."""
+    """One client. Overlapping calls go to one process if the driver accepts that, else to several."""
 
     def __init__(self, subject: "ProgramSubject", options: ClientOptions, client: _Client) -> None:
         self._subject = subject
@@ -100,7 +100,7 @@ class ProgramConnection:
         return client
 
     def close(self) -> None:
-        """Shut the processes down. Idempotent; a fault that shows only here is raised by what is asked next."""
+        """Shut the processes down. Idempotent; a fault that is found here is raised by the next request."""
         for client in self._clients:
             self._subject.close_client(client)
 
@@ -124,7 +124,7 @@ class ProgramSubject:
     _clean: Callable[[], None] | None = field(init=False, default=None)
 
     def open(self) -> None:
-        """Open the first client with the driver's own options, and learn what it claims. Raises SubjectError."""
+        """Open the first client with the driver's own options, and read its capabilities. Raises SubjectError."""
         self._first = self.open_client(None)
         self.capabilities = self._first.capabilities
         if self.capabilities.sharing == "thread":
@@ -144,12 +144,12 @@ class ProgramSubject:
             return ProgramConnection(self, options, first)
         self._first = first
         connection = ProgramConnection(self, options, self.open_client(options))
-        # where a client was opened another may follow, and starting a program can take longer than all that it does
+        # more clients are likely to follow, and starting a program can take longer than its work
         self._spare = self._spare or self._start()
         return connection
 
     def open_client(self, options: ClientOptions | None) -> _Client:
-        """Start a process and initialize it, with the driver's own options if there are none. Raises SubjectError."""
+        """Start a process and initialize it; None means the driver's own options. Raises SubjectError."""
         self._raise_fault()
         with self._lock:
             self._opened += 1
@@ -189,7 +189,7 @@ class ProgramSubject:
         self.outbox.put(SentCall(called.signature, called.args))
 
     def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
-        """Perform an operation by a process. Raises DriverFault."""
+        """Perform an operation in a process. Raises DriverFault."""
         self._raise_fault()
         answer = process.request(op, params, seconds)
         try:
@@ -207,7 +207,7 @@ class ProgramSubject:
     def close(self) -> None:
         """End all processes, remove what the run has written, and raise the fault of the driver, if it had one.
 
-        The fault is raised here once more since a check may have left it to a thread that nobody asks.
+        The fault is raised here again, since it may have been raised only in a thread whose result was not read.
         """
         self._first = None
         for process in list(self._processes):
@@ -257,7 +257,7 @@ def open_program(target: Target) -> Subject:
     try:
         subject.open()
     except BaseException:
-        # what is about to be raised says more than what closing would raise
+        # this error says more than one of closing
         with suppress(SubjectError):
             subject.close()
         raise

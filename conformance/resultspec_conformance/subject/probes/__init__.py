@@ -1,4 +1,4 @@
-"""Probes: the suite's own view of a store, chosen by the store's URL and used for foreign backends as well."""
+"""Probes: the suite's own view of a store, chosen by the store's URL, so that any backend can have one."""
 
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.subject.probe_protocols import Probe
@@ -7,11 +7,10 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
 def probe_for(store: str | None, prefix: str) -> Probe | None:
-    """Return the probe of a store by its URL, or None where the suite has none.
+    """Return the probe of a store by its URL, or None if the suite has none for it.
 
-    `prefix` is the global key prefix of the subject, already completed; of a database, what is before the names of
-    its tables. Raises SubjectError where the store cannot be reached, UsageError where the package that talks to it is
-    missing.
+    `prefix` is the global key prefix of the subject, already completed; for a database, the prefix of the names of
+    its tables. Raises SubjectError if the store cannot be reached, UsageError if the client library is not installed.
     """
     if store is None:
         return None

@@ -1,4 +1,4 @@
-"""The probe of a Redis: raw keys and channels, through connections of the suite's own."""
+"""The probe of a Redis: raw keys and channels, through the suite's own connections."""
 
 import math
 import time
@@ -19,7 +19,7 @@ PROBE_NAME = "resultspec-probe"
 
 
 def unreachable(url: str, error: Exception) -> SubjectError:
-    """Return the error that tells how a Redis could not be reached, without its password."""
+    """Return the error for a Redis that could not be reached, without its password."""
     shown = redact_text(url)
     if isinstance(error, redis.AuthenticationError) or "auth" in str(error).lower() or "WRONGPASS" in str(error):
         return SubjectError(
@@ -32,7 +32,7 @@ def unreachable(url: str, error: Exception) -> SubjectError:
 
 
 class RedisListener:
-    """A subscription to channels of a Redis."""
+    """A subscription to channels of a Redis server."""
 
     def __init__(self, client: "redis.Redis", channels: Sequence[str]) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class RedisListener:
                 raise SubjectError("the Redis did not confirm a subscription within 5 seconds")
 
     def collect(self, count: int, timeout: float) -> list[Notification]:
-        """Return what has come, with the value that was readable when it came."""
+        """Return the messages that have come, each with the value that the key had at that time."""
         deadline = time.monotonic() + timeout
         found: list[Notification] = []
         while len(found) < count and (left := deadline - time.monotonic()) > 0:
@@ -60,7 +60,7 @@ class RedisListener:
 
 
 class RedisProbe:
-    """A wire probe of a Redis database. `prefix` is put before the key of a task or group."""
+    """A wire probe of a Redis database. `prefix` is the prefix of the keys of tasks and groups."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self.url = url
@@ -71,7 +71,7 @@ class RedisProbe:
                 url, client_name=PROBE_NAME, socket_connect_timeout=5.0, socket_timeout=5.0
             )
         except ValueError as error:
-            # not the text of the error: it may quote a part of the password
+            # without the text of the error, which may quote a part of the password
             raise SubjectError(
                 f"{redact_text(url)} is not a Redis URL.\n"
                 "Write redis://USER:PASSWORD@HOST:PORT/DB, and %-escape the password."
@@ -107,12 +107,12 @@ class RedisProbe:
         self.set(self.group_key(group_id), payload)
 
     def remaining(self, task_id: str) -> float | None:
-        """Return the seconds that are left to an entry: infinity for ever, None where there is none."""
+        """Return the remaining seconds of an entry: infinity means forever, None that there is no entry."""
         left = self._client.pttl(self.key(task_id))
         return {-1: math.inf, -2: None}.get(left, left / 1000)
 
     def age(self, task_id: str, seconds: float) -> bool:
-        """Take so many seconds from the life that is left to an entry, if it has one."""
+        """Subtract some seconds from the remaining lifetime of an entry, if it has one."""
         left = self.remaining(task_id)
         if left is None or math.isinf(left):
             return False
@@ -124,7 +124,7 @@ class RedisProbe:
         return cast("bytes | None", self._client.get(key.encode("utf-8", "surrogatepass")))
 
     def set(self, key: str, value: bytes) -> None:
-        """Set the raw value of a key, for an hour at the most."""
+        """Set the raw value of a key, for one hour."""
         self._client.set(key, value, ex=3600)
 
     def delete(self, *keys: str) -> None:
@@ -137,12 +137,12 @@ class RedisProbe:
         return frozenset(key.decode("utf-8", "replace") for key in self._client.scan_iter(count=1000))
 
     def bookkeeping(self, group_id: str) -> dict[str, float]:
-        """Return the keys with the id of a group in their names, and the seconds that each will live."""
+        """Return the keys with the id of a group in their names, and the remaining seconds of each."""
         lives = {key: self._client.pttl(key) for key in self.keys() if group_id in key}
         return {key: math.inf if left == -1 else left / 1000 for key, left in lives.items() if left != -2}
 
     def traffic(self) -> int:
-        """Return the bytes that the server has received and sent, but for what the probe's own question took."""
+        """Return the number of bytes that the server has received and sent."""
         stats = cast("dict[str, int]", self._client.info("stats"))
         return int(stats["total_net_input_bytes"]) + int(stats["total_net_output_bytes"])
 
@@ -155,14 +155,14 @@ class RedisProbe:
         return RedisListener(self._client, channels)
 
     def subscribers(self, channel: str) -> int:
-        """Return how many subscriptions to a channel there are."""
+        """Return the number of subscriptions to a channel."""
         counted = cast("list[tuple[bytes, int]]", self._client.pubsub_numsub(channel))
         return int(counted[0][1])
 
     def cut_connections(self) -> int:
-        """Kill the connections of this process and its children, but the probe's own; return how many there were.
+        """Kill the connections of this process and its children, except the probe's own; return their number.
 
-        The server may be shared: what others have opened is told apart by the ports at this end.
+        The server may be shared: the local ports distinguish our connections from others.
         """
         ours = local_ports()
         client = cast(Any, self._client)
@@ -174,25 +174,25 @@ class RedisProbe:
         return sum(int(client.client_kill_filter(_id=victim)) for victim in victims)
 
     def ping(self) -> None:
-        """Raise SubjectError if the Redis cannot be reached, takes no writes, or has lost what was in it."""
+        """Raise SubjectError if the Redis cannot be reached, does not accept writes, or has lost data."""
         try:
             self._health.require()
         except redis.RedisError as error:
             raise unreachable(self.url, error) from error
 
     def forget_run(self) -> None:
-        """Remove every key that begins with the prefix, if there is one."""
+        """Remove every key that begins with the prefix, unless that is empty."""
         if self.prefix:
             for key in self._client.scan_iter(match=_escaped(self.prefix) + "*", count=1000):
                 self._client.delete(key)
 
     def any_result(self) -> str | None:
-        """Return the key of a task or group under the prefix, or None if there are none."""
+        """Return the key of any task or group under the prefix, or None if there is none."""
         found = next((key for match in self._results() for key in self._client.scan_iter(match, count=1000)), None)
         return None if found is None else found.decode("utf-8", "replace")
 
     def forget_results(self, mark: str) -> None:
-        """Remove the tasks and groups under the prefix, and every key with a mark in its name."""
+        """Remove the tasks and groups under the prefix, and every key with `mark` in its name."""
         for match in (*self._results(), f"*{_escaped(mark)}*"):
             for key in self._client.scan_iter(match, count=1000):
                 self._client.delete(key)

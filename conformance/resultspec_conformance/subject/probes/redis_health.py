@@ -1,7 +1,7 @@
-"""Whether a Redis can still be judged on: it takes writes, and has not lost what was written.
+"""The health of a Redis: whether it accepts writes, and has not lost stored data.
 
-A store that is full, has become a replica, was started anew, or was emptied by somebody makes a good backend look bad;
-then the store is to be named, and not the backend.
+A correct backend looks faulty on a server that is full, became a replica, was restarted or was emptied;
+then the error must name the store, and not the backend.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.text.redaction import redact_text
 
 WRITE_TEST_KEY = "resultspec-trial"
-"""Never exists: the trial writes nothing into it."""
+"""A key that never exists: the test of writes does not write anything."""
 
 
 class Health:
-    """What a Redis says of itself at the beginning, to be compared with what it says later.
+    """The state of a Redis at the beginning, to be compared with its state later.
 
-    `client` is one of redis-py. Where the user of the URL may not ask or write, that is not looked at.
+    `client` is a redis-py client. What the user of the URL has no permission for is not checked.
     """
 
     def __init__(self, client: Any, url: str, prefix: str) -> None:
@@ -28,7 +28,7 @@ class Health:
         self._beginning = self._server_state()
 
     def require(self) -> None:
-        """Raise SubjectError if the Redis takes no writes, or has lost something since the beginning.
+        """Raise SubjectError if the Redis does not accept writes, or has lost data since the beginning.
 
         Raises redis.RedisError if it cannot be reached.
         """
@@ -43,7 +43,7 @@ class Health:
 
     def _require_writes(self) -> None:
         try:
-            # writes nothing, and is refused wherever a write is
+            # writes nothing, and is refused whenever a write is
             self._client.setrange(self._trial_key, 0, b"")
         except redis.exceptions.NoPermissionError:
             return

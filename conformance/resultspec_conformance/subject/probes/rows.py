@@ -1,9 +1,9 @@
-"""Rows as payloads: how the row of a task reads as one string of bytes, and how bytes become a row.
+"""Rows as payloads: conversion between the row of a task and one string of bytes.
 
-The checks of the classes that every backend claims speak of payloads, of which a key/value store has one for each
-task. Here a row whose values are json reads as the meta that such a store would keep, and a meta in json becomes a
-row. Any other bytes stand for the column `result` alone, of a task that has begun. A row that is neither has a form
-of its own, in which it can be put back.
+The checks of the classes that every backend claims deal with payloads, of which a key/value store has one for each
+task. Here a row whose values are json becomes the meta that such a store would keep, and a meta in json becomes a
+row. Any other bytes are the column `result` of a task in STARTED. A row that is neither of these has its own form, so
+that it can be restored.
 """
 
 import json
@@ -20,7 +20,7 @@ CHORD_TABLE: Final = "resultspec_chords"
 PART_TABLE: Final = "resultspec_chord_parts"
 
 RAW_ROW_PREFIX: Final = b"\xc1row"
-"""What the form of other rows begins with; no serializer makes or reads such bytes, not even the first of them."""
+"""The prefix of the form of other rows. No serializer produces or accepts its first byte."""
 
 ResultRow = Mapping[str, Any]
 """A row by the names of its columns."""
@@ -71,11 +71,11 @@ _CELLS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "retries": _number,
     "queue": _text,
 }
-"""How the member of a meta is put into the column of its name."""
+"""The function that converts each member of a meta to its column."""
 
 
 def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
-    """Return the row for a payload, without its id. Raises Unobserved for a meta that the columns do not hold."""
+    """Return the row for a payload, without its id. Raises Unobserved for a meta that does not fit the columns."""
     raw_row, meta = _raw_row_of(payload), _meta(payload)
     if raw_row is not None:
         return raw_row
@@ -97,7 +97,7 @@ def _meta(payload: bytes) -> dict[str, Any] | None:
 
 
 def payload_of(row: ResultRow) -> bytes:
-    """Return a row as a meta in json, as the bytes of its result where it has no more, or else in a form of its own."""
+    """Return a row as a meta in json, or as the bytes of its result if it has no more, or in its own form."""
     try:
         meta = {
             "status": row["status"],
@@ -114,13 +114,13 @@ def payload_of(row: ResultRow) -> bytes:
 
 
 _AMBIGUOUS_PAYLOADS: Final = {b"\x00": "compressed", b"\x80": "pickled"}
-"""By their first byte: payloads that a column takes for something else than a key does."""
+"""Payloads, by their first byte, that mean something else in a column than under a key."""
 
 
 def group_cell_of(payload: bytes) -> bytes:
-    """Return what the column of a group holds where a key holds a payload: the tuple without the map around it.
+    """Return the content of a group's column for a payload under a key: the tuple without the map around it.
 
-    What is no such map in json is not changed. Raises Unobserved for a payload that would mean something else.
+    Any other payload is returned unchanged. Raises Unobserved for a payload that would mean something else.
     """
     kind = _AMBIGUOUS_PAYLOADS.get(payload[:1]) if payload.strip(b"\x00") else None
     if kind is not None:
@@ -145,7 +145,7 @@ def _raw_payload_of(row: ResultRow) -> bytes:
 
 
 def _raw_row_of(payload: bytes) -> dict[str, Any] | None:
-    """Return the row in a form of its own; None if it is none, or torn."""
+    """Return the row of a payload in the form of other rows; None for any other or a truncated payload."""
     if not payload.startswith(RAW_ROW_PREFIX):
         return None
     try:

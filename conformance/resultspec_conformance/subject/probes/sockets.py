@@ -1,4 +1,4 @@
-"""What the system tells of our TCP connections: ports, by which a server tells whose they are, and their traffic."""
+"""The TCP connections of this process as the system sees them: their local ports and their traffic."""
 
 import os
 import re
@@ -16,13 +16,13 @@ _ESTABLISHED = re.compile(rb"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{
 
 
 _COUNTED = struct.Struct("=120xQQ")
-"""In Linux' `tcp_info`, the bytes that were sent and acknowledged, and those that were received."""
+"""In Linux' `tcp_info`, the number of bytes that were sent and acknowledged, and that were received."""
 
 
 def traffic_with(port: int) -> int:
-    """Return the bytes that this process has sent to a port, of whatever host, and received from it.
+    """Return the number of bytes that this process has exchanged with a port, of any host.
 
-    Those of the connections that are open now; 0 where the system does not tell.
+    Only open connections count; 0 if the system does not report it.
     """
     return sum(map(sum, _counted(port))) if sys.platform == "linux" else 0
 
@@ -34,7 +34,7 @@ def _counted(port: int) -> Iterable[tuple[int, ...]]:
                 continue
             copy = socket.fromfd(int(number), socket.AF_INET, socket.SOCK_STREAM)
         except OSError:
-            continue  # closed meanwhile
+            continue  # closed in the meantime
         with copy, suppress(OSError, struct.error):
             if copy.getpeername()[1:2] == (port,):
                 yield _COUNTED.unpack(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTED.size))
@@ -50,14 +50,14 @@ def local_ports() -> frozenset[int]:
 
 
 def _from_proc(pids: Iterable[int]) -> frozenset[int]:
-    """Read the tables of the kernel once: a busy machine has ten thousands of closed connections in them."""
+    """Read the tables of the kernel once: on a busy machine they have tens of thousands of closed connections."""
     ours = {inode for pid in pids for inode in _sockets_of(pid)}
     tables = b"".join(path.read_bytes() for path in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")) if path.exists())
     return frozenset(int(port, 16) for port, inode in _ESTABLISHED.findall(tables) if inode in ours)
 
 
 def _sockets_of(pid: int) -> set[bytes]:
-    """Return the inodes of the sockets that a process has open; of one that has ended, none."""
+    """Return the inodes of a process's open sockets; none if the process has ended."""
     found = set()
     try:
         numbers = os.listdir(f"/proc/{pid}/fd")

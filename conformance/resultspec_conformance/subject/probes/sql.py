@@ -1,4 +1,4 @@
-"""The probe of a database: rows of Celery's tables, through a connection of the suite's own."""
+"""The probe of a database: rows of Celery's tables, through the suite's own connection."""
 
 import math
 import secrets
@@ -37,13 +37,13 @@ _NOW: Final = {
     "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())",
     "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) / 1000000",
 }
-"""How a database tells the seconds since 1970."""
+"""The query for the seconds since 1970, by dialect."""
 
 
 def open_probe(store: str, prefix: str) -> "SqlProbe":
     """Return the probe of a database by its URL. Raises SubjectError.
 
-    `prefix` is put before the names of the tables.
+    `prefix` is the prefix of the names of the tables.
     """
     try:
         url = sa.make_url(store.removeprefix("db+"))
@@ -51,7 +51,7 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
             url.set(drivername=_DRIVERS.get(url.drivername, url.drivername)), pool_size=1, max_overflow=0
         )
     except (exc.ArgumentError, ValueError):
-        # not the text of the error: it may quote a part of the password
+        # without the text of the error, which may quote a part of the password
         raise SubjectError(
             f"{redact_text(store)} is not a database URL.\nWrite SCHEME://USER:PASSWORD@HOST/NAME"
         ) from None
@@ -60,13 +60,13 @@ def open_probe(store: str, prefix: str) -> "SqlProbe":
 
 
 _KEYS: Final = {TASK_TABLE: "task_id", GROUP_TABLE: "taskset_id", PART_TABLE: "group_id", CHORD_TABLE: "group_id"}
-"""The tables of results, and the columns with the ids; parts of a chord are removed before it."""
+"""The tables of results, and the columns with the ids; the parts of a chord are removed before the chord."""
 
 PING_ID: Final = "resultspec-ping"
-"""What the ids begin with of the tasks by whose rows is seen that the database takes writes."""
+"""The prefix of the ids of those rows that test whether the database accepts writes."""
 
 PING_ROWS, PING_BYTES = 16, 60_000
-"""So many rows with so many bytes each do not fit into what a table has to spare: they take space on the disk."""
+"""The number and size of these rows: too much for the free space of a table, so the database needs more disk space."""
 
 
 class SqlProbe:
@@ -83,7 +83,7 @@ class SqlProbe:
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
-        """Lend a connection, in a transaction that ends with the block. Raises SubjectError."""
+        """Yield a connection, in a transaction that ends with the block. Raises SubjectError."""
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -93,15 +93,15 @@ class SqlProbe:
             raise self._lost(error) from None
 
     def _lost(self, error: exc.SQLAlchemyError) -> SubjectError:
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         secret = self._engine.url.password
-        said = said.replace(secret, "**") if secret else said
+        reason = reason.replace(secret, "**") if secret else reason
         return SubjectError(
-            f"{self.shown} cannot be used: {said}\nStart the server, or correct the URL, its rights or its space."
+            f"{self.shown} cannot be used: {reason}\nStart the server, or correct the URL, its rights or its space."
         )
 
     def _table(self, connection: sa.Connection, name: str = "") -> sa.Table | None:
-        """Return a table, by default that of the tasks."""
+        """Return a table, by default that of tasks, or None if it does not exist."""
         name = name or self._name
         if name not in self._reflected and sa.inspect(connection).has_table(name):
             self._reflected[name] = sa.Table(name, sa.MetaData(), autoload_with=connection)
@@ -117,13 +117,13 @@ class SqlProbe:
             return [dict(row) for row in found if row["task_id"] == task_id]
 
     def columns(self) -> frozenset[str]:
-        """Return the columns of the table, none if there is no table."""
+        """Return the columns of the table, none if it does not exist."""
         with self._connected() as connection:
             table = self._table(connection)
         return frozenset() if table is None else frozenset(table.c.keys())
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of the one with its `task_id`. Raises Unobserved if there is no table."""
+        """Replace the row with the same `task_id`. Raises Unobserved if the table does not exist."""
         with self._connected() as connection:
             table = self._table(connection)
             if table is None:
@@ -137,15 +137,15 @@ class SqlProbe:
         return payload_of(found[0]) if found else None
 
     def write(self, task_id: str, payload: bytes) -> None:
-        """Put a payload under a task, as a row. Raises Unobserved for what no column holds."""
+        """Put a payload under a task, as a row. Raises Unobserved for a payload that does not fit the columns."""
         self.put_row({**row_of(payload, self.columns()), "task_id": task_id})
 
     def remaining(self, task_id: str) -> float | None:
-        """Return infinity for a task that has a row, since no row goes by itself, and None for one that has none."""
+        """Return infinity for a task with a row, since rows do not expire by themselves, and None for one without."""
         return math.inf if self.rows(task_id) else None
 
     def age(self, task_id: str, seconds: float) -> bool:
-        """Move the date of a row back by so many seconds; return whether it has one."""
+        """Move the date of a row back by some seconds; return whether it has one."""
         with self._connected() as connection:
             table = self._table(connection)
             if table is None:
@@ -159,7 +159,7 @@ class SqlProbe:
         return True
 
     def read_group(self, group_id: str) -> bytes | None:
-        """Return the bytes in the column `result` of a group, None also if there is no row or table."""
+        """Return the bytes in the column `result` of a group, None if there is no such row or table."""
         with self._connected() as connection:
             table = self._table(connection, self._group_name)
             if table is None:
@@ -169,9 +169,9 @@ class SqlProbe:
         return bytes(cells[0]) if cells and cells[0] is not None else None
 
     def write_group(self, group_id: str, payload: bytes) -> None:
-        """Put a group in the place of the one with this id: a column holds the tuple without the map around it.
+        """Replace the group with this id: a column has the tuple without the map around it.
 
-        Raises Unobserved if there is no table, and for a payload that would be another entry in a column.
+        Raises Unobserved if the table does not exist, and for a payload that would mean something else in a column.
         """
         cell = group_cell_of(payload)
         with self._connected() as connection:
@@ -182,9 +182,9 @@ class SqlProbe:
             connection.execute(sa.insert(table), [{**_number(table), "taskset_id": group_id, "result": cell}])
 
     def bookkeeping(self, group_id: str) -> dict[str, float]:
-        """Return the rows that are kept for a chord, and the seconds that each will live, by the database's own clock.
+        """Return the rows of a chord, and the remaining seconds of each, by the database's own clock.
 
-        A part lives as long as its chord, and for ever without one. Raises Unobserved if there is no table of chords.
+        A part lives as long as its chord, and forever without one. Raises Unobserved if the tables do not exist.
         """
         with self._connected() as connection:
             chords, parts = (self._table(connection, self.prefix + name) for name in (CHORD_TABLE, PART_TABLE))
@@ -198,11 +198,11 @@ class SqlProbe:
         return {**kept, **({f"chord {group_id}": left} if ends else {})}
 
     def ping(self) -> None:
-        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no megabyte."""
+        """Raise SubjectError if the database cannot be read, or, once the table exists, does not accept a megabyte."""
         self._require(PING_ROWS)
 
     def _require(self, rows: int) -> None:
-        """Raise SubjectError if the database cannot be read, or, once the table is there, takes no such rows."""
+        """Raise SubjectError if the database cannot be read, or, once the table exists, does not accept some rows."""
         with self._connected() as connection:
             connection.execute(sa.select(sa.literal(1)))
             table = self._table(connection)
@@ -211,10 +211,10 @@ class SqlProbe:
         lot = f"{PING_ID}-{secrets.token_hex(4)}-"
         with self._connected() as connection:
             for number in range(rows):
-                # random, since what can be compressed takes no space
+                # random bytes, since compressible ones need little space
                 row = {"task_id": f"{lot}{number}", "status": "STARTED", "result": secrets.token_bytes(PING_BYTES)}
                 connection.execute(sa.insert(table), [_cells(table, row)])
-        # not before they are stored for good: until then a database may keep them in memory
+        # only after the commit: until then a database may keep the rows in memory
         with self._connected() as connection:
             connection.execute(sa.delete(table).where(table.c.task_id.startswith(lot)))
 
@@ -233,7 +233,7 @@ class SqlProbe:
         self._reflected.clear()
 
     def any_result(self) -> str | None:
-        """Return the id of a task or group, or of the chord of one, that has a row; None if there are none."""
+        """Return the id of any task, group or chord that has a row; None if there is none."""
         with self._connected() as connection:
             for table, key in self._tables(connection):
                 asked = sa.select(table.c[key]).where(table.c[key].not_like(f"{PING_ID}%")).limit(1)
@@ -242,14 +242,14 @@ class SqlProbe:
                     return f"{found} in {table.name}"
         return None
 
-    def forget_results(self, mark: str) -> None:  # noqa: ARG002 - all rows go, whatever is in their ids
+    def forget_results(self, mark: str) -> None:  # noqa: ARG002 - all rows are removed, whatever their ids
         """Remove all rows of tasks, groups and chords; the tables stay."""
         with self._connected() as connection:
             for table, _ in self._tables(connection):
                 connection.execute(sa.delete(table))
 
     def _tables(self, connection: sa.Connection) -> list[tuple[sa.Table, str]]:
-        """Return the tables that are there, and the columns that their rows are found by."""
+        """Return the existing tables of results, and their key columns."""
         found = [(self._table(connection, self.prefix + name), key) for name, key in _KEYS.items()]
         return [(table, key) for table, key in found if table is not None]
 
@@ -263,31 +263,31 @@ _CONNECTIONS: Final = {
     "mysql": "SELECT id, substring_index(host, ':', -1) FROM information_schema.processlist"
     " WHERE id <> connection_id() AND host LIKE '%:%'",
 }
-"""How the connections of others are found, with their ports at this end."""
+"""The query for all connections but the probe's own, with their local ports, by dialect."""
 
 _CUTS: Final = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
 
 _UNKNOWN_THREAD: Final = 1094
-"""What MySQL and MariaDB say of a connection that was found, and is gone."""
+"""The error code of MySQL and MariaDB for a connection that no longer exists."""
 
 
 _PORTS: Final = {"postgresql": 5432, "mysql": 3306}
 
 
 class ServerProbe(SqlProbe):
-    """A probe of the rows of a server, whose connections it can cut, and whose traffic with this process it sees."""
+    """A probe of a database server: it can also cut connections, and measures the traffic with this process."""
 
     def traffic(self) -> int:
-        """Return the bytes that this process has exchanged with the server over connections that are open.
+        """Return the number of bytes that this process has exchanged with the server over open connections.
 
-        0 where the system does not tell.
+        0 if the system does not report it.
         """
         return traffic_with(self._engine.url.port or _PORTS[self._engine.dialect.name])
 
     def cut_connections(self) -> int:
-        """Cut the connections of this process and its children, but the probe's own; return how many there were.
+        """Cut the connections of this process and its children, except the probe's own; return their number.
 
-        The server may be shared: what others have opened is told apart by the ports at this end.
+        The server may be shared: the local ports distinguish our connections from others.
         """
         dialect, ours, count = self._engine.dialect.name, local_ports(), 0
         with self._connected() as connection:
@@ -298,7 +298,7 @@ class ServerProbe(SqlProbe):
 
 
 def _cut(connection: sa.Connection, number: int) -> bool:
-    """Cut a connection; whether it was still there."""
+    """Cut a connection; return whether it still existed."""
     try:
         done = connection.execute(sa.text(_CUTS[connection.dialect.name].format(number)))
     except sa.exc.DBAPIError as error:
@@ -309,17 +309,17 @@ def _cut(connection: sa.Connection, number: int) -> bool:
 
 
 def _number(table: sa.Table) -> dict[str, int]:
-    """Return the number of a new row, where rows have one: a negative one, which no sequence gives."""
+    """Return the `id` of a new row, if rows have one: a negative number, which no sequence produces."""
     return {"id": -secrets.randbelow(2**30) - 1} if "id" in table.c else {}
 
 
 def _cells(table: sa.Table, row: Mapping[str, Value]) -> dict[str, Any]:
-    """Return a row for a table, without what that has no columns for."""
+    """Return a row for a table, without members that have no column."""
     return {**_number(table), **{name: _cell(table.c[name], value) for name, value in row.items() if name in table.c}}
 
 
 def _cell(column: sa.Column[Any], value: Value) -> Any:
-    """Return a value for a column: the text of a date is made a date."""
+    """Return a value for a column: the text of a date becomes a datetime."""
     if isinstance(column.type, sa.DateTime) and isinstance(value, str):
         return datetime.fromisoformat(value)
     return value
