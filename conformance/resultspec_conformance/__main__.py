@@ -1,6 +1,4 @@
-"""The command `resultspec`, which is `python -m resultspec_conformance` too: what has to be in order before the
-suite is imported.
-"""
+"""The command `resultspec`, or `python -m resultspec_conformance`: what has to be done before the suite is imported."""
 
 import os
 import sys
@@ -10,7 +8,7 @@ INTERRUPTED = 130
 
 
 def _open_standard_streams() -> None:
-    """Open nothing in the place of a standard stream that is closed: whoever writes there must not hit another file."""
+    """Open /dev/null for each closed standard stream, so that no other file gets its number."""
     opened = os.open(os.devnull, os.O_RDWR)
     while opened <= 2:
         opened = os.dup(opened)
@@ -21,17 +19,17 @@ def _open_standard_streams() -> None:
 
 
 def _discard_unread_output() -> None:
-    """Send to nowhere what a closed pipe or a full disk did not take, and is still held here.
+    """Discard buffered output that a closed pipe or a full disk did not accept.
 
-    The interpreter would try once more at its end, fail again, and end with exit code 120 instead of ours.
+    The interpreter would try to write it again at its end, fail, and exit with code 120 instead of ours.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""The command `resultspec`: its options, its lookups, and what it writes to a terminal."""
+"""The command `resultspec`: its options, its lookups, and its output."""

@@ -105,7 +105,7 @@ def check(
         jobs=jobs,
     )
     found = run(target, options, observer(quiet=quiet))
-    # the verdict counts, whoever has stopped reading
+    # the verdict counts even if nobody reads the output
     with suppress(OutputClosedError):
         say(console.render(found, width(), color=color()).rstrip("\n"))
     _write_all(found, report, junit, html, markdown)
@@ -130,8 +130,8 @@ def replay(
 ) -> None:
     """Show a recorded failure again.
 
-    Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the environment failed, 4 nothing
-    seen.
+    Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the
+    environment failed, 4 nothing seen.
     """
     codes = [
         _show(replay_counterexample(counterexample, target), counterexample.requirement)
@@ -141,7 +141,7 @@ def replay(
 
 
 def _show(seen: ReplayResult, expected: str) -> int:
-    """Print what a counterexample did this time; return the exit code that belongs to it."""
+    """Print the result of a replay; return its exit code."""
     name = seen.result.name
     if seen.failure is not None:
         say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
@@ -171,8 +171,8 @@ def selftest(
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
 ) -> None:
-    """Judge the suite: every broken backend must be killed by a check that cites what it breaks, no correct one
-    accused.
+    """Judge the suite: every broken backend must be killed by a check that cites what
+    it breaks, no correct one accused.
 
     Exit codes: 0 the suite holds, 1 it does not, 2 usage.
     """

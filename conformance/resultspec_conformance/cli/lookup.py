@@ -55,7 +55,7 @@ def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
 
 @with_exit_codes
 def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
-    """Say what a requirement is, why, which checks test it, and which broken backends show how it is broken."""
+    """Explain a requirement: its text, its reason, the checks that test it, and the broken backends that violate it."""
     for requirement in [require_known(one) for one in ids]:
         say("\n".join(printable(line) for line in _explanation(requirement, width())))
 
@@ -89,7 +89,7 @@ def _read(file: str) -> bytes:
 def validate(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A stored payload, as it is; - is standard input.")],
 ) -> None:
-    """Say of a stored payload whether a reader takes it, and whether a writer of the specification may have made it.
+    """Check a stored payload: whether a reader accepts it, and whether a writer may have written it.
 
     The payload is that of the json serializer, compressed or not. Exit codes: 0 valid, 1 not valid.
     """
@@ -132,7 +132,7 @@ def _server_lines() -> Iterator[str]:
 
 @with_exit_codes
 def targets() -> None:
-    """Say what can be tested on this machine, and how to get the rest."""
+    """List what can be tested on this machine, and how to install the rest."""
     say("Targets by scheme:")
     for line in _adapter_lines():
         say(printable(line))

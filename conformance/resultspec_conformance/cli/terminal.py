@@ -1,6 +1,4 @@
-"""What all commands have in common: errors in one or two lines, exit codes, files that are written,
-interruption.
-"""
+"""Common to all commands: short error messages, exit codes, writing of files, interruption."""
 
 import functools
 import os
@@ -29,25 +27,25 @@ USAGE = 2
 FAILED = 3
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
-"""What a shell shows of a program such as `cat` whose reader has gone."""
+"""The exit code that a shell reports for a program such as `cat` whose output was closed."""
 
 
 class OutputClosedError(Exception):
-    """Whoever read standard output reads no more, as `head` does."""
+    """The reader of standard output, such as `head`, has closed it."""
 
 
 def width() -> int:
-    """Return the columns to write for: those of the terminal, within reason."""
+    """Return the columns of the terminal, but 60 to 140."""
     return max(60, min(140, shutil.get_terminal_size((100, 24)).columns))
 
 
 def color() -> bool:
-    """Whether standard output is a terminal that is to be painted."""
+    """Whether standard output is a terminal with colors."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str) -> None:
-    """Write lines to standard output. Raises OutputClosedError, and SubjectError where it cannot be written."""
+    """Write lines to standard output. Raises OutputClosedError, and SubjectError if it cannot be written."""
     try:
         typer.echo(text)
     except BrokenPipeError:
@@ -63,7 +61,7 @@ def say_error(message: str) -> None:
 
 
 def write(path: Path | None, text: str) -> None:
-    """Write a file, if one was asked for. Raises SubjectError."""
+    """Write a file, unless `path` is None. Raises SubjectError."""
     if path is None:
         return
     try:
@@ -73,7 +71,7 @@ def write(path: Path | None, text: str) -> None:
 
 
 def require_writable(*paths: Path | None) -> None:
-    """Raise UsageError for a file that could not be written, before a run is made for it."""
+    """Raise UsageError for a file that could not be written, before the run."""
     given = [path for path in paths if path is not None]
     for path in given:
         if path.is_dir() or not path.absolute().parent.is_dir():
@@ -90,16 +88,16 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
 
 
 def _take_signals() -> None:
-    """Let what asks a program to end interrupt it, as the keyboard does."""
+    """Let the signals that end a program interrupt it, like the keyboard."""
     signal.signal(signal.SIGTERM, _interrupt)
     hang_up = getattr(signal, "SIGHUP", None)
-    # under nohup, who closes the terminal does not mean us
+    # under nohup, closing the terminal must not end this process
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
         signal.signal(hang_up, _interrupt)
 
 
 def with_exit_codes(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a command answer errors in a line or two, with the exit code that belongs to them."""
+    """Make a command report errors in one or two lines, with their exit codes."""
 
     @functools.wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -120,7 +118,7 @@ def with_exit_codes(function: Callable[P, R]) -> Callable[P, R]:
         except (typer.Exit, typer.BadParameter):
             raise
         except Exception as error:
-            # a mistake of ours: it must not end with the exit code of a violation
+            # an error of this program must not have the exit code of a violation
             say_error(f"an error of resultspec itself:\n{traceback.format_exc()}")
             raise typer.Exit(FAILED) from error
 

@@ -1,7 +1,7 @@
-"""A few-line test module for the author of a backend: `test_conformance = conformance_tests(factory)`.
+"""A short test module for the author of a backend: `test_conformance = conformance_tests(factory)`.
 
-This module is imported with the package, and in every run of pytest where the package is installed: it imports next to
-nothing by itself.
+This module is imported with the package, and in every run of pytest where the package is installed,
+so it imports as little as possible.
 """
 
 import sys
@@ -34,9 +34,7 @@ def _found_at(module: str) -> str | None:
 
 
 def target_of(factory: Callable[..., Any]) -> str:
-    """Return the `python:` target of a factory. Raises UsageError for one that another process cannot find by
-    name.
-    """
+    """Return the `python:` target of a factory. Raises UsageError for one that another process cannot find by name."""
     from resultspec_conformance.subject.errors import UsageError
 
     qualname, module = getattr(factory, "__qualname__", ""), getattr(factory, "__module__", None)
@@ -72,7 +70,7 @@ class AuthorSuite:
 
     @cached_property
     def session(self) -> "CheckSession":
-        """The target, opened. Raises SubjectError."""
+        """The open target. Raises SubjectError."""
         from resultspec_conformance.pytest_plugin.session import CheckSession
         from resultspec_conformance.runner.options import Options
         from resultspec_conformance.suite import all_checks
@@ -90,11 +88,11 @@ class AuthorSuite:
         return CheckSession(self.target, options)
 
     def names(self) -> list[str]:
-        """The names of the tests: those of the checks, and the verdict. Raises SubjectError."""
+        """Return the names of the tests: the checks, and the verdict. Raises SubjectError."""
         return [*self.session.names, VERDICT]
 
     def close(self) -> None:
-        """Stop what was started."""
+        """Stop the worker and the servers."""
         if "session" in self.__dict__:
             self.session.close()
 
@@ -112,11 +110,10 @@ def conformance_tests(
 ) -> Callable[..., None]:
     """Return a test function for pytest, with a test for each check and one for the verdict.
 
-    `target` is a target as on the command line, or a factory, called as `factory(app, **options)`; it runs in a
-    process of its own and so has to be at the top level of a module. `classes` and `choices` are claimed in the
-    place of what the target says of itself. `select` holds ids and names of checks, or globs of them.
-    `call_timeout` is in seconds. `known_failures` is the file of that list. Raises UsageError for a factory that
-    cannot be found by name.
+    `target` is a target as on the command line, or a factory, called as `factory(app, **options)`; it runs in its own
+    process and so has to be at the top level of a module. `classes` and `choices` are claimed instead of the target's
+    own. `select` has ids and names of checks, or globs of them. `call_timeout` is in seconds. `known_failures` is the
+    file of that list. Raises UsageError for a factory that cannot be found by name.
     """
     claims: dict[str, Any] = {}
     if classes:

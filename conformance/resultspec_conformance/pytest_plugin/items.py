@@ -1,4 +1,4 @@
-"""What a check is to pytest: passed, failed with the rendering of the failure, skipped, or expected to fail."""
+"""Checks as pytest items: passed, failed with the rendering of the failure, skipped, or expected to fail."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def _run_verdict(checks: CheckSession) -> None:
 
 
 def run_item(checks: CheckSession, name: str) -> None:
-    """Run a check as the body of a test. Raises what pytest takes for a failure, a skip or an expected failure."""
+    """Run a check as the body of a test. Raises pytest's exceptions for a failure, a skip or an expected failure."""
     __tracebackhide__ = True
     if name == VERDICT:
         _run_verdict(checks)
@@ -55,7 +55,7 @@ class CheckItem(pytest.Item):
         run_item(self.checks, self.name)
 
     def reportinfo(self) -> tuple[str, None, str]:
-        """Name the check in a failure's headline."""
+        """Name the check in the headline of a failure."""
         return "resultspec", None, f"resultspec {self.checks.target} {self.name}"
 
 

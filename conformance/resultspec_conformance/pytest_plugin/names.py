@@ -1,4 +1,4 @@
-"""The names that the tests of the suite have under pytest."""
+"""The names of the suite's tests under pytest."""
 
 from typing import Final
 

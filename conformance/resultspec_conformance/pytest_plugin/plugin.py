@@ -1,6 +1,6 @@
 """The pytest plugin: `pytest --resultspec TARGET`, and the tests of `conformance_tests`.
 
-It is loaded by every run of pytest where the package is installed, and so imports the suite only when it is used.
+It is loaded in every run of pytest where the package is installed, so it imports the suite only when it is used.
 """
 
 from typing import TYPE_CHECKING
@@ -60,14 +60,14 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     config.add_cleanup(checks.close)
     collector = TargetCollector.from_parent(session, name="resultspec", nodeid="resultspec")
     collector.checks = checks
-    # through the hooks, so that pytest counts them as it counts others
+    # through the hooks, so that pytest counts these items like others
     report = session.ihook.pytest_make_collect_report(collector=collector)
     session.ihook.pytest_collectreport(report=report)
     items.extend(report.result)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of every check for what `conformance_tests` returned."""
+    """Make a test of every check for a function that `conformance_tests` returned."""
     suite = getattr(metafunc.function, "resultspec_suite", None)
     if suite is None:
         return

@@ -1,4 +1,4 @@
-"""A target that stays open while pytest asks for one check after another."""
+"""A target that stays open while pytest runs one check after another."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ from resultspec_conformance.verdict.verdicts import Evidence, Judgement, judge
 
 
 class CheckSession:
-    """A target, opened at once, and the results of the checks that were asked for by now."""
+    """A target, opened immediately, and the results of the checks that were run so far."""
 
     def __init__(self, target: str, options: Options) -> None:
         """Open the target. Raises SubjectError."""
@@ -39,11 +39,11 @@ class CheckSession:
 
     @property
     def names(self) -> list[str]:
-        """The names of all checks that are selected, also of those that cannot run here."""
+        """The names of all selected checks, including those that cannot run here."""
         return [*(check.name for check in self.plan.checks), *self.plan.skipped]
 
     def result(self, name: str) -> CheckResult:
-        """Run a check, if that was not done yet. Raises SubjectError where the target or its store is lost."""
+        """Run a check, unless it was run before. Raises SubjectError if the target or its store is lost."""
         if name not in self.results:
             if self._harness:
                 raise SubjectError(self._harness[0])
@@ -60,11 +60,11 @@ class CheckSession:
         return self.results[name]
 
     def known(self, result: CheckResult) -> KnownFailure | None:
-        """Return the entry of the list of known failures that a result is as, or None."""
+        """Return the entry of the list of known failures that matches a result, or None."""
         return next((entry for entry in self.options.known if entry.matches(result)), None)
 
     def failure_text(self, result: CheckResult) -> str:
-        """Return what is to be told of a check that failed."""
+        """Return the message for a check that failed."""
         failure = result.failure
         if failure is None:
             return redact_text(f"{result.name} {result.status}: {result.message}", self._session.secrets)
@@ -75,7 +75,7 @@ class CheckSession:
         return failure_text(redact(entry, session.secrets))
 
     def judgement(self) -> Judgement:
-        """Run whatever was not run yet, and a broken backend, and return all verdicts."""
+        """Run the remaining checks and the self-check, and return all verdicts."""
         self_check = SelfChecker(self.options.seed).judge()
         if not self_check.killed:
             self._harness.append(self_check.complaint)
@@ -100,7 +100,7 @@ class CheckSession:
         try:
             self.result(check.name)
         except SubjectError:
-            # it is noted, and makes the verdict what it is
+            # `result` has recorded it for the verdict
             return
 
     def _skipped(self) -> Mapping[str, str]:

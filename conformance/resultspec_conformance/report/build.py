@@ -1,4 +1,4 @@
-"""Putting a report together from what a run has found. A pure function."""
+"""Building a report from the findings of a run. A pure function."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,10 +45,10 @@ PORTABLE_IDS = (
 
 @dataclass(frozen=True)
 class RunFindings:
-    """All that a run knows at its end.
+    """Everything that a run knows at its end.
 
-    `target` is as it was given; `checks` are those of the suite, by their names; `secrets` must not get into the
-    report; `construct` is the adapter's.
+    `target` is the given one; `checks` are those of the suite, by name; `secrets` must not get into the
+    report; `construct` is that of the adapter.
     """
 
     target: str
@@ -159,7 +159,7 @@ def failure_entry(
     known: bool = False,
     construct: str = "",
 ) -> FailureEntry:
-    """Return the entry of a failure, with its sentence, the line that shows it again, and its script."""
+    """Return the entry of a failure, with its requirement, the command that replays it, and its script."""
     requirement = REQUIREMENTS[failure.requirement]
     counterexample = Counterexample(
         target=target,

@@ -14,19 +14,19 @@ from resultspec_conformance.text.redaction import redact
 
 FORMAT = 1
 
-# "class" is no name for an attribute of Python
+# "class" cannot be an attribute name in Python
 _Class = TypedDict("_Class", {"class": str})
 
 
 class Tool(TypedDict):
-    """Who wrote a report."""
+    """The tool that wrote a report."""
 
     name: str
     version: str
 
 
 class Settings(TypedDict):
-    """How a run was asked for. `classes` and `select` are empty where everything claimed was judged."""
+    """The options of a run. `classes` and `select` are empty if everything claimed was judged."""
 
     examples: int
     seed: int
@@ -52,7 +52,7 @@ class BackendTime(TypedDict):
 
 
 class SelfCheck(TypedDict):
-    """The broken backend that was judged first: the requirement that it breaks, and the check that saw it."""
+    """The broken backend that was judged first: the requirement that it violates, and the check that found it."""
 
     backend: str
     requirement: str
@@ -62,7 +62,7 @@ class SelfCheck(TypedDict):
 
 
 class RequirementEntry(_Class):
-    """The verdict on a requirement. `known`: violated, as the list of known failures says."""
+    """The verdict on a requirement. `known`: violated as in the list of known failures."""
 
     id: str
     chapter: str
@@ -88,7 +88,7 @@ class ClassEntry(TypedDict):
 
 
 class CheckEntry(TypedDict):
-    """What became of a check. `status` may also be `skipped`; `message` says why it did not pass."""
+    """The result of a check. `status` may also be `skipped`; `message` says why it did not pass."""
 
     name: str
     status: str
@@ -102,9 +102,7 @@ class CheckEntry(TypedDict):
 
 
 class Replay(TypedDict):
-    """How to see a failure again. `exact`: the token holds the example; else it searches again with the
-    same seed.
-    """
+    """How to replay a failure. `exact`: the token includes the example; otherwise the same seed is searched again."""
 
     token: str
     line: str
@@ -112,10 +110,10 @@ class Replay(TypedDict):
 
 
 class FailureEntry(_Class):
-    """A failure with all that is needed to understand and repeat it.
+    """A failure with everything needed to understand and repeat it.
 
     `example` and `history` are in the tagged encoding, `stored` is text, by task id. `script` is a
-    Python program that does without the suite what the history tells.
+    Python program that repeats the history without the suite.
     """
 
     check: str
@@ -139,9 +137,7 @@ class FailureEntry(_Class):
 
 
 class KnownEntry(TypedDict):
-    """An entry of the list of known failures. `outcome`: `failed as recorded`, or what is wrong with
-    the entry.
-    """
+    """An entry of the list of known failures. `outcome`: `failed as recorded`, or what is wrong with the entry."""
 
     requirement: str
     check: str
@@ -177,13 +173,11 @@ class Report(TypedDict):
 
 
 class ReportError(ValueError):
-    """A document that is no report. The text is one line."""
+    """A document is not a report. The text has one line."""
 
 
 def validated(report: Report, secrets: frozenset[str]) -> Report:
-    """Return a report without passwords, and as it will be read again. Raises AssertionError for one that
-    is not valid.
-    """
+    """Return a report without passwords, as it is after writing and reading. Raises AssertionError if it is invalid."""
     document: Report = json.loads(json.dumps(redact(report, secrets)))
     found = complaint(document, "report")
     if found is not None:
@@ -216,9 +210,7 @@ def require_report(document: Any, name: str) -> Report:
 
 
 def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], ranks: Sequence[str]) -> list[FailureEntry]:
-    """Return failures, those that are not known before the others, the worst severity first, then by
-    chapter.
-    """
+    """Return failures in order: new ones before known ones, the worst severity first, then by chapter."""
     return sorted(
         failures,
         key=lambda failure: (
@@ -232,5 +224,5 @@ def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], rank
 
 
 def level_of(entry: RequirementEntry | FailureEntry) -> str:
-    """Return the level of a requirement in words, and that it is provisional."""
+    """Return the level of a requirement in words, and whether it is provisional."""
     return f"{entry['level']}, provisional" if entry["provisional"] else entry["level"]

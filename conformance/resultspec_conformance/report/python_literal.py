@@ -10,7 +10,7 @@ from uuid import UUID
 from resultspec_conformance.wire.values import ExceptionData, Opaque, Value
 
 IMPORTS = "import datetime\nfrom decimal import Decimal\nfrom uuid import UUID"
-"""What the source of some values stands on."""
+"""The imports that the source of some values needs."""
 
 
 def _float(value: float) -> str:
@@ -45,9 +45,7 @@ _LITERALS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 
 
 def literal(value: Value) -> str:
-    """Return an expression for a value; an exception is a call of `exception(type, module, args,
-    cause=None)`.
-    """
+    """Return an expression for a value; an exception is a call of `exception(type, module, args, cause=None)`."""
     if isinstance(value, bool) or value is None:
         return repr(value)
     for types, source in _LITERALS:

@@ -1,4 +1,4 @@
-"""The counterexamples of failures that were recorded: in a report, in one failure out of one, or in a token."""
+"""The counterexamples of recorded failures: in a report, in one failure from a report, or in a token."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from resultspec_conformance.verdict.replay_token import Counterexample, ReplayEr
 
 
 def _counterexample_of(failure: Mapping[str, Any]) -> Counterexample:
-    """Return the counterexample of a failure: that of its token, with the failure's own example."""
+    """Return the counterexample of a failure: from its token, but with the failure's own example."""
     said = decode_token(failure["replay"]["token"])
     return Counterexample(
         target=said.target,
@@ -24,7 +24,7 @@ def _counterexample_of(failure: Mapping[str, Any]) -> Counterexample:
 
 
 def of_document(document: Any, name: str) -> list[Counterexample]:
-    """Return the counterexamples of a report, or of one failure out of a report. Raises ReplayError."""
+    """Return the counterexamples of a report, or of one failure from a report. Raises ReplayError."""
     failures = document.get("failures", [document]) if isinstance(document, dict) else []
     try:
         found = [_counterexample_of(failure) for failure in failures]
@@ -36,7 +36,7 @@ def of_document(document: Any, name: str) -> list[Counterexample]:
 
 
 def find(file_or_token: str) -> list[Counterexample]:
-    """Return the counterexamples in a file, or the one of a token. Raises ReplayError or ReportError."""
+    """Return the counterexamples in a file, or that of a token. Raises ReplayError or ReportError."""
     # Path.is_file raises for a name as long as a token
     if os.path.isfile(file_or_token) or file_or_token.endswith(".json"):
         return of_document(load(Path(file_or_token)), file_or_token)

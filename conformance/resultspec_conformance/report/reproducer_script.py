@@ -1,9 +1,8 @@
-"""A standalone script of a failure: what the history tells, done by a program that does without the suite.
+"""A standalone script of a failure: a program that repeats the history without the suite.
 
-How a backend is made depends on the target. `python:` targets import their factory, stores have a line of
-their adapter, and `exec:` programs are fed lines of JSON. Where a target has none of these the script
-says that it goes through the suite. Steps of clients that overlapped are made by threads at the same
-moments as in the history.
+How the backend is made depends on the target. `python:` targets import their factory, stores have source from
+their adapter, and `exec:` programs get lines of JSON. For any other target the script uses the suite, and
+says so. Overlapping steps of clients run in threads, at the same times as in the history.
 """
 
 from collections.abc import Mapping
@@ -166,7 +165,7 @@ for thread in LANES:
 
 
 def _overlap(history: list[dict[str, Any]]) -> bool:
-    """Whether operations of different clients were under way at the same time."""
+    """Whether operations of different clients overlapped."""
     return any(
         one["client"] != other["client"]
         and one["start"] <= other["start"]
@@ -198,16 +197,14 @@ def _python_make(reference: str) -> str:
 
 
 def _url_source(target: str) -> str:
-    """Return the source of the address: an argument of the script, by default what the run had unless that
-    is secret.
-    """
+    """Return the source of the URL: an argument of the script, by default that of the run unless it is secret."""
     if has_password(target) or "[redacted]" in target or ":**@" in target or ":" not in target:
         return "URL = sys.argv[1]  # the address of the store, which is not written down here"
     return f"URL = sys.argv[1] if len(sys.argv) > 1 else {target!r}"
 
 
 def _dialect(target: str, construct: str) -> tuple[str, str, bool]:
-    """Return the preamble, how a client is made, and whether values are source (or the tagged encoding)."""
+    """Return the preamble, the source that makes a client, and whether values are source or in the tagged encoding."""
     scheme, _, rest = target.partition(":")
     if scheme == "python":
         return f"URL = None\n{_python_make(rest)}\n{_PYTHON}", "make(URL{options})", True
@@ -259,9 +256,7 @@ def _probe_comment(operation: Mapping[str, Any]) -> str:
 
 
 def script(failure: Mapping[str, Any], target: str, construct: str = "") -> str:
-    """Return the source of the script. `failure` is one of a report, but for its script; see Adapter for
-    `construct`.
-    """
+    """Return the source of the script. `failure` is an entry without its script; for `construct` see Adapter."""
     history = list(failure["history"])
     preamble, pattern, source = _dialect(target, construct)
     names = dict.fromkeys(operation["client"] for operation in history if operation["op"] in OPERATIONS)

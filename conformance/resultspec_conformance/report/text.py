@@ -1,4 +1,4 @@
-"""Text that is fit to be shown: no control characters, and lines that are not too long."""
+"""Text for output: without control characters and overlong lines."""
 
 import textwrap
 import unicodedata
@@ -13,11 +13,11 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 LONGEST_VALUE = 160
 
 JOIN_ITEMS_SHOWN = 8
-"""Items of a join that are shown one by one."""
+"""The number of items of a join that are shown individually."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Return a text in which each odd character, but those to `keep`, is written as an escape."""
+    """Return a text with unprintable characters escaped, except those in `keep`."""
     return "".join(
         character if character in keep or unicodedata.category(character) not in _UNPRINTABLE else _escaped(character)
         for character in text
@@ -29,7 +29,7 @@ def _escaped(character: str) -> str:
 
 
 class _Verbatim:
-    """What stands in a shown value for something whose own representation says too much, or raises."""
+    """A text that replaces an object in a shown value, since the object's `repr` is too long, or raises."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -39,7 +39,7 @@ class _Verbatim:
 
 
 def _readable(value: Any) -> Any:
-    """Return a value with stand-ins for its exceptions and opaque objects."""
+    """Return a value with its exceptions and opaque objects replaced by text."""
     if isinstance(value, ExceptionData):
         return _Verbatim(f"{value.type}({', '.join(repr(_readable(argument)) for argument in value.args)})")
     if isinstance(value, Opaque):
@@ -61,12 +61,12 @@ def shown(encoded: Any, limit: int = LONGEST_VALUE) -> str:
 
 
 def arguments(args: Mapping[str, Any]) -> str:
-    """Return the arguments of an operation as they would stand in a call."""
+    """Return the arguments of an operation, written as in a call."""
     return ", ".join(f"{printable(name)}={shown(value)}" for name, value in args.items())
 
 
 def outcome(operation: Mapping[str, Any]) -> str:
-    """Return in a few words how an operation ended."""
+    """Return the outcome of an operation in a few words."""
     ended = operation["outcome"]
     if ended is None:
         return "has not returned"
@@ -80,7 +80,7 @@ def outcome(operation: Mapping[str, Any]) -> str:
 
 
 def _joined(value: Mapping[str, Any]) -> str:
-    """Return in a few words what a join yielded, and how it ended."""
+    """Return in a few words what a join yielded and how it ended."""
     items = value["yielded"]
     said = [
         f"{shown(item['task_id'])} {shown(item['meta'].get('status'))} {shown(item['meta'].get('result'), 40)} "
@@ -94,9 +94,7 @@ def _joined(value: Mapping[str, Any]) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
-    """Return a text as lines of at most `width` columns; `first` and `rest` begin the first and the
-    others.
-    """
+    """Return a text as lines of at most `width` columns; the first begins with `first`, the others with `rest`."""
     return textwrap.wrap(
         text,
         max(width, len(first) + 20),
@@ -109,14 +107,14 @@ def wrapped(text: str, width: int, first: str = "", rest: str | None = None) -> 
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a duration with a unit that suits it."""
+    """Return a duration in a suitable unit."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def lanes(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return for each operation a picture of what every client does at its start.
+    """Return for each operation one character per client: its activity when the operation starts.
 
-    `*` begins this operation, `|` is in the middle of one, `.` does nothing.
+    `*`: it starts this operation, `|`: it is in another one, `.`: it is idle.
     """
     clients = list(dict.fromkeys(operation["client"] for operation in history))
     pictures = []

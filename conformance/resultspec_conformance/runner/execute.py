@@ -1,6 +1,4 @@
-"""Executing one check against an open subject: its examples, the smallest failing one, and what is to be
-told of it.
-"""
+"""Executing one check against an open subject: its examples, the smallest failing one, and its record."""
 
 import hashlib
 import time
@@ -26,9 +24,7 @@ from resultspec_conformance.wire.values import decode, encode, show
 
 
 def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
-    """Return what the probe finds under the ids of a history, as text, for the first `limit` of tasks and
-    of groups.
-    """
+    """Return what the probe finds under the ids of a history, as text, for up to `limit` tasks and as many groups."""
     probe = ctx.session.subject.probe
     if probe is None:
         return {}
@@ -47,7 +43,7 @@ def _ids(ctx: Context, name: str) -> list[str]:
 def _looked_up(read: Callable[[str], bytes | None], name: str) -> str:
     try:
         payload = read(name)
-    except Exception as error:  # noqa: BLE001 - a report is better without these bytes than not at all
+    except Exception as error:  # noqa: BLE001 - a report without these bytes is better than none
         return f"(cannot be read: {type(error).__name__})"
     return "(nothing)" if payload is None else show(payload, 600)
 
@@ -55,19 +51,19 @@ def _looked_up(read: Callable[[str], bytes | None], name: str) -> str:
 def failure_of(
     requirement: str, got: str, allowed: str, example: Example, history: History, stored: Mapping[str, str]
 ) -> Failure:
-    """Put a failure together."""
+    """Return the record of a failure."""
     encoded = {name: encode(value) for name, value in example.items()}
     clients = {name: encode(options) for name, options in history.clients.items()}
     return Failure(requirement, got, allowed, encoded, history.to_json(), stored, clients)
 
 
 class _ShrinkingTimeOver(BaseException):
-    """Time to make a failing example smaller is over. Hypothesis lets what is no Exception through, and stops."""
+    """The time for shrinking a failing example is over. Hypothesis does not catch a BaseException, and stops."""
 
 
 @dataclass
 class _Run:
-    """The examples of one check, counted, and the failure that is known by now."""
+    """The run of one check: the number of its examples, and the smallest failure so far."""
 
     check: Check
     session: Session
@@ -114,14 +110,14 @@ class _Run:
 
 
 def seed_of(seed_number: int, batch: int) -> int:
-    """Return the seed of a batch of examples: that of the run for the first, and others that follow from it."""
+    """Return the seed of a batch of examples: the run's seed for the first one, derived seeds for the others."""
     if not batch:
         return seed_number
     return int.from_bytes(hashlib.sha256(f"{seed_number}/{batch}".encode()).digest()[:8], "big")
 
 
 def _explore(run: _Run, seed_number: int, examples: int) -> None:
-    """Let Hypothesis search for a failing example, in batches, between which nothing is kept."""
+    """Let Hypothesis search for a failing example, in independent batches."""
     wanted = max(1, round(examples * run.check.effort))
     for batch, tried in enumerate(range(0, wanted, EXAMPLES_PER_BATCH)):
         if batch:
@@ -130,7 +126,7 @@ def _explore(run: _Run, seed_number: int, examples: int) -> None:
 
 
 def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
-    """Let Hypothesis search for a failing example, and make it small."""
+    """Let Hypothesis search for a failing example, and shrink it."""
 
     @seed(seed_number)
     @settings(
@@ -151,7 +147,7 @@ def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
 
 
 def spread_sample(cases: Sequence[Example], most: int, seed_number: int = 0) -> Sequence[Example]:
-    """Return at most so many of some cases, spread evenly over all of them, others for other seeds; 0: all."""
+    """Return at most `most` cases, spread evenly over all of them, depending on the seed; 0: all."""
     if not most or len(cases) <= most:
         return cases
     return [cases[(seed_number + place * len(cases) // most) % len(cases)] for place in range(most)]
@@ -176,9 +172,9 @@ def execute(
     most_cases: int = 0,
     replay: Mapping[str, Any] | None = None,
 ) -> CheckResult:
-    """Run a check on all its examples, or on a recorded one, and return what became of it.
+    """Run a check on all its examples, or on a recorded one, and return its result.
 
-    `most_cases` bounds the listed cases of a check; 0 tries them all.
+    `most_cases` limits the listed cases of a check; 0 tries all.
     """
     run = _Run(check, session)
     began, backend, calls = time.monotonic(), session.in_flight.seconds, session.in_flight.calls
@@ -188,12 +184,12 @@ def execute(
     except (Violation, _ShrinkingTimeOver):
         pass
     except Flaky:
-        # the failure did happen, and is recorded; that the same example passed later makes it a race, not a mistake
+        # the failure did happen, and is recorded; if the same example passed later, the cause is a race, not a mistake
         pass
     except SubjectError as error:
         message = str(error)
     except (Exception, HypothesisException) as error:  # noqa: BLE001 - an error of the suite must not end the run
-        # once a failure is recorded, Hypothesis may still trip over showing the example, which has no text on purpose
+        # after a recorded failure Hypothesis may still raise when it prints the example, which may have no `repr`
         if run.failure is None:
             message = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-6)}"
     return CheckResult(

@@ -1,4 +1,4 @@
-"""How a target is judged: what a run was asked for."""
+"""The options of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,11 @@ from resultspec_conformance.verdict.settings import CheckSettings
 
 @dataclass(frozen=True)
 class Options:
-    """How a target is judged. `claims`: capabilities said in the place of the target's own, see `claims`.
+    """How a target is judged.
 
-    `sys_path`: where modules of the target are looked for too. `self_check`: judge a broken backend
-    first. `jobs`: in how many processes the checks run, 1 to MOST_JOBS; it changes no verdict.
+    `claims`: capabilities that replace the target's own (`capability_overrides`). `sys_path`: additional directories
+    with modules of the target. `self_check`: judge a broken backend first. `jobs`: the number of processes that run
+    checks, 1 to `MAX_JOBS`; it does not affect verdicts.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -30,5 +31,5 @@ class Options:
 
     @property
     def settings(self) -> CheckSettings:
-        """What a worker needs of it."""
+        """The options that a worker needs."""
         return CheckSettings(self.examples, self.seed, self.call_timeout)

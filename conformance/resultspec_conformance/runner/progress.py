@@ -1,4 +1,4 @@
-"""Telling how far a run is, on standard error."""
+"""The progress of a run, on standard error."""
 
 import sys
 import threading
@@ -12,14 +12,14 @@ from resultspec_conformance.verdict.results import CheckResult
 
 
 class Observer(Protocol):
-    """What a run tells while it goes on. Methods may be called from several threads."""
+    """Receives the progress of a run. Methods may be called from several threads."""
 
     def stage(self, text: str) -> None:
-        """Something is about to happen that may take a second: a server starts, say."""
+        """A stage begins that may take a second, such as the start of a server."""
         ...
 
     def planned(self, checks: int) -> None:
-        """So many checks will be run."""
+        """The number of checks that will run is known."""
         ...
 
     def began(self, name: str) -> None:
@@ -31,12 +31,12 @@ class Observer(Protocol):
         ...
 
     def close(self) -> None:
-        """The run is over, or was interrupted. Idempotent."""
+        """The run has ended, or was interrupted. Idempotent."""
         ...
 
 
 class Silent:
-    """Tells nothing."""
+    """Shows nothing."""
 
     def stage(self, text: str) -> None:
         """Tell nothing."""
@@ -55,19 +55,19 @@ class Silent:
 
 
 class Lines(Silent):
-    """For a log: a line for each check that did not pass, when it ends."""
+    """For a log: writes a line for each check that did not pass, when it ends."""
 
     def ended(self, result: CheckResult) -> None:
-        """Tell of a check that did not pass."""
+        """Write a line if the check did not pass."""
         if result.status != "passed":
             about = f" ({result.failure.requirement})" if result.failure else ""
-            # who reads the log may have gone: that is no reason to end the run
+            # the reader of the log may have gone, which must not end the run
             with suppress(OSError):
                 print(f"{result.name}: {result.status}{about}", file=sys.stderr, flush=True)
 
 
 class Bar:
-    """For a terminal: a bar with the check that runs and what was found by now; it vanishes at the end."""
+    """For a terminal: a bar with the running check and the failures so far; it disappears at the end."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
@@ -85,7 +85,7 @@ class Bar:
         self._progress.start()
 
     def stage(self, text: str) -> None:
-        """Show what is about to happen."""
+        """Show the stage."""
         self._progress.update(self._task, description=text)
 
     def planned(self, checks: int) -> None:
@@ -93,13 +93,13 @@ class Bar:
         self._progress.update(self._task, total=checks)
 
     def began(self, name: str) -> None:
-        """Show the check that runs."""
+        """Show the running check."""
         with self._lock:
             self._running.append(name)
             self._show()
 
     def ended(self, result: CheckResult) -> None:
-        """Move on."""
+        """Advance the bar."""
         with self._lock:
             self._found += result.status != "passed"
             self._running.remove(result.name)
@@ -107,7 +107,7 @@ class Bar:
             self._show()
 
     def _show(self) -> None:
-        """Name the check that has run for the longest time: if the run is held up, then by that one."""
+        """Show the check that has run for the longest time, since that one may be stuck."""
         found = f"{self._found} failed, " if self._found else ""
         others = f" and {len(self._running) - 1} more" if len(self._running) > 1 else ""
         self._progress.update(self._task, description=f"{found}{''.join(self._running[:1])}{others}")
@@ -118,7 +118,7 @@ class Bar:
 
 
 def observer(*, quiet: bool) -> Observer:
-    """Return what suits the standard error of this process."""
+    """Return the observer that suits the standard error of this process."""
     if quiet:
         return Silent()
     return Bar() if sys.stderr.isatty() else Lines()

@@ -1,6 +1,4 @@
-"""Seeing a recorded failure again: its check is run on its example, in a worker, against the target that it came
-from.
-"""
+"""Replaying a recorded failure: its check runs again on its example, in a worker, against the same target."""
 
 from dataclasses import dataclass
 
@@ -21,7 +19,7 @@ from resultspec_conformance.verdict.results import CheckResult
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a counterexample did this time. `failure` is None if it did not fail."""
+    """The result of a replay. `failure` is None if the check did not fail."""
 
     result: CheckResult
     failure: FailureEntry | None
@@ -29,9 +27,7 @@ class ReplayResult:
 
 
 def replay_counterexample(counterexample: Counterexample, target: str = "") -> ReplayResult:
-    """Run a counterexample, against another target if one is given. Raises SubjectError; UsageError without a
-    target.
-    """
+    """Replay a counterexample, against another target if one is given. Raises SubjectError and UsageError."""
     where = target or counterexample.target
     if not where:
         raise UsageError(
@@ -60,7 +56,7 @@ def replay_counterexample(counterexample: Counterexample, target: str = "") -> R
 
 
 def _run_until_failure(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:
-    """Run a check on an example until it fails, a bounded number of times, or search once where there is no example."""
+    """Run a check on an example until it fails, a bounded number of times; without an example, search once."""
     attempts = 0
     while True:
         attempts += 1

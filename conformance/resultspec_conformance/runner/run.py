@@ -1,6 +1,4 @@
-"""A run: open the target, judge a broken backend to see that the suite bites, run the checks, join it all
-to a report.
-"""
+"""A run: open the target, judge a broken backend as a self-check, run the checks, and build the report."""
 
 import threading
 import time
@@ -31,7 +29,7 @@ from resultspec_conformance.verdict.verdicts import Evidence, judge
 
 @dataclass
 class _Execution:
-    """The checks of a run while they are run, and what is known of them by now."""
+    """The checks of a run while they run, and their results so far."""
 
     observer: Observer
     results: dict[str, CheckResult] = field(default_factory=dict)
@@ -41,7 +39,7 @@ class _Execution:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
-        """Have the workers take the checks one after another, until none is left."""
+        """Let the workers take the checks one after another, until none is left."""
         left = deque(checks)
         with ThreadPoolExecutor(len(workers)) as pool:
             futures = [pool.submit(self._work, worker, left, workers) for worker in workers]
@@ -49,7 +47,7 @@ class _Execution:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             except BaseException:
                 self._give_up("the run was interrupted")
-                # all are told before the first is waited for: a second interruption may end us in between
+                # dismiss all workers before waiting for one: a second interruption may end this process in between
                 for worker in workers:
                     worker.dismiss()
                 for worker in workers:
@@ -73,7 +71,7 @@ class _Execution:
                 self._give_up(f"the backend hung or died {MAX_LOSSES} times")
 
     def _run_check(self, check: Check, worker: Worker) -> None:
-        """Run one check and note what became of it."""
+        """Run one check and record its result."""
         try:
             result = worker.run_check(check)
         except SubjectError as error:
@@ -95,7 +93,7 @@ class _Execution:
 def _open(session: TargetSession) -> SelfCheckResult | None:
     """Open the target in all workers and judge a broken backend, all at the same time. Raises SubjectError.
 
-    A helper that cannot open the target as well is left out.
+    A helper that cannot open the target is left out.
     """
     first, *helpers = session.workers
     checker = SelfChecker(session.options.seed) if session.options.self_check else None
@@ -121,7 +119,7 @@ def _open(session: TargetSession) -> SelfCheckResult | None:
 def _judge_target(
     session: TargetSession, self_check: SelfCheckResult | None, observer: Observer
 ) -> tuple[Plan, Evidence, tuple[tuple[KnownFailure, str], ...]]:
-    """Run the checks. Returns the plan, what was seen, and what became of each known failure."""
+    """Run the checks. Return the plan, the evidence, and the outcome of each known failure."""
     target, options = session.opened, session.options
     planned = plan(options.selection, all_checks(), target.capabilities["classes"], target.available)
     observer.planned(len(planned.checks))
@@ -152,10 +150,10 @@ def _judge_target(
 
 
 def run(target: str, options: Options | None = None, observer: Observer | None = None) -> Report:
-    """Judge a target and return the report. Raises UsageError or SubjectError where there is nothing to report.
+    """Judge a target and return the report. Raises UsageError or SubjectError if there is nothing to report.
 
-    Interrupted, it stops the workers and servers that it has started, removes what it has written, and lets the
-    interruption go on.
+    If interrupted, it stops the workers and servers that it has started, removes what it has
+    written, and raises the interruption again.
     """
     options, observer = options or Options(), observer or Silent()
     validate(options.selection, all_checks())

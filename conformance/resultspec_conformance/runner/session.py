@@ -1,4 +1,4 @@
-"""An open target: its throw-away servers, the workers that have it open, and that nothing of the run stays behind."""
+"""An open target: its throw-away servers, its workers, and the removal of everything that the run has written."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ from resultspec_conformance.verdict.target_description import TargetDescription
 
 @dataclass
 class TargetSession:
-    """A target and the workers of a run. The first worker leads, the others help it and may be left out.
+    """A target and the workers of a run. The first worker is required, the others may be left out.
 
-    `target` is as it was given, `place` what is opened.
+    `target` is the one that was given, `place` the one that is opened.
     """
 
     target: str
@@ -32,7 +32,7 @@ class TargetSession:
 
     @property
     def opened(self) -> TargetDescription:
-        """What the target said of itself, once the first worker has opened it."""
+        """The description of the target, once the first worker has opened it."""
         found = self.workers[0].opened
         assert found is not None
         return found
@@ -45,11 +45,11 @@ class TargetSession:
 
     @property
     def construct(self) -> str:
-        """What makes the backend in the standalone script of a failure, or an empty text. Raises SubjectError."""
+        """The source that makes the backend in the standalone script of a failure, or empty. Raises SubjectError."""
         return load_adapter(Target(self.place.target, "").scheme).construct
 
     def try_counterexamples(self, ids: frozenset[str]) -> Mapping[int, CheckResult]:
-        """Try the counterexamples of known failures of the requirements `ids`, by their places in the list."""
+        """Try the counterexamples of known failures of the requirements `ids`; results by position in the list."""
         checks = all_checks()
         return {
             position: self.workers[0].run_check(checks[entry.counterexample.check], entry.counterexample.example)
@@ -60,9 +60,9 @@ class TargetSession:
 
 @contextmanager
 def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSession]:
-    """Start the servers that a target asks for, and make the workers, which are not started yet. Raises SubjectError.
+    """Start the servers that a target needs, and make the workers, which are not started yet. Raises SubjectError.
 
-    However the block ends, workers and servers are stopped, and what the run has written is removed.
+    However the block ends, workers and servers are stopped, and everything that the run has written is removed.
     """
     run_id = secrets.token_hex(4)
     with served(target) as place, ExitStack() as stack:
@@ -92,7 +92,7 @@ def opened(target: str, options: Options) -> Iterator[TargetSession]:
 
 @contextmanager
 def stopped_at_end(worker: Worker, place: ServedTarget) -> Iterator[None]:
-    """Stop a worker at the end of the block, also if that is interrupted."""
+    """Stop a worker at the end of the block, even if that is interrupted."""
     try:
         yield
         worker.stop()
@@ -106,7 +106,7 @@ def stopped_at_end(worker: Worker, place: ServedTarget) -> Iterator[None]:
 
 
 def _remove_traces(worker: Worker) -> None:
-    """Remove what a worker has written that could not do it itself: the target is opened once more, and closed."""
+    """Remove what a worker has written and could not remove itself, by opening the target again and closing it."""
     with suppress(SubjectError):
         worker.kill()
         worker.start()

@@ -1,6 +1,4 @@
-"""The parent's side of a worker: starting it, giving it checks, and telling what became of it when it does
-not answer.
-"""
+"""The parent's side of a worker: starting it, sending it checks, and reporting how it ended if it does not answer."""
 
 import json
 import os
@@ -23,7 +21,7 @@ from resultspec_conformance.verdict.target_description import TargetDescription
 
 
 class WorkerDied(Exception):
-    """The worker ended, or did not answer in time. `hung` tells which."""
+    """The worker ended, or, if `hung`, did not answer in time."""
 
     def __init__(self, message: str, *, hung: bool = False) -> None:
         super().__init__(message)
@@ -32,12 +30,11 @@ class WorkerDied(Exception):
 
 @dataclass
 class Worker:
-    """A worker process with a target open in it. It is started anew when it has died.
+    """A worker process with an open target. If it has died, it is started again.
 
-    `claims` are capabilities that are said in the place of the subject's own (`classes`, `choices`);
-    `sys_path` is where the worker looks for modules too. `losses` counts the processes that hung or
-    died. `helps`: another worker of the run has the target open too. `traces`: whether the store may hold
-    what checks have written.
+    `claims` are capabilities that replace the subject's own (`classes`, `choices`); `sys_path` has additional
+    directories for modules. `losses` counts the processes that hung or died. `helps`: another worker of the run is
+    the first one. `traces`: whether the store may still have what checks have written.
     """
 
     target: str
@@ -57,7 +54,7 @@ class Worker:
     def start(self) -> TargetDescription:
         """Start the process and open the target.
 
-        Raises SubjectError or UsageError with what the target answered.
+        Raises SubjectError or UsageError with the error of the target.
         """
         if self.retired:
             raise SubjectError("the worker was ended")
@@ -65,7 +62,7 @@ class Worker:
         return self._open()
 
     def switch_to(self, target: str, run: str) -> TargetDescription:
-        """Close the target, and open another one in the same process, if that still lives. Raises as `start` does."""
+        """Close the target, and open another one in the same process, if that still runs. Raises as `start` does."""
         self.target, self.run = target, run
         return self.start() if self._process is None else self._open()
 
@@ -112,9 +109,9 @@ class Worker:
         return self.opened
 
     def run_check(self, check: Check, example: Mapping[str, Any] | None = None) -> CheckResult:
-        """Run a check. A backend that hangs or dies is told in the result's status. Raises SubjectError.
+        """Run a check. If the backend hangs or dies, the status of the result says so.
 
-        SubjectError: the store itself is lost, or the target can no longer be opened.
+        Raises SubjectError if the store itself is lost, or the target can no longer be opened.
         """
         if self._process is None:
             self.start()
@@ -144,9 +141,7 @@ class Worker:
         return CheckResult.from_json(answer["result"])
 
     def stop(self) -> str:
-        """Let the worker clean up and end it. Returns what went wrong with the subject meanwhile, or an
-        empty text.
-        """
+        """Let the worker clean up, and end it. Return the error of the subject in doing so, or an empty text."""
         complaint = ""
         if self._process is not None and self._process.poll() is None and self.opened is not None:
             with suppress(WorkerDied):
@@ -156,7 +151,7 @@ class Worker:
         return complaint
 
     def dismiss(self) -> None:
-        """Tell the worker that the run is over: it stops what it does, cleans up and ends, whatever becomes of us."""
+        """Signal the end of the run: the worker stops its check, cleans up and exits, even without this process."""
         process = self._process
         if process is not None and process.stdin is not None:
             with suppress(OSError):
@@ -173,12 +168,12 @@ class Worker:
         self.kill()
 
     def end_for_good(self) -> None:
-        """End the worker for good: whoever still uses it, in another thread, gets SubjectError."""
+        """End the worker permanently: threads that still use it get SubjectError."""
         self.retired = True
         self.kill()
 
     def kill(self) -> None:
-        """End the worker and whatever it has started."""
+        """Kill the worker and everything that it has started."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -203,7 +198,7 @@ class Worker:
         except queue.Empty:
             raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
         except (OSError, ValueError):
-            # the worker is gone, or was dismissed by another thread
+            # the worker has ended, or was dismissed by another thread
             line = None
         if line is None:
             raise WorkerDied(f"the process of the backend ended {self._exit_text(process)}")
@@ -222,7 +217,7 @@ class Worker:
             for line in process.stdout or ():
                 answers.put(line)
         except ValueError:
-            pass  # closed while we were reading: the worker was ended on purpose
+            pass  # closed while reading: the worker was ended on purpose
         answers.put(None)
 
     def _read_errors(self, process: "subprocess.Popen[str]") -> None:

@@ -1,4 +1,4 @@
-"""From a target of the command line to a subject: which adapter is meant, and what to answer where none is."""
+"""From a target of the command line to a subject: the adapter of a scheme, and the error if there is none."""
 
 import importlib
 import importlib.util
@@ -20,14 +20,14 @@ from resultspec_conformance.text.suggestions import did_you_mean
 ADAPTERS_GROUP = "resultspec.adapters"
 
 DEFAULT_FACTORY_CLASSES = ("core", "waiting")
-"""What is claimed for a factory that says nothing of itself."""
+"""The classes that are claimed for a factory without capabilities."""
 
 
 _CURE = "Give the factory an empty database, or let it take the option prefix and claim the feature of that name."
 
 
 def _load_module(name: str) -> Any:
-    """Import a module by its name, or from a file by its path."""
+    """Import a module by its name, or a file by its path."""
     if not name.endswith(".py"):
         sys.path.insert(0, "")
         try:
@@ -43,7 +43,7 @@ def _load_module(name: str) -> Any:
     if spec is None or spec.loader is None:
         raise UsageError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    # classes of a module can only be unpickled while it is registered
+    # classes can only be unpickled while their module is registered
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
@@ -80,8 +80,8 @@ def open_factory(target: Target) -> Subject:
     """Open `python:pkg.module:factory`. Raises SubjectError.
 
     The factory may have the attributes `capabilities` (the document, as a map) and `wait_returns` ("value" or
-    "meta"). Without the first the classes core and waiting are claimed. If it takes the option `prefix`, and the
-    suite knows its store, every client is given one of the run's own.
+    "meta"). Without the first, the classes core and waiting are claimed. If it accepts the option `prefix`, and the
+    suite knows its store, every client gets the prefix of the run.
     """
     factory = load_factory(target.text.partition(":")[2])
     document: Mapping[str, Any] | None = getattr(factory, "capabilities", None)
@@ -99,7 +99,7 @@ def open_factory(target: Target) -> Subject:
 
 
 def _prefixed(factory: Callable[..., Any], prefix: str) -> Callable[..., Any]:
-    """Return a factory whose clients all have a prefix; their own is put behind it."""
+    """Return a factory whose clients all have a prefix, followed by their own."""
 
     def made(app: Any, **options: Any) -> Any:
         return factory(app, **{**options, "prefix": prefix + options.get("prefix", "")})
@@ -129,12 +129,12 @@ BUILT_IN: Mapping[str, Adapter] = {
 
 
 def adapter_entry_points() -> Mapping[str, EntryPoint]:
-    """Return the entry points of adapters that are installed, by scheme."""
+    """Return the installed entry points of adapters, by scheme."""
     return {point.name: point for point in entry_points(group=ADAPTERS_GROUP)}
 
 
 def load_adapter(scheme: str) -> Adapter:
-    """Return the adapter of a scheme. Raises UsageError with the known ones, or with the line that installs it."""
+    """Return the adapter of a scheme. Raises UsageError with the known schemes, or how to install it."""
     if scheme in BUILT_IN:
         return BUILT_IN[scheme]
     points = adapter_entry_points()

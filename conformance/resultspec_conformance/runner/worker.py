@@ -1,9 +1,8 @@
-"""The process that checks run in, so that a backend which hangs or dies is a finding and not the end of the
-run.
+"""The process in which checks run, so that a backend that hangs or dies is a finding and does not end the run.
 
 It reads commands as lines of JSON from its standard input and answers each with one line. What the backend
-prints goes to standard error: the stream of answers is kept apart from the beginning. When its input ends, the run is
-over, in whatever way: the worker stops what it does, removes what it has written, and ends.
+prints goes to standard error; the stream of answers is separated from it at the start. When its input ends, the run
+has ended: the worker stops its check, removes what it has written, and exits.
 """
 
 import json
@@ -38,7 +37,7 @@ HUNG_EXIT = 70
 
 @dataclass
 class _Answers:
-    """The stream of answers; the watchdog and the main thread both write to it."""
+    """The stream of answers, to which both the watchdog and the main thread write."""
 
     stream: IO[str]
 
@@ -61,9 +60,7 @@ class _Worker:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        """End the process when a call has not returned in its time: a thread that hangs cannot be ended
-        otherwise.
-        """
+        """End the process if a call does not return in time: there is no other way to end a hanging thread."""
         while True:
             time.sleep(0.05)
             if self._over_since is not None and time.monotonic() - self._over_since > WORKER_CLEANUP_SECONDS:
@@ -76,7 +73,7 @@ class _Worker:
                     os._exit(HUNG_EXIT)
 
     def _read(self, commands: IO[str], waiting: "queue.Queue[str | None]") -> None:
-        """Take commands in while others are worked on, so that the end of the run is noticed at once."""
+        """Read commands while another one runs, so that the end of the run is noticed immediately."""
         for line in commands:
             waiting.put(line)
         self.in_flight.ended = True
@@ -170,13 +167,13 @@ class _Worker:
         return {"closed": True}
 
     def serve(self, commands: IO[str]) -> None:
-        """Serve commands until there are no more; clean up in any case."""
+        """Serve commands until there are no more, and always clean up."""
         waiting: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, args=(commands, waiting), daemon=True).start()
         try:
             self._serve(waiting)
         except (RunEnded, BrokenPipeError):
-            # nobody waits for the answer
+            # the parent no longer waits for the answer
             pass
         finally:
             self.close()
@@ -189,7 +186,7 @@ class _Worker:
                 self.answers.send(getattr(self, verb)(**command))
             except SubjectError as error:
                 self.answers.send({"error": str(error), "exit_code": error.exit_code})
-            except Exception as error:  # noqa: BLE001 - the parent has to be told whatever it is
+            except Exception as error:  # noqa: BLE001 - the parent has to get every error
                 message = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
                 self.answers.send({"error": message, "exit_code": 3})
             if verb == "close":
@@ -201,7 +198,7 @@ def main() -> None:
     answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
     _Worker(answers).serve(sys.stdin)
-    # a daemon thread of the backend must not keep the process, and exit handlers have nothing left to save
+    # a daemon thread of the backend must not keep the process alive, and exit handlers have nothing to do
     sys.stderr.flush()
     os._exit(0)
 

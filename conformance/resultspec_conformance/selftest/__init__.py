@@ -1,1 +1,1 @@
-"""The suite judged by backends of known guilt, and the matrix of requirements, checks and broken backends."""
+"""The self-test of the suite, and the matrix of requirements, checks and broken backends."""

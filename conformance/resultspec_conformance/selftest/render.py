@@ -1,4 +1,4 @@
-"""The outcome of the self-test for a person: who was killed by what, who got away, and who was accused wrongly."""
+"""The outcome of the self-test as text: which backends were killed by which checks, survived or were accused."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from resultspec_conformance.selftest.trials import GOOD_FATES, Selftest, Trial
 
 
 def trial_lines(trial: Trial, width: int) -> Iterator[str]:
-    """Yield what became of one backend of the catalogue; more is told of it if that is not as it should be."""
+    """Yield the outcome for one backend of the catalogue, with details unless it is the expected one."""
     breaks = f"breaks {trial.violates}" if trial.violates else "correct"
     by = f" by {', '.join(trial.killers)}" if trial.killers else ""
     yield from wrapped(f"{trial.fate:<9}  {trial.name}, {breaks}{by}", width, "", " " * 11)
@@ -21,7 +21,7 @@ def trial_lines(trial: Trial, width: int) -> Iterator[str]:
 
 
 def summary_lines(outcome: Selftest, width: int, *, partial: bool) -> Iterator[str]:
-    """Yield the end of a self-test. `partial`: only some backends were asked for, so gaps are not judged."""
+    """Yield the summary of a self-test. `partial`: only some backends were selected, so gaps are not judged."""
     fates = [trial.fate for trial in outcome.trials]
     counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(sorted(fates)))
     if not partial:
@@ -32,7 +32,7 @@ def summary_lines(outcome: Selftest, width: int, *, partial: bool) -> Iterator[s
 
 
 def holds_up(outcome: Selftest, *, partial: bool) -> bool:
-    """Whether a self-test ended well, as far as it was asked for."""
+    """Whether all selected backends of a self-test had the expected outcome."""
     if partial:
         return bool(outcome.trials) and all(trial.fate in GOOD_FATES for trial in outcome.trials)
     return outcome.holds

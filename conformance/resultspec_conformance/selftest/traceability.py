@@ -1,8 +1,8 @@
-"""Requirement, check, broken backend: the matrix that joins the three, and what is missing from it.
+"""Requirement, check, broken backend: the matrix of the three, and its gaps.
 
 `python -m resultspec_conformance.selftest.traceability` prints the matrix as Markdown. It is kept in
-`conformance/traceability.md`, and a test compares: so whoever removes a check, a sentence or a broken backend has to
-say so twice.
+`conformance/traceability.md`, and a test compares both: so a check, a requirement or a broken
+backend cannot be removed unnoticed.
 """
 
 import sys
@@ -27,14 +27,14 @@ A check stands beside each requirement that it cites, a broken backend beside th
 
 @dataclass(frozen=True)
 class RequirementRow:
-    """One requirement, the names of the checks that cite it, and of the broken backends that break it."""
+    """One requirement, the names of the checks that cite it, and of the broken backends that violate it."""
 
     requirement: Requirement
     checks: tuple[str, ...]
     broken: tuple[str, ...]
 
     def gaps(self) -> Iterator[str]:
-        """Yield what is missing: every MUST has a check and a broken backend."""
+        """Yield what is missing: every MUST needs a check and a broken backend."""
         if self.requirement.level != "MUST" or self.requirement.untestable:
             return
         if not self.checks:
@@ -59,7 +59,7 @@ def matrix(
 def gaps(
     requirements: Mapping[str, Requirement], checks: Mapping[str, Check], catalogue: Mapping[str, Specimen]
 ) -> list[str]:
-    """Return what the matrix lacks, and what refers to a requirement that does not exist; empty if all is well."""
+    """Return the gaps of the matrix, and references to requirements that do not exist."""
     found = [gap for row in matrix(requirements, checks, catalogue) for gap in row.gaps()]
     for name, check in checks.items():
         found.extend(f"check {name} cites {cite}, which is unknown" for cite in check.cites if cite not in requirements)
@@ -81,7 +81,7 @@ def markdown(rows: list[RequirementRow], variations: Mapping[str, Specimen]) -> 
 
 
 def page() -> str:
-    """Return the page for the suite as it is installed."""
+    """Return the page for the installed suite."""
     return markdown(matrix(REQUIREMENTS, all_checks(), CATALOGUE), VARIATIONS)
 
 

@@ -1,7 +1,8 @@
-"""The suite judged by backends of known guilt: each broken one must die for its sentence, no correct one be accused.
+"""The self-test: each broken backend must be found to violate its requirement, and no correct backend may be accused.
 
-A *kill* is a violation of the requirement that a broken backend is there for, found by a check that cites it. A *stray
-accusation* is a violation of a requirement that neither the catalogue nor the register says follows from the defect.
+A *kill* is a violation of the requirement that a broken backend violates on purpose, found by a check
+that cites it. A *stray accusation* is a violation of a requirement that does not follow from the
+defect by the catalogue or the register.
 """
 
 import os
@@ -26,27 +27,27 @@ Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
 GOOD_FATES: frozenset[Fate] = frozenset({"killed", "acquitted"})
 
 EXAMPLES = 40
-"""Examples of the checks that have to find the defect of a broken backend."""
+"""Examples of each check that has to find the defect of a broken backend."""
 
 EXAMPLES_ON_CORRECT = 15
-"""Examples of every check on a correct backend."""
+"""Examples of each check on a correct backend."""
 
 EXAMPLES_UNRELATED = 4
-"""Examples, or listed cases, of a check that a broken backend's defect is no business of."""
+"""Examples, or listed cases, of each check that a broken backend's defect does not concern."""
 
 JOBS = 4 * (os.cpu_count() or 1)
-"""More than processors: four fifths of the time are spent in waits that run out."""
+"""More than one per processor, since four fifths of the time is spent in waits that time out."""
 
 CALL_TIMEOUT = 4.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one backend of the catalogue.
+    """The outcome for one backend of the catalogue.
 
-    `killed`: a broken one died for its own sentence and nothing stray. `survived`: it did not. `stray`: it was
-    accused of something that does not follow. `acquitted` and `accused`: a correct one. `failed`: a check hung,
-    died or erred.
+    `killed`: a broken one was found to violate its own requirement, without stray accusations. `survived`: it was not.
+    `stray`: it was accused of a violation that does not follow. `acquitted` and `accused`: for a correct one. `failed`:
+    a check hung, died or ended in an error.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Selftest:
 
     @property
     def holds(self) -> bool:
-        """Whether every trial ended well and every MUST has a check and a broken backend."""
+        """Whether every trial had the expected outcome and every MUST has a check and a broken backend."""
         return bool(self.trials) and not self.gaps and all(trial.fate in GOOD_FATES for trial in self.trials)
 
     def to_json(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Selftest:
 
 
 def follows_from(specimen: Specimen) -> frozenset[str]:
-    """Return the requirements whose violation follows from a specimen's defect, its own included."""
+    """Return the requirements whose violation follows from a specimen's defect, including its own."""
     found: set[str] = set()
     left = [specimen.violates, *specimen.also] if specimen.violates else []
     while left:
@@ -108,7 +109,7 @@ def follows_from(specimen: Specimen) -> frozenset[str]:
 
 
 def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[str, Check], seconds: float) -> Trial:
-    """Return what became of a specimen, from what its checks said. Pure."""
+    """Return the outcome for a specimen, from the results of its checks. Pure."""
     results = list(results)
     accusations: dict[str, list[str]] = {}
     for result in results:
@@ -157,12 +158,12 @@ def _applicable(check: Check, claimed: frozenset[str], available: frozenset[str]
 
 
 def _concerns(check: Check, specimen: Specimen) -> bool:
-    """Whether a check has to find the defect; the others only have to stay silent, for which few examples will do."""
+    """Whether a check has to find the defect; the others only must not accuse, for which few examples suffice."""
     return not specimen.violates or specimen.violates in check.cites
 
 
 def first_of_each_requirement(catalogue: Mapping[str, Specimen]) -> frozenset[str]:
-    """Return the names of the first broken backend of each requirement."""
+    """Return the name of the first broken backend of each requirement."""
     by_requirement: dict[str, str] = {}
     for name, specimen in catalogue.items():
         by_requirement.setdefault(specimen.violates, name)
@@ -170,7 +171,7 @@ def first_of_each_requirement(catalogue: Mapping[str, Specimen]) -> frozenset[st
 
 
 def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker, settings: CheckSettings) -> Trial:
-    """Run some checks, as far as they apply, against a specimen, in a worker that may have had another one before."""
+    """Run those of some checks that apply against a specimen, in a worker that may have run another specimen before."""
     began = time.monotonic()
     thorough = (
         settings if specimen.violates else replace(settings, examples=min(EXAMPLES_ON_CORRECT, settings.examples))
@@ -202,10 +203,9 @@ def selftest(
     brief: bool = False,
     progress: Callable[[Trial], object] = id,
 ) -> Selftest:
-    """Try every specimen of the catalogue, or those named; `progress` is told of each trial as it ends.
+    """Try every specimen of the catalogue, or those named in `only`; `progress` is called with each trial as it ends.
 
-    `brief`: checks that a defect is no business of are tried on the first broken backend of each requirement only.
-
+    `brief`: checks that a defect does not concern are tried only on the first broken backend of each requirement.
     Raises KeyError for a name that the catalogue does not have.
     """
     began = time.monotonic()
@@ -233,7 +233,7 @@ def selftest(
                 trials[specimen.name] = try_specimen(specimen, tried, worker, settings)
                 progress(trials[specimen.name])
         finally:
-            # whatever ended this job, the others take no more
+            # however this job ended, the others take no more specimens
             left.clear()
             worker.stop()
 
@@ -242,7 +242,7 @@ def selftest(
             for future in [pool.submit(work, worker) for worker in workers]:
                 future.result()
         except BaseException:
-            # the pool waits for its threads, and a thread for its worker: so end those
+            # the pool waits for its threads, and each thread for its worker, so end the workers
             left.clear()
             for worker in workers:
                 worker.end_for_good()

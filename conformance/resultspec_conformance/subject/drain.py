@@ -24,7 +24,7 @@ def consume(
 
     `delay` is the time in seconds before the first item is requested, `pause` the time between two items, `take` the
     number of items after which the iterator is closed. `read_meta` converts a meta to a value, `error_of` returns the
-    kind and message of an error. Raises NoPair, and whatever `iter` raises.
+    kind and message of an error. Raises NotAPair, and whatever `iter` raises.
     """
     iterator = iter(items)
     yielded: list[dict[str, Value]] = []

@@ -193,7 +193,7 @@ def meta_value(found: Mapping[str, Any]) -> Value:
 
 
 def _group(found: Any) -> Any:
-    """Return a restored group as its result tuple, None as None. Raises Misshapen for anything else."""
+    """Return a restored group as its result tuple, None as None. Raises WrongShape for anything else."""
     if found is None:
         return None
     group = _lists(found)

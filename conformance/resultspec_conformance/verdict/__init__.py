@@ -1,1 +1,1 @@
-"""From what checks saw to verdicts. Pure, and free of Hypothesis."""
+"""From the results of checks to verdicts. Pure, and independent of Hypothesis."""

@@ -1,4 +1,4 @@
-"""The list of known failures: what a subject is known to get wrong, and must still get wrong in the same way.
+"""The list of known failures: what a subject is known to violate, and must still violate in the same way.
 
 A TOML file:
 
@@ -8,8 +8,8 @@ A TOML file:
     reason = "overwrites SUCCESS; to be fixed in 2.1"
     replay = "eNqr…"                # optional: the concrete counterexample, as a report gives it
 
-An entry with a counterexample is tried first of all and so never depends on luck. Entries are executed, not
-skipped: one that matches no failure is a complaint, with the user's own line and the cure.
+An entry with a counterexample is tried first, so that it does not depend on chance. Entries are executed, not
+skipped: an entry that matches no failure is reported, with the line of the file and the cure.
 """
 
 import re
@@ -43,13 +43,13 @@ class KnownFailure:
     where: str = ""
 
     def matches(self, result: CheckResult) -> bool:
-        """Whether a result is the failure that the entry tells of."""
+        """Whether a result is the failure that the entry describes."""
         failure = result.failure
         return failure is not None and failure.requirement == self.requirement and self.check in ("", result.name)
 
 
 def _quote(path: str, lines: list[str], start: int, end: int) -> str:
-    """Return the place of an entry: the line with its requirement, as it stands in the file."""
+    """Return the position of an entry: the line with its requirement, as written in the file."""
     for number in range(start, end):
         if re.match(r"\s*requirement\s*=", lines[number]):
             return f"{path}, line {number + 1}: {lines[number].strip()}"
@@ -92,7 +92,7 @@ def _entry(entry: Any, where: str, checks: Mapping[str, Check]) -> KnownFailure:
 
 
 def parse(text: str, name: str, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
-    """Return the entries of a file's text. Raises UsageError with the line at fault."""
+    """Return the entries of a file's text. Raises UsageError with the invalid line."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -116,7 +116,7 @@ def read(path: Path, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
 
 
 def known_pairs(entries: Iterable[KnownFailure], results: Mapping[str, CheckResult]) -> frozenset[tuple[str, str]]:
-    """Return the pairs of requirement and check whose failure an entry tells of."""
+    """Return the pairs of requirement and check whose failure an entry describes."""
     return frozenset(
         (entry.requirement, name) for entry in entries for name, result in results.items() if entry.matches(result)
     )
@@ -125,10 +125,9 @@ def known_pairs(entries: Iterable[KnownFailure], results: Mapping[str, CheckResu
 def outcome(
     entry: KnownFailure, results: Mapping[str, CheckResult], replayed: CheckResult | None, judged: frozenset[str]
 ) -> str:
-    """Say what became of an entry: AS_RECORDED, NOT_JUDGED, or what is wrong with it and
-    the cure.
+    """Return the outcome of an entry: AS_RECORDED, NOT_JUDGED, or what is wrong with it and the cure.
 
-    `replayed` is the result of its counterexample; `judged` are the ids that the run judges.
+    `replayed` is the result of its counterexample; `judged` has the ids that the run judges.
     """
     if entry.requirement not in judged:
         return NOT_JUDGED
@@ -146,12 +145,12 @@ def outcomes(
     replayed: Mapping[int, CheckResult],
     judged: frozenset[str],
 ) -> tuple[tuple[KnownFailure, str], ...]:
-    """Return each entry with what became of it; `replayed` is by the places of the entries."""
+    """Return each entry with its outcome; `replayed` is by the positions of the entries."""
     return tuple(
         (entry, outcome(entry, results, replayed.get(position), judged)) for position, entry in enumerate(entries)
     )
 
 
 def stale(known: Iterable[tuple[KnownFailure, str]]) -> tuple[str, ...]:
-    """Return a complaint for each entry that did not fail as recorded, with the user's own line and the cure."""
+    """Return a message for each entry that did not fail as recorded, with its line in the file and the cure."""
     return tuple(f"{entry.where}\n{said}" for entry, said in known if said not in (AS_RECORDED, NOT_JUDGED))

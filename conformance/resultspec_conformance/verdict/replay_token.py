@@ -1,4 +1,4 @@
-"""The replay token: a counterexample as one word, which a failure shows and `resultspec replay` takes."""
+"""The replay token: a counterexample as one word, which a failure shows and `resultspec replay` accepts."""
 
 import base64
 import binascii
@@ -13,21 +13,20 @@ from resultspec_conformance.text.redaction import has_password, redact_text
 
 TOKEN_VERSION = 1
 LONGEST_TOKEN = 1500
-"""Characters of the longest token with an example; a longer one has the seed only, and searches again."""
+"""The longest token with an example, in characters; if it would be longer, it has only the seed."""
 _LARGEST_TEXT = 64 * 1024 * 1024
 
 
 class ReplayError(ValueError):
-    """A token or file that holds no counterexample. The text is one or two lines."""
+    """A token or file without a counterexample. The text has one or two lines."""
 
 
 @dataclass(frozen=True)
 class Counterexample:
-    """What has to be known to see a failure again.
+    """What is needed to replay a failure.
 
-    `target` is as it was given, and empty where it holds a password. `example` is in the tagged
-    encoding; None: search again with the same `seed` and number of `examples`. `call_timeout` is in
-    seconds.
+    `target` is the given one, or empty if that contains a password. `example` is in the tagged encoding; None: search
+    again with the same `seed` and number of `examples`. `call_timeout` is in seconds.
     """
 
     target: str
@@ -55,10 +54,9 @@ def _encode(counterexample: Counterexample, target: str, *, exact: bool) -> str:
 
 
 def encode_token(counterexample: Counterexample, secrets: frozenset[str] = frozenset()) -> tuple[str, bool]:
-    """Return the token of a counterexample, and whether it holds the example itself.
+    """Return the token of a counterexample, and whether it includes the example itself.
 
-    The target is left out if it holds a password, and the example if it does or if the token would be too
-    long.
+    The target is left out if it contains a password, and the example if it does or if the token would be too long.
     """
     target = counterexample.target
     if has_password(target) or redact_text(target, secrets) != target:

@@ -1,4 +1,4 @@
-"""What became of one check, and the smallest example that failed. Plain data, which crosses process boundaries."""
+"""The result of one check, and its smallest failing example. Plain data, which crosses process boundaries."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,12 +9,11 @@ Status = Literal["passed", "violated", "hung", "died", "unobserved", "error"]
 
 @dataclass(frozen=True)
 class Failure:
-    """The smallest example that failed: the sentence that it breaks, and everything needed to understand
-    and repeat it.
+    """The smallest failing example: the requirement that it violates, and everything
+    needed to understand and repeat it.
 
-    `example` and `history` are JSON in the tagged encoding; `stored` maps a task id to the bytes that
-    the probe found, shown as text. `clients` maps the clients of the history to their options that differ
-    from the defaults.
+    `example` and `history` are JSON in the tagged encoding; `stored` maps a task id to the bytes that the probe found,
+    as text. `clients` maps the clients of the history to those options that differ from the defaults.
     """
 
     requirement: str
@@ -28,7 +27,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one check. `message` says why where the status is neither passed nor violated."""
+    """The result of one check. `message` gives the reason if the status is neither passed nor violated."""
 
     name: str
     status: Status

@@ -1,4 +1,4 @@
-"""Which requirements and checks a run is about: what is claimed, cut down to what was selected."""
+"""Which requirements and checks a run judges: those that are claimed and selected."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,7 @@ from resultspec_conformance.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for. `classes`: empty for all that are claimed. `patterns`: ids or names of
-    checks, or globs.
-    """
+    """The selection of the user. `classes`: empty for all claimed ones. `patterns`: ids, names of checks, or globs."""
 
     classes: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
@@ -23,9 +21,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do. `ids` are judged; `checks` are run in this order; `skipped` says why others
-    are not.
-    """
+    """What a run will do. `ids` are judged; `checks` run in this order; `skipped` says why others do not run."""
 
     classes: tuple[str, ...]
     ids: frozenset[str]
@@ -34,7 +30,7 @@ class Plan:
 
 
 def require_known(id_: str) -> Requirement:
-    """Return a requirement by its id, written in any case. Raises UsageError."""
+    """Return a requirement by its id, in upper or lower case. Raises UsageError."""
     found = REQUIREMENTS.get(id_.upper())
     if found is None:
         raise UsageError(
@@ -72,7 +68,7 @@ def _classes(selection: Selection, claimed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _selected(selection: Selection, checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ids that patterns select, and the checks: those named, and those that cite a selected id."""
+    """Return the ids that patterns select, and the names of the checks that are named or cite a selected id."""
     candidates = list(checks)
     if not selection.patterns:
         return frozenset(REQUIREMENTS), frozenset(check.name for check in candidates)
@@ -89,7 +85,7 @@ def in_order(checks: Iterable[Check]) -> list[Check]:
 
 
 def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[str], available: frozenset[str]) -> Plan:
-    """Return what a run does. Raises UsageError where nothing is left to do."""
+    """Return what a run does. Raises UsageError if nothing is left to do."""
     validate(selection, checks)
     classes = _classes(selection, claimed)
     in_classes = [

@@ -1,4 +1,4 @@
-"""How the checks of a run are run."""
+"""The settings with which checks run."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """How checks are run: the number of examples, the seed, and the seconds that one call may take.
+    """The number of examples, the seed, and the seconds that one call may take.
 
-    `most_cases` bounds the listed cases of a check; 0 tries them all, as a verdict needs.
+    `most_cases` limits the listed cases of a check; 0 tries all, which a verdict needs.
     """
 
     examples: int = EXAMPLES

@@ -1,4 +1,4 @@
-"""What a target says of itself once it is open."""
+"""The description of an open target."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TargetDescription:
-    """What a worker said of the target that it opened.
+    """The description of a target by the worker that opened it.
 
     `round_trip` is the median in seconds. `secrets` are passwords that must not be shown or written.
     """

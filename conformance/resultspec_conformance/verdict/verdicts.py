@@ -1,9 +1,8 @@
-"""From what the checks saw to verdicts: per requirement, per conformance class, and for the run. Pure
-functions.
+"""From the results of checks to verdicts: per requirement, per conformance class, and for the run. Pure functions.
 
-A requirement is judged by joining the register, the checks that cite it, and what became of these. It is
+The verdict on a requirement follows from the register, the checks that cite it, and their results. It is
 *passed* only if a check that cites it passed and did exercise it: a check that was skipped, stopped, or
-passed without looking leaves it *not tested*, and a class with such a requirement is not conformant.
+passed without exercising it leaves it *not tested*, and a class with such a requirement is not conformant.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,28 +18,23 @@ ClassVerdictName = Literal["conformant", "violated", "not tested"]
 RunVerdict = Literal["conformant", "violated", "failed", "inconclusive"]
 
 VIEWS = frozenset({"probe", "payload", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "time"})
-"""What the suite may have beside a subject's own operations in order to see more of it."""
+"""The means by which the suite may observe a subject, besides the subject's own operations."""
 
 EXIT_CODES: Mapping[RunVerdict, int] = {"conformant": 0, "violated": 1, "failed": 3, "inconclusive": 4}
-"""The exit code of each verdict of a run; 2 is a run that was asked for in a wrong way and so has no
-verdict.
-"""
+"""The exit code of each verdict of a run; 2 is wrong usage, without a verdict."""
 
 FAILED_STATUSES = frozenset({"hung", "died", "error"})
-"""What becomes of a check when the harness or the environment failed it, and no sentence of the spec is to
-blame.
-"""
+"""The statuses of checks that failed because of the harness or the environment, and not by a violation."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run saw.
+    """What a run observed.
 
-    `results`: by the names of the checks. `skipped`: why a check that was selected did not run.
-    `available`: what the subject provides and the suite can see. `ids`: the requirements that were
-    selected, of claimed classes only. `known`: the pairs of requirement and check whose failure is
-    recorded as known. `harness`: what went wrong that is nobody's violation. `stale`: complaints about
-    the list of known failures.
+    `results`: by the names of the checks. `skipped`: why a selected check did not run. `available`: what the subject
+    provides and the suite can see. `ids`: the selected requirements, of claimed classes only. `known`: the pairs of
+    requirement and check whose failure is recorded as known. `harness`: errors that are not violations. `stale`:
+    complaints about the list of known failures.
     """
 
     results: Mapping[str, CheckResult]
@@ -54,9 +48,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RequirementVerdict:
-    """The verdict on one requirement. `checks` are those that cite it; `known`: violated as recorded,
-    no worse.
-    """
+    """The verdict on one requirement. `checks` are those that cite it; `known`: every violation is a known failure."""
 
     requirement: Requirement
     verdict: Verdict
@@ -67,9 +59,9 @@ class RequirementVerdict:
 
 @dataclass(frozen=True)
 class ClassVerdict:
-    """The verdict on a conformance class, as far as its requirements were selected.
+    """The verdict on a conformance class, by its selected requirements.
 
-    `counts` has the number of its requirements by verdict, `known` how many of the violated ones are
+    `counts` has the number of its requirements by verdict, `known` the number of violated ones that are
     known, and `total` the number of its requirements in the register.
     """
 
@@ -81,7 +73,7 @@ class ClassVerdict:
 
     @property
     def summary(self) -> str:
-        """The verdict in a few words."""
+        """The verdict in short."""
         parts: list[str] = [self.verdict]
         unseen = self.counts.get("not observable", 0)
         if self.verdict == "conformant" and unseen:
@@ -97,7 +89,7 @@ class ClassVerdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts of a run. `reasons` say why it is not conformant."""
+    """All verdicts of a run. `reasons` says why it is not conformant."""
 
     requirements: tuple[RequirementVerdict, ...]
     classes: tuple[ClassVerdict, ...]
@@ -114,7 +106,7 @@ class Judgement:
 
 
 def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
-    """Say why a check that cites a requirement is no evidence for it."""
+    """Return why a check that cites a requirement is not evidence for it."""
     result = evidence.results.get(check.name)
     if result is None:
         return f"{check.name} {evidence.skipped.get(check.name, 'was not selected')}"
@@ -134,7 +126,7 @@ def _lacks_only_views(checks: Iterable[Check], available: frozenset[str]) -> boo
 
 
 def _without_evidence(requirement: Requirement, citing: list[Check], evidence: Evidence) -> tuple[Verdict, str]:
-    """Return the verdict on a requirement that is neither violated nor passed."""
+    """Return verdict and reason for a requirement that is neither violated nor passed."""
     if requirement.untestable:
         return "untestable", requirement.untestable
     if requirement.applies and requirement.applies not in evidence.available:
@@ -194,7 +186,7 @@ def judge_class(name: str, verdicts: Iterable[RequirementVerdict], total: int) -
 
 
 def is_gap(verdict: RequirementVerdict) -> bool:
-    """Whether a requirement is a gap in the run: not tested, though it is more than a MAY, and not provisional."""
+    """Whether a requirement is a gap in the run: not tested, although it is neither a MAY nor provisional."""
     return verdict.verdict == "not tested" and verdict.requirement.expected
 
 
@@ -210,7 +202,7 @@ def _harness_trouble(evidence: Evidence) -> list[str]:
 def _run_verdict(
     requirements: Iterable[RequirementVerdict], classes: Iterable[ClassVerdict], evidence: Evidence
 ) -> tuple[RunVerdict, list[str]]:
-    """Return the verdict of a run: a violation wins over trouble of the harness, that over gaps."""
+    """Return verdict and reasons for a run: a violation has precedence over errors of the harness, those over gaps."""
     found = list(requirements)
     violated = [v for v in found if v.verdict == "violated" and v.requirement.scored and not v.known]
     trouble = _harness_trouble(evidence)
@@ -233,9 +225,7 @@ def judge(
     classes: Iterable[str],
     evidence: Evidence,
 ) -> Judgement:
-    """Return all verdicts of a run. `classes`: those that are claimed and selected; only their ids are
-    judged.
-    """
+    """Return all verdicts of a run. `classes`: those that are claimed and selected; only their ids are judged."""
     judged_classes = tuple(classes)
     broken = {result.failure.requirement for result in evidence.results.values() if result.failure is not None}
     found = tuple(
@@ -261,7 +251,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Ids that the checks of a run and the register do not agree on; what no check cites is told by `traceability`.
+    """Ids on which the checks of a run and the register disagree; `traceability` reports what no check cites.
 
     `unexercised`: cited by a check that ran, but exercised by none that cites it. `undeclared`: exercised, but
     not in the register. `unclaimed`: exercised by a check that does not cite it, as pairs of check and id.
@@ -275,7 +265,7 @@ class Leftovers:
 def trace(
     requirements: Mapping[str, Requirement], cites: Mapping[str, Iterable[str]], exercised: Mapping[str, Iterable[str]]
 ) -> Leftovers:
-    """Join the ids that are declared, those that each check cites, and those that each check exercised in a run."""
+    """Compare the ids in the register, those that each check cites, and those that each check exercised in a run."""
     emitted = {(name, one) for name, ids in exercised.items() for one in ids}
     cited = {(name, one) for name in exercised for one in cites.get(name, ())}
     proper = {one for _, one in emitted & cited}

@@ -12,7 +12,7 @@ from kombu.exceptions import ContentDisallowed
 from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError
 from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX, Server
 
-CHORD_ENDINGS = (".j", ".t", ".s", ".d", ".c")
+CHORD_SUFFIXES = (".j", ".t", ".s", ".d", ".c")
 
 
 class WithGroups(CorrectCore):
@@ -31,7 +31,7 @@ class WithGroups(CorrectCore):
 
     def check_ending(self, group_id: str) -> None:
         """Refuse an id that ends as the keys of chords do. Raises ValueError."""
-        if group_id.endswith(CHORD_ENDINGS):
+        if group_id.endswith(CHORD_SUFFIXES):
             raise ValueError("a group id does not end as the keys of chords do")
 
     def group_key(self, group_id: str) -> str:
@@ -88,12 +88,12 @@ class WithGroups(CorrectCore):
         """Remove a group."""
         group_id = self.normal_group_id(group_id)
         self.group_cache.pop(group_id, None)
-        if not group_id.endswith(CHORD_ENDINGS):
+        if not group_id.endswith(CHORD_SUFFIXES):
             self.plain.steadily(lambda: self.link.delete(self.group_key(group_id)))
 
     def read_group(self, group_id: str) -> list[Any] | None:
         """Return the group in the store, or None."""
-        if group_id.endswith(CHORD_ENDINGS):
+        if group_id.endswith(CHORD_SUFFIXES):
             return None
         payload = self.plain.steadily(lambda: self.link.get(self.group_key(group_id)))
         return None if payload is None else self.load_group(payload, group_id)

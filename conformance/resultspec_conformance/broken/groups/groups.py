@@ -10,7 +10,7 @@ from kombu.exceptions import ContentDisallowed
 
 from resultspec import DOMAINS
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.groups import CHORD_ENDINGS
+from resultspec_conformance.broken.correct.groups import CHORD_SUFFIXES
 from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
 from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
@@ -517,7 +517,7 @@ class EndingsAreTypes(Correct):
 
     def check_ending(self, group_id: str) -> None:
         """Raise TypeError."""
-        if group_id.endswith(CHORD_ENDINGS):
+        if group_id.endswith(CHORD_SUFFIXES):
             raise TypeError("not as the keys of chords do")
 
 

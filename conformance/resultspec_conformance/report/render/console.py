@@ -1,4 +1,4 @@
-"""The end of a run for a person at a terminal: the classes, then the violations, the worst first."""
+"""The report for a terminal: the classes, then the violations, the worst first."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ Line = tuple[str, str]
 """A line and its style."""
 
 LONGEST_TIMELINE = 24
-"""Operations of a history that are shown: a longer one is cut in its middle."""
+"""The number of operations of a history that are shown; a longer one is cut in the middle."""
 
 _CLASS_STYLES: Mapping[str, str] = {"conformant": "green", "violated": "bold red", "not tested": "yellow"}
 
@@ -37,7 +37,7 @@ def _painted(lines: Iterator[Line], width: int, *, color: bool) -> str:
 
 
 def _steps(history: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, str, int]]:
-    """Return the operations, each with its lanes, its text, and how often it was repeated at once with the same end."""
+    """Return the operations, each with its lanes, its text, and how often it was repeated with this outcome."""
     steps: list[tuple[Mapping[str, Any], str, str, int]] = []
     for operation, picture in zip(history, lanes(history), strict=True):
         text = f"{printable(operation['op'])}({arguments(operation['args'])}) -> {outcome(operation)}"
@@ -77,9 +77,7 @@ def _wrapped(text: str, style: str, width: int) -> Iterator[Line]:
 
 
 def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
-    """Yield a failure: the sentence, what was done, the stored bytes, what was allowed, and how to see it
-    again.
-    """
+    """Yield a failure: the requirement, the history, the stored bytes, what was allowed, and how to replay it."""
     known = "  (known)" if failure["known"] else ""
     head = (
         f"{failure['requirement']}  {level_of(failure)}, class {failure['class']}, "
@@ -95,7 +93,7 @@ def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
     yield from _labelled("allowed", printable(failure["allowed"]), width, "green")
     if not failure["history"]:
         yield from _labelled("example", ", ".join(f"{k}={shown(v)}" for k, v in failure["example"].items()), width)
-    # on a line of its own and never wrapped, to be copied whole
+    # on its own line and never wrapped, so that it can be copied
     yield failure["replay"]["line"], "cyan"
 
 
@@ -123,7 +121,7 @@ def _gaps(report: Report, width: int) -> Iterator[Line]:
 
 
 def _one_each(failures: Sequence[FailureEntry]) -> Iterator[tuple[FailureEntry, list[FailureEntry]]]:
-    """Yield for each requirement its shortest failure, and the others."""
+    """Yield for each requirement its shortest failure, and its other failures."""
     by_requirement: dict[tuple[str, bool], list[FailureEntry]] = {}
     for failure in failures:
         by_requirement.setdefault((failure["requirement"], failure["known"]), []).append(failure)
@@ -144,7 +142,7 @@ def _violations(report: Report, width: int) -> Iterator[Line]:
 
 
 def _provisional(report: Report, width: int) -> Iterator[Line]:
-    """Yield one line with the provisional requirements that are violated, so that the verdict surprises nobody."""
+    """Yield one line with the violated provisional requirements, which do not affect the verdict."""
     new = (entry for entry in report["requirements"] if entry["provisional"])
     violated = [entry["id"] for entry in new if entry["verdict"] == "violated"]
     if violated:
@@ -153,7 +151,7 @@ def _provisional(report: Report, width: int) -> Iterator[Line]:
 
 
 def _lacking(report: Report, width: int) -> Iterator[Line]:
-    """Yield one line with the members that a Python object lacks: each is the cause of many violations."""
+    """Yield one line with the methods that a Python object lacks: each causes many violations."""
     outcomes = (step["outcome"] or {} for failure in report["failures"] for step in failure["history"])
     messages = {outcome.get("message") or "" for outcome in outcomes}
     names = sorted(message.removeprefix(MISSING_METHOD) for message in messages if message.startswith(MISSING_METHOD))
@@ -193,7 +191,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         verdict = "no new violation; the known ones prevent conformance"
     yield from _wrapped(printable(f"{report['target']}: {verdict}{scope}"), style, width)
     if report["verdict"] in ("failed", "inconclusive"):
-        # what was not tested stands above already
+        # what was not tested is shown above
         reasons = [reason for reason in report["reasons"] if " was not tested: " not in reason.partition("\n")[0]]
         for reason in reasons[:10]:
             for part in reason.split("\n"):
@@ -201,7 +199,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
 
 
 def render(report: Report, width: int = 100, *, color: bool = False) -> str:
-    """Return the report as text of at most `width` columns, but for the lines that are to be copied."""
+    """Return the report as text of at most `width` columns, except for lines to be copied."""
     return _painted(_lines(report, width), width, color=color)
 
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page without scripts, and without anything that would be loaded from elsewhere."""
+"""The report as one HTML page without scripts and external resources."""
 
 from jinja2 import Environment, StrictUndefined
 
@@ -64,7 +64,7 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 
 
 def render(report: Report) -> str:
-    """Return the report as a page; all that comes from outside is escaped."""
+    """Return the report as a page; all external text is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["printable"] = lambda text: printable(str(text), keep="\n")
     environment.filters["timeline"] = failure_text

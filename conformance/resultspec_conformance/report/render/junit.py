@@ -12,7 +12,7 @@ _PROBLEMS = frozenset({"failed", "inconclusive"})
 
 
 def xml_text(text: str) -> str:
-    """Return a text without the characters that XML 1.0 cannot hold, each written as an escape."""
+    """Return a text in which characters that XML 1.0 does not allow are escaped."""
     return _NOT_XML.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
 
 
@@ -42,7 +42,7 @@ def _counted(suite: Element) -> None:
 
 
 def render(report: Report) -> str:
-    """Return the report as XML. A run without a verdict has a test case of its own that says why."""
+    """Return the report as XML. A run without a verdict has an additional test case with the reason."""
     root = Element("testsuites", name="resultspec", time=str(report["duration"]))
     for klass in report["classes"]:
         suite = SubElement(root, "testsuite", name=f"resultspec.{klass['name']}", timestamp=report["started"][:-1])

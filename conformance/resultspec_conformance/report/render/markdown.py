@@ -1,4 +1,4 @@
-"""The report as Markdown: what belongs into the summary of a CI job."""
+"""The report as Markdown, for the summary of a CI job."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 
 
 def escaped(text: str) -> str:
-    """Return a text as one line in which no character has a meaning in Markdown."""
+    """Return a text as one line, with Markdown's special characters escaped."""
     return _SPECIAL.sub(r"\\\1", printable(text.replace("\n", " ")))
 
 
