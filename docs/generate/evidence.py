@@ -4,6 +4,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def evidence(
     }
 
 
+@cache  # a class is found by reading its whole module, and some are shown on several pages
 def source(defined: Callable[..., Any] | type) -> Source:
     """Return where a function or a class is defined. Raises TypeError for one that has no source file."""
     text, line = inspect.getsourcelines(defined)

@@ -16,6 +16,7 @@ from docs.generate import (
     source_pages,
 )
 from docs.generate.chapters import chapter
+from docs.generate.diagrams import scrolling
 from docs.generate.evidence import evidence
 from docs.generate.mentions import mentions
 from docs.generate.page import Page
@@ -164,4 +165,4 @@ def _on_site(page: Page, places: Mapping[str, str]) -> Page:
     text = links.to_site(page.path, page.origin, page.text, places)
     if page.path.startswith(f"{SPECIFICATION}/"):
         text = chapter(page.path, text, REQUIREMENTS)
-    return Page(page.path, links.with_ids(page.path, text, REQUIREMENTS.keys()), page.origin)
+    return Page(page.path, scrolling(links.with_ids(page.path, text, REQUIREMENTS.keys())), page.origin)
