@@ -37,6 +37,7 @@ def requirement_page(
         chapter_title=markdown.title(chapter.text),
         chapter_page=links.relative(path, chapter.path),
         class_promise=glossary.classes[requirement.conformance_class],
+        role_meaning=glossary.roles[requirement.role],
         severity_meaning=glossary.severities[requirement.severity],
         capability_meaning=glossary.capabilities[requirement.applies][1] if requirement.applies else "",
         observe_meaning=OBSERVED_WITH.get(requirement.observe, ""),

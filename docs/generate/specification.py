@@ -1,4 +1,4 @@
-"""What the prose of the specification says about names that the data only lists: classes, severities, capabilities."""
+"""What the prose of the specification says about names that the data only lists: classes, roles, capabilities."""
 
 import re
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ class Glossary:
     """The meanings that tables of the specification give to names. A name is without its backquotes."""
 
     classes: Mapping[str, str]
+    roles: Mapping[str, str]
     severities: Mapping[str, str]
     capabilities: Mapping[str, tuple[str, str]]
     """What a requirement can name in ``applies``: by what it is declared, and what it means."""
@@ -41,6 +42,7 @@ def glossary(spec: Path) -> Glossary:
     choices = parse(_CHOICES, (spec / _CHOICES).read_text(encoding="utf-8"))
     return Glossary(
         classes=_column(readme, "class"),
+        roles=_column(readme, "role"),
         severities=_column(readme, "severity"),
         capabilities={row[0].strip("`"): (row[1], row[2]) for row in _rows(choices, "capability")},
         members=_column(choices, "member"),
