@@ -1,5 +1,6 @@
 """What makes the source of the documentation site: pages written by hand, chapters of the specification, and data.
 
-``python -m docs.generate FOLDER`` writes it. ``site.py`` says what the site consists of; the other modules make one
-kind of page each, as functions from data to Markdown.
+`python -m docs.generate FOLDER` writes it. `site.py` says what the site consists of, `places.py` where each file of the
+repository is found on it. `requirements/` and `reference/` make pages from data, as functions to Markdown. The pictures
+of `docs/architecture.md` are made by `architecture_page.py` and are part of that file.
 """

@@ -4,8 +4,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from docs.generate.evidence import ROOT
 from docs.generate.links import DeadLinkError
+from docs.generate.repository import ROOT
 from docs.generate.site import Site, site
 
 

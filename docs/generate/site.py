@@ -1,27 +1,21 @@
-"""The site as a whole: which pages there are, and where each file of the repository is found on it."""
+"""The site as a whole: which pages and files there are, and from what they are made."""
 
 import json
-import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from docs.generate import (
-    capability_reference,
-    command_reference,
-    data_reference,
-    links,
-    navigation,
-    requirement_lists,
-    source_pages,
-)
+from docs.generate import links, navigation, source_pages
 from docs.generate.chapters import chapter
 from docs.generate.diagrams import scrolling
-from docs.generate.evidence import evidence
-from docs.generate.mentions import mentions
 from docs.generate.page import Page
-from docs.generate.requirement_page import requirement_page
-from docs.generate.specification import glossary
+from docs.generate.places import places
+from docs.generate.reference import capabilities, command, specification_data
+from docs.generate.reference.glossary import glossary
+from docs.generate.requirements import lists
+from docs.generate.requirements.evidence import evidence
+from docs.generate.requirements.mentions import mentions
+from docs.generate.requirements.requirement_page import requirement_page
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.cli.app import app
@@ -59,10 +53,10 @@ def site(root: Path) -> Site:
     by_hand = [*authored, *chapters.values(), *project]
     files |= _data(root)
     generated = [*_requirements(root, by_hand, chapters), *_reference(root)]
-    places = _places(by_hand, generated, files)
-    shown = [source_pages.source_page(root, target) for target in sorted(_unplaced(root, by_hand, places))]
-    places |= {_target_of(page): page.path for page in shown}
-    pages = [*(_on_site(page, places) for page in by_hand), *generated, *shown]
+    found_at = places(by_hand, generated, files)
+    shown = [source_pages.source_page(root, target) for target in sorted(_unplaced(root, by_hand, found_at))]
+    found_at |= {source_pages.target_of(page): page.path for page in shown}
+    pages = [*(_on_site(page, found_at) for page in by_hand), *generated, *shown]
     texts = navigation.order({page.path for page in pages}, REQUIREMENTS, chapters, list(PROJECT.values()))
     texts[SENTENCES] = json.dumps({identifier: one.statement for identifier, one in REQUIREMENTS.items()})
     return Site(tuple(pages), texts, files)
@@ -104,65 +98,41 @@ def _data(root: Path) -> dict[str, Path]:
     """Return the data files of the specification, as they are."""
     data = root / "spec" / "resultspec"
     found = [path for kind in ("json", "toml") for path in sorted(data.rglob(f"*.{kind}"))]
-    return {f"{data_reference.DATA}/{path.relative_to(data).as_posix()}": path for path in found}
+    return {f"{specification_data.FOLDER}/{path.relative_to(data).as_posix()}": path for path in found}
 
 
 def _requirements(root: Path, by_hand: list[Page], chapters: Mapping[str, Page]) -> Iterator[Page]:
     words = glossary(root / "spec")
     mentioned = mentions(by_hand, REQUIREMENTS.keys())
-    yield requirement_lists.by_chapter(REQUIREMENTS, chapters, words)
-    yield requirement_lists.by_class(REQUIREMENTS, words)
-    yield requirement_lists.matrix((root / "conformance" / "traceability.md").read_text(encoding="utf-8"), REQUIREMENTS)
+    yield lists.by_chapter(REQUIREMENTS, chapters, words)
+    yield lists.by_class(REQUIREMENTS, words)
+    yield lists.matrix((root / "conformance" / "traceability.md").read_text(encoding="utf-8"), REQUIREMENTS)
     for identifier, known in evidence(REQUIREMENTS, all_checks(), CATALOGUE).items():
         yield requirement_page(known, REQUIREMENTS, chapters, words, mentioned.get(identifier, []))
 
 
 def _reference(root: Path) -> Iterator[Page]:
-    data = root / "spec" / "resultspec"
-    schemas = {path.stem: path.read_text(encoding="utf-8") for path in sorted((data / "schemas").glob("*.json"))}
-    yield command_reference.command_reference(app)
-    capabilities = json.loads(schemas["capabilities"])
-    yield capability_reference.capability_reference(capabilities, REQUIREMENTS, glossary(root / "spec"))
-    yield from data_reference.schema_pages(schemas)
-    yield data_reference.operations_page(json.loads((data / "operations.json").read_text(encoding="utf-8")))
-    vectors = data / "vectors"
+    spec = root / "spec" / "resultspec"
+    schemas = {path.stem: path.read_text(encoding="utf-8") for path in sorted((spec / "schemas").glob("*.json"))}
+    yield command.command_reference(app)
+    claimed = json.loads(schemas["capabilities"])
+    yield capabilities.capability_reference(claimed, REQUIREMENTS, glossary(root / "spec"))
+    yield from specification_data.schema_pages(schemas)
+    yield specification_data.operations_page(json.loads((spec / "operations.json").read_text(encoding="utf-8")))
+    vectors = spec / "vectors"
     named = [(path.relative_to(vectors).as_posix(), path) for path in sorted(vectors.rglob("*.json"))]
     loaded = [(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in named]
-    yield data_reference.vectors_page(loaded, REQUIREMENTS)
+    yield specification_data.vectors_page(loaded, REQUIREMENTS)
 
 
-def _places(by_hand: list[Page], generated: list[Page], files: Mapping[str, Path]) -> dict[str, str]:
-    """Return for paths in the repository the paths on the site. A page that is made has its place below ``docs/``."""
-    places = {f"docs/{path}": path for path in files}
-    places |= {f"spec/resultspec/{path.removeprefix('data/')}": path for path in files if path.startswith("data/")}
-    places |= {f"docs/{page.path}": page.path for page in generated}
-    places |= {page.origin: page.path for page in by_hand}
-    schemas = f"{data_reference.SCHEMAS}/"
-    places |= {
-        f"spec/resultspec/schemas/{Path(page.path).stem}.json": page.path
-        for page in generated
-        if page.path.startswith(schemas) and not page.path.endswith("index.md")
-    }
-    places |= {posixpath.dirname(one): path for one, path in places.items() if posixpath.basename(path) == "index.md"}
-    return places | {
-        "README.md": "index.md",
-        "conformance/traceability.md": requirement_lists.MATRIX,
-        "spec/resultspec/vectors": data_reference.VECTORS,
-    }
-
-
-def _unplaced(root: Path, by_hand: list[Page], places: Mapping[str, str]) -> set[str]:
+def _unplaced(root: Path, by_hand: list[Page], found_at: Mapping[str, str]) -> set[str]:
     """Return what pages link to that has no place on the site, and exists."""
     wanted = {target for page in by_hand for target in links.targets(page.origin, page.text)}
-    return {target for target in wanted - places.keys() if (root / target).exists()}
+    return {target for target in wanted - found_at.keys() if (root / target).exists()}
 
 
-def _target_of(page: Page) -> str:
-    return page.path.removeprefix(f"{source_pages.FOLDER}/").removesuffix(".md")
-
-
-def _on_site(page: Page, places: Mapping[str, str]) -> Page:
-    text = links.to_site(page.path, page.origin, page.text, places)
+def _on_site(page: Page, found_at: Mapping[str, str]) -> Page:
+    text = links.to_site(page.path, page.origin, page.text, found_at)
     if page.path.startswith(f"{SPECIFICATION}/"):
         text = chapter(page.path, text, REQUIREMENTS)
     return Page(page.path, scrolling(links.with_ids(page.path, text, REQUIREMENTS.keys())), page.origin)

@@ -20,6 +20,11 @@ def path_of(target: str) -> str:
     return f"{FOLDER}/{target}.md"
 
 
+def target_of(page: Page) -> str:
+    """Return the path in the repository of what a page shows."""
+    return page.path.removeprefix(f"{FOLDER}/").removesuffix(".md")
+
+
 def source_page(root: Path, target: str) -> Page:
     """Return the page that shows a file, or lists the files of a folder. Raises OSError if there is neither."""
     here = root / target

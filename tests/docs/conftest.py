@@ -1,8 +1,8 @@
 """The source of the site of this checkout, made once for all tests."""
 
 import pytest
-from docs.generate.evidence import ROOT
 from docs.generate.page import Page
+from docs.generate.repository import ROOT
 from docs.generate.site import Site, site
 
 

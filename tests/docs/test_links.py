@@ -2,8 +2,8 @@
 
 import pytest
 from docs.generate.links import DeadLinkError, targets, to_site, with_ids
-from docs.generate.mentions import Mention, mentions
 from docs.generate.page import Page
+from docs.generate.requirements.mentions import Mention, mentions
 
 IDS = {"STATE-3", "EXC-1"}
 PLACES = {"spec/3-states.md": "specification/3-states.md", "examples/a.py": "source/examples/a.py.md"}

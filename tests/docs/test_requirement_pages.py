@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from docs.generate.evidence import Evidence, evidence, source
 from docs.generate.page import Page
+from docs.generate.requirements.evidence import Evidence, evidence, source
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE

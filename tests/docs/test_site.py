@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs.generate import chapters, command_reference, diagrams
+from docs.generate import chapters, diagrams
 from docs.generate.__main__ import main
-from docs.generate.capability_reference import PATH as CAPABILITIES
-from docs.generate.evidence import ROOT
 from docs.generate.markdown import title
 from docs.generate.page import Page
+from docs.generate.reference import command
+from docs.generate.reference.capabilities import PATH as CAPABILITIES
+from docs.generate.repository import ROOT
 from docs.generate.site import SENTENCES, Site
 
 from resultspec import REQUIREMENTS
@@ -57,8 +58,8 @@ def test_the_search_knows_every_sentence(made: Site) -> None:
 
 def test_every_subcommand_has_its_help_and_exit_codes(pages: dict[str, Page]) -> None:
     """The reference has a section for each, with all codes that the help lists."""
-    text = pages[command_reference.PATH].text
-    names = command_reference.subcommands(app)
+    text = pages[command.PATH].text
+    names = command.subcommands(app)
     assert {"check", "replay", "selftest", "explain", "requirements", "validate", "targets"} <= set(names)
     for name in names:
         section = text.partition(f"\n## resultspec {name}\n")[2].partition("\n## ")[0]
@@ -70,8 +71,8 @@ def test_every_subcommand_has_its_help_and_exit_codes(pages: dict[str, Page]) ->
 def test_exit_codes_are_read_from_help() -> None:
     """Over the ends of lines, with commas in their meanings."""
     text = "Judge.\n\n  Exit codes: 0 all is well, or so, 1 not\n  well, 130 stopped.\n\nOptions:\n"
-    assert command_reference.exit_codes(text) == {0: "all is well, or so", 1: "not well", 130: "stopped"}
-    assert command_reference.exit_codes("Judge.\n") == {}
+    assert command.exit_codes(text) == {0: "all is well, or so", 1: "not well", 130: "stopped"}
+    assert command.exit_codes("Judge.\n") == {}
 
 
 def test_every_member_and_feature_of_the_capabilities_is_documented(pages: dict[str, Page]) -> None:

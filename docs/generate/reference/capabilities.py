@@ -6,7 +6,7 @@ from typing import Any
 
 from docs.generate import links, markdown
 from docs.generate.page import Page, front_matter
-from docs.generate.specification import OBSERVED_WITH, Glossary
+from docs.generate.reference.glossary import OBSERVED_WITH, Glossary
 from resultspec import Requirement
 
 PATH = "reference/capabilities.md"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from docs.generate import links, markdown
 from docs.generate.page import Page, front_matter
-from docs.generate.specification import Glossary
+from docs.generate.reference.glossary import Glossary
 from resultspec import Requirement
 from resultspec.requirements import CLASSES, SEVERITIES
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from docs.generate import links, markdown
-from docs.generate.evidence import Evidence, Source, source
-from docs.generate.mentions import Mention
 from docs.generate.page import Page, front_matter
-from docs.generate.specification import OBSERVED_WITH, Glossary
-from docs.generate.templating import environment
+from docs.generate.reference.glossary import OBSERVED_WITH, Glossary
+from docs.generate.requirements.evidence import Evidence, Source, source
+from docs.generate.requirements.mentions import Mention
+from docs.generate.requirements.templating import environment
 from resultspec import Requirement
 
 SEARCH_BOOST = 10

@@ -8,12 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from docs.generate.repository import ROOT
 from resultspec import Requirement
 from resultspec_conformance.broken import Specimen
 from resultspec_conformance.testkit.registry import Check
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The root of the repository."""
 
 
 @dataclass(frozen=True, slots=True)

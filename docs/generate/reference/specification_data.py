@@ -10,7 +10,7 @@ from docs.generate.page import Page, front_matter
 SCHEMAS = "reference/schemas"
 OPERATIONS = "reference/operations.md"
 VECTORS = "reference/vectors.md"
-DATA = "data"
+FOLDER = "data"
 """The folder of the site with the files of ``spec/resultspec/`` as they are."""
 
 _URN = "urn:resultspec:schema:"
@@ -35,7 +35,7 @@ def schema_pages(schemas: Mapping[str, str]) -> Iterator[Page]:
 
 def _schema_page(name: str, document: Mapping[str, Any], source: str) -> Page:
     path = f"{SCHEMAS}/{name}.md"
-    download = links.relative(path, f"{DATA}/schemas/{name}.json")
+    download = links.relative(path, f"{FOLDER}/schemas/{name}.json")
     text = [
         front_matter({"title": f"Schema {name}", "hide": ["toc"]}) + f"# Schema `{name}`",
         "",
@@ -128,7 +128,7 @@ def vectors_page(vectors: Iterable[tuple[str, Mapping[str, Any]]], ids: Iterable
             folder = here
             text += ["", f"## {folder}", "", "| vector | requirement | what is stored | from |", "|---|---|---|---|"]
         name = path.rpartition("/")[2].removesuffix(".json")
-        link = f"[`{name}`]({links.relative(VECTORS, f'{DATA}/vectors/{path}')})"
+        link = f"[`{name}`]({links.relative(VECTORS, f'{FOLDER}/vectors/{path}')})"
         origin = f"{vector['provenance']['kind']}: {vector['provenance']['by']}"
         row = [link, vector["requirement"], vector["description"], origin]
         text.append(f"| {' | '.join(map(markdown.cell, row))} |")

@@ -1,0 +1,1 @@
+"""The reference: pages that are made of the command, the schemas, the operations and the vectors."""

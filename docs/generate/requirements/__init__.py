@@ -1,0 +1,1 @@
+"""The pages of the requirements: one for each, and the lists of them."""
