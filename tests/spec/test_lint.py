@@ -57,14 +57,14 @@ SABOTAGES = [
     Sabotage(
         "an intent is changed",
         "4-task-meta.md",
-        "*Intent:* Tomorrow's writer has a member more.",
+        "*Intent:* Future writers will add members.",
         "*Intent:* Yesterday's writer had a member less.",
         r"4-task-meta\.md:\d+: META-12 differs from the intent",
     ),
     Sabotage(
         "an intent is lost",
         "4-task-meta.md",
-        "*Intent:* Tomorrow's writer has a member more.",
+        "*Intent:* Future writers will add members.",
         "",
         r"4-task-meta\.md:\d+: META-12 differs from the intent",
     ),
