@@ -183,8 +183,8 @@ SABOTAGES = [
     Sabotage(
         "a block of code is not closed",
         "16-disabled.md",
-        "It takes every argument",
-        "```text\nIt takes every argument",
+        "The operations take every argument",
+        "```text\nThe operations take every argument",
         r"16-disabled\.md:\d+: the block of code is never closed|DIS-[234] is not stated",
     ),
     Sabotage(
