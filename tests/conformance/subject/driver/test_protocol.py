@@ -125,7 +125,7 @@ def test_tables_of_the_chapter() -> None:
 
 def test_numbers_of_the_chapter() -> None:
     """The bounds that the chapter names are those of the suite."""
-    assert f"| {START_SECONDS:g} s, in which" in CHAPTER
+    assert f"| {START_SECONDS:g} s, including" in CHAPTER
     assert f"| any other operation | {REQUEST_SECONDS:g} s |" in CHAPTER
     assert f"| `shutdown` | {process.SHUTDOWN_SECONDS:g} s," in CHAPTER
     assert f"at most {LINE_LIMIT // 2**20} MiB long" in CHAPTER
