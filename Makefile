@@ -76,13 +76,16 @@ selftest: venv
 benchmark: venv
 	python -m benchmarks $(BENCHMARK_ARGS)
 
-$(VENV)/.made-for-docs: pyproject.toml docs/package-lock.json | node
+$(VENV)/.made-for-docs: pyproject.toml | venv
 	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs/node_modules/.package-lock.json: docs/package-lock.json | venv
 	cd docs && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The theme prints an announcement of its own into every build, which would hide warnings.
-docs: $(VENV)/.made-for-docs
+docs: $(VENV)/.made-for-docs docs/node_modules/.package-lock.json
 	python -m docs.generate build/docs
 	cp docs/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js build/docs/assets/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -1,6 +1,8 @@
 """What is known about each requirement: the checks that test it, the backends that break it, what goes with it."""
 
+import ast
 import inspect
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,9 +66,28 @@ def evidence(
     }
 
 
-@cache  # a class is found by reading its whole module, and some are shown on several pages
 def source(defined: Callable[..., Any] | type) -> Source:
-    """Return where a function or a class is defined. Raises TypeError for one that has no source file."""
-    text, line = inspect.getsourcelines(defined)
-    path = Path(inspect.getfile(defined)).resolve().relative_to(ROOT)
-    return Source(path.as_posix(), line, inspect.cleandoc("".join(text)) if text[0][:1].isspace() else "".join(text))
+    """Return where a function or a class is defined. Raises LookupError for one that no source file defines."""
+    path = Path(inspect.getfile(defined)).resolve()
+    first, last = _definitions(path)[defined.__qualname__]
+    lines = _lines(path)[first - 1 : last]
+    return Source(path.relative_to(ROOT).as_posix(), first, textwrap.dedent("\n".join(lines)) + "\n")
+
+
+@cache
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+@cache
+def _definitions(path: Path) -> dict[str, tuple[int, int]]:
+    """Return the first and the last line of what a module defines at its top, decorators included.
+
+    `inspect` reads the whole module for each class, and there are hundreds of them.
+    """
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.end_lineno is not None:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found[node.name] = (first, node.end_lineno)
+    return found

@@ -30,23 +30,27 @@ def requirement_page(
     requirement = known.requirement
     path = links.requirement_page(requirement.id)
     chapter = chapters[requirement.chapter]
-    template = environment()
-    template.filters["ids"] = lambda text: links.with_ids(path, text, requirements.keys()).strip()
-    text = template.get_template("requirement.md.j2").render(
-        requirement=requirement,
-        chapter_title=markdown.title(chapter.text),
-        chapter_page=links.relative(path, chapter.path),
-        class_promise=glossary.classes[requirement.conformance_class],
-        role_meaning=glossary.roles[requirement.role],
-        severity_meaning=glossary.severities[requirement.severity],
-        capability_meaning=glossary.capabilities[requirement.applies][1] if requirement.applies else "",
-        observe_meaning=OBSERVED_WITH.get(requirement.observe, ""),
-        entails=[requirements[other] for other in requirement.entails],
-        entailed_by=[requirements[other] for other in known.entailed_by],
-        checks=list(_checks(known)),
-        broken=list(_broken(known)),
-        also_broken=known.also_broken,
-        mentions=[_linked(path, mention) for mention in mentions],
+    text = (
+        environment()
+        .get_template("requirement.md.j2")
+        .render(
+            path=path,
+            known_ids=requirements.keys(),
+            requirement=requirement,
+            chapter_title=markdown.title(chapter.text),
+            chapter_page=links.relative(path, chapter.path),
+            class_promise=glossary.classes[requirement.conformance_class],
+            role_meaning=glossary.roles[requirement.role],
+            severity_meaning=glossary.severities[requirement.severity],
+            capability_meaning=glossary.capabilities[requirement.applies][1] if requirement.applies else "",
+            observe_meaning=OBSERVED_WITH.get(requirement.observe, ""),
+            entails=[requirements[other] for other in requirement.entails],
+            entailed_by=[requirements[other] for other in known.entailed_by],
+            checks=list(_checks(known)),
+            broken=list(_broken(known)),
+            also_broken=known.also_broken,
+            mentions=[_linked(path, mention) for mention in mentions],
+        )
     )
     head = {"title": requirement.id, "description": requirement.statement, "search": {"boost": SEARCH_BOOST}}
     return Page(path, front_matter(head) + text)
