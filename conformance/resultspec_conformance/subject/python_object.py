@@ -408,7 +408,7 @@ def _require_backend(made: object) -> None:
     if isinstance(made, type):
         found = f"the class {made.__name__}, not an instance of it"
     elif made is None:
-        found = "None; is a `return` missing?"
+        found = "None; perhaps a `return` is missing"
     elif not callable(getattr(made, "store_result", None)):
         found = f"an object of type {type(made).__name__}, which has no method store_result"
     else:
