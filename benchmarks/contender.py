@@ -1,4 +1,4 @@
-"""What takes part in a benchmark, and what can be measured of it."""
+"""The contenders of a benchmark, and the operations that are measured."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Client(Protocol):
         ...
 
     def get_many(self, task_ids: Sequence[str]) -> int:
-        """Read the entries of tasks that are all ready, and return how many there were."""
+        """Read the entries of ready tasks, and return their number."""
         ...
 
     def wait(self, task_id: str, timeout: float) -> object:
@@ -83,10 +83,10 @@ BODY: Any = {
 
 
 class CallingApp(App):
-    """An app for whose tasks there is no worker."""
+    """An app without workers."""
 
     def signature(self, varies: Mapping[str, Any]) -> "CallingApp":  # noqa: ARG002 - whatever is called is dropped
-        """Return what can be sent."""
+        """Return an object that can be sent."""
         return self
 
     def apply_async(self, args: tuple[Any, ...]) -> None:

@@ -17,28 +17,28 @@ WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Table:
-    """Where a contender sits: its two clients, and how many wait for a task."""
+class Clients:
+    """The two clients of a contender, and a function that counts the subscribers to a task."""
 
     writer: Client
     waiter: Client
     subscribers: Callable[[str], int]
     kept: list[str] = field(default_factory=list)
-    """Ids of tasks that were stored once and are read in every round."""
+    """Ids of tasks that are stored once and read in every round."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """One thing that is measured. `run(table, calls)` returns the seconds of the median call.
 
-    `goal`: the least ratio of the yardstick's time to that of ours, or 0. `limit`: the most seconds that ours may
-    take, or 0. `share`: the part of the configured number of calls that makes a turn. `every`: it is measured in
-    each round of so many. `parts`: those of the chord, where one is measured. `compares`: what is returned is no
-    time, but how many times that of another thing, and `limit` is the most that it may be.
+    `goal`: the minimum ratio of the bare client's time to ours, or 0. `limit`: the maximum of our time in seconds, or
+    0. `share`: the share of the configured number of calls in one turn. `every`: it is measured in every n-th round.
+    `parts`: the size of the chord, if one is measured. `compares`: `run` returns not a time, but the ratio of two
+    times, and `limit` is the maximum of that.
     """
 
     name: str
-    run: Callable[[Table, int], float]
+    run: Callable[[Clients, int], float]
     goal: float = 0.0
     limit: float = 0.0
     share: float = 1.0
@@ -57,7 +57,7 @@ def _ids(count: int) -> list[str]:
 
 
 def _timed(action: Callable[[T], object], given: Iterable[T]) -> float:
-    """Return the seconds of the median call: what else the machine does meets few of them, and those much."""
+    """Return the seconds of the median call, since other work of the machine delays few calls, but those much."""
     took = []
     for one in given:
         began = time.perf_counter()
@@ -66,92 +66,92 @@ def _timed(action: Callable[[T], object], given: Iterable[T]) -> float:
     return statistics.median(took)
 
 
-def first_store(table: Table, calls: int) -> float:
-    """SUCCESS, where there is nothing."""
-    return _timed(lambda task_id: table.writer.store(task_id, "SUCCESS"), _ids(calls))
+def first_store(clients: Clients, calls: int) -> float:
+    """Store SUCCESS for a new task."""
+    return _timed(lambda task_id: clients.writer.store(task_id, "SUCCESS"), _ids(calls))
 
 
-def overwrite(table: Table, calls: int) -> float:
+def overwrite(clients: Clients, calls: int) -> float:
     """SUCCESS, where STARTED is."""
     task_ids = _ids(calls)
     for task_id in task_ids:
-        table.writer.store(task_id, "STARTED")
-    return _timed(lambda task_id: table.writer.store(task_id, "SUCCESS"), task_ids)
+        clients.writer.store(task_id, "STARTED")
+    return _timed(lambda task_id: clients.writer.store(task_id, "SUCCESS"), task_ids)
 
 
-def _kept(table: Table, count: int) -> list[str]:
-    for task_id in _ids(count - len(table.kept)):
-        table.writer.store(task_id, "SUCCESS")
-        table.kept.append(task_id)
-    return table.kept[:count]
+def _kept(clients: Clients, count: int) -> list[str]:
+    for task_id in _ids(count - len(clients.kept)):
+        clients.writer.store(task_id, "SUCCESS")
+        clients.kept.append(task_id)
+    return clients.kept[:count]
 
 
-def get(table: Table, calls: int) -> float:
+def get(clients: Clients, calls: int) -> float:
     """The entry of a SUCCESS."""
-    return _timed(table.writer.get, _kept(table, calls))
+    return _timed(clients.writer.get, _kept(clients, calls))
 
 
-def get_many(table: Table, calls: int, *, many: int) -> float:
+def get_many(clients: Clients, calls: int, *, many: int) -> float:
     """The entries of many tasks that are ready, at once."""
-    task_ids = _kept(table, many)
+    task_ids = _kept(clients, many)
 
     def join(_: int) -> None:
-        if table.writer.get_many(task_ids) != many:
+        if clients.writer.get_many(task_ids) != many:
             raise RuntimeError("some of the entries were not there")
 
     return _timed(join, range(calls))
 
 
-def wake_up(table: Table, calls: int) -> float:
+def wake_up(clients: Clients, calls: int) -> float:
     """From the moment at which a result is given to the store until a waiter in another thread has it."""
-    return statistics.median(_one_wake_up(table, task_id) for task_id in _ids(calls))
+    return statistics.median(_one_wake_up(clients, task_id) for task_id in _ids(calls))
 
 
-def _one_wake_up(table: Table, task_id: str) -> float:
+def _one_wake_up(clients: Clients, task_id: str) -> float:
     ended: list[float] = []
 
     def wait() -> None:
-        table.waiter.wait(task_id, WAIT_SECONDS)
+        clients.waiter.wait(task_id, WAIT_SECONDS)
         ended.append(time.perf_counter())
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not table.subscribers(task_id) and thread.is_alive():
+    while not clients.subscribers(task_id) and thread.is_alive():
         time.sleep(0.0005)
     # the waiter has subscribed, and now has the time to read and to rest
     time.sleep(0.005)
     began = time.perf_counter()
-    table.writer.store(task_id, "SUCCESS")
+    clients.writer.store(task_id, "SUCCESS")
     thread.join()
     if not ended:
         raise RuntimeError(f"the waiter for {task_id} did not get the result")
     return ended[0] - began
 
 
-def chord(table: Table, calls: int, *, parts: int) -> float:  # noqa: ARG001 - a chord is as long as it is
+def chord(clients: Clients, calls: int, *, parts: int) -> float:  # noqa: ARG001 - a chord is as long as it is
     """One part of a chord: all of them are delivered one after the other, and the last one calls the body."""
-    return _parts(table, _begun(table, parts), range(parts), parts)
+    return _parts(clients, _begun(clients, parts), range(parts), parts)
 
 
-def growth(table: Table, calls: int, *, small: int, large: int) -> float:  # noqa: ARG001 - as above
+def growth(clients: Clients, calls: int, *, small: int, large: int) -> float:  # noqa: ARG001 - as above
     """How many times the time of a part of a small chord one of a large chord takes.
 
     As many parts of the large one as make a small one are delivered, then a small one, and so on, so that both meet the
     same moods of the machine.
     """
-    group_id = _begun(table, large)
+    group_id = _begun(clients, large)
     slices = [range(first, min(first + small, large)) for first in range(0, large, small)]
-    return statistics.median(_parts(table, group_id, some, large) / chord(table, 0, parts=small) for some in slices)
+    return statistics.median(_parts(clients, group_id, some, large) / chord(clients, 0, parts=small) for some in slices)
 
 
-def _begun(table: Table, parts: int) -> str:
+def _begun(clients: Clients, parts: int) -> str:
     (group_id,) = _ids(1)
-    table.writer.begin_chord(group_id, parts)
+    clients.writer.begin_chord(group_id, parts)
     return group_id
 
 
-def _parts(table: Table, group_id: str, indexes: Iterable[int], parts: int) -> float:
-    return _timed(lambda index: table.writer.part_returned(group_id, index, parts), indexes)
+def _parts(clients: Clients, group_id: str, indexes: Iterable[int], parts: int) -> float:
+    return _timed(lambda index: clients.writer.part_returned(group_id, index, parts), indexes)
 
 
 GROWTH = 1.2

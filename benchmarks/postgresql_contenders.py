@@ -22,7 +22,7 @@ INSERT INTO celery_taskmeta (task_id, status, result, date_done) VALUES (%s, %s,
 ON CONFLICT (task_id) DO UPDATE SET status = excluded.status, result = excluded.result, date_done = excluded.date_done
 """
 
-TELLING = f"WITH done AS ({INSERT} RETURNING 1) SELECT pg_notify(%s, '') FROM done"
+INSERT_AND_NOTIFY = f"WITH done AS ({INSERT} RETURNING 1) SELECT pg_notify(%s, '') FROM done"
 
 SELECT = "SELECT task_id, status, result, date_done, traceback, children FROM celery_taskmeta WHERE task_id "
 
@@ -31,10 +31,10 @@ PARTS = "CREATE TABLE IF NOT EXISTS bare_parts (part text PRIMARY KEY)"
 PART = "INSERT INTO bare_parts VALUES (%s)"
 
 STARTING = 0.05
-"""Seconds after which a waiter has connected, subscribed and read: the server does not tell others who listens."""
+"""Seconds after which a waiter has connected, subscribed and read: the server does not show who listens."""
 
 
-class Bare:
+class BareClient:
     """psycopg, with one connection that stays open and on which every statement stands by itself.
 
     No guard, no check of what is stored, no decision about states: one statement to store and to notify, one to read.
@@ -49,7 +49,7 @@ class Bare:
         """INSERT … ON CONFLICT, with a notification if the task is ready."""
         row = (task_id, state, json.dumps(RESULT).encode())
         if state == "SUCCESS":
-            self._connection.execute(TELLING, (*row, f"bare_{task_id}"))
+            self._connection.execute(INSERT_AND_NOTIFY, (*row, f"bare_{task_id}"))
         else:
             self._connection.execute(INSERT, row)
 
@@ -83,8 +83,8 @@ class Bare:
         self._connection.close()
 
 
-class Silent(Bare):
-    """As the bare client, but nobody is told of a result: less than the protocol asks for, and so only beside it."""
+class BareWithoutNotifications(BareClient):
+    """Like the bare client, but without notifications, which the protocol requires: for comparison only."""
 
     def store(self, task_id: str, state: str) -> None:
         """INSERT … ON CONFLICT."""
@@ -96,7 +96,7 @@ def _ours(url: str) -> Ours:
     return Ours(backend, backend.database.close)
 
 
-class Celerys(Bare):
+class CeleryClient(BareClient):
     """The database backend that Celery ships, in a real app, but for the client's cache."""
 
     def __init__(self, url: str) -> None:
@@ -133,11 +133,16 @@ def _subscribers(_url: str) -> Callable[[str], int]:
 STORE = Store(
     "postgresql",
     (
-        Contender("bare client", Bare, "#9aa0a6"),
-        Contender("INSERT alone", Silent, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up", "chord"})),
+        Contender("bare client", BareClient, "#9aa0a6"),
+        Contender(
+            "INSERT alone",
+            BareWithoutNotifications,
+            "#d0d4d9",
+            lacks=frozenset({"get", "get_many", "wake-up", "chord"}),
+        ),
         Contender("resultspec", _ours, "#1a73e8"),
         # its backend has no get_many, and does not count: a task looks at all parts of a chord again and again
-        Contender("Celery", Celerys, "#37a34a", lacks=frozenset({"get_many", "chord"})),
+        Contender("Celery", CeleryClient, "#37a34a", lacks=frozenset({"get_many", "chord"})),
     ),
     _subscribers,
     pace=0.5,

@@ -26,7 +26,7 @@ def _bytes(task_id: str, state: str) -> bytes:
     return json.dumps(meta).encode()
 
 
-class Bare:
+class BareClient:
     """redis-py with as little around it as leaves the bytes of Celery, and its notification.
 
     No guard, no check of what is stored, no decision about states: one round trip with SET and PUBLISH, one with GET.
@@ -73,8 +73,8 @@ class Bare:
         self._redis.close()
 
 
-class Silent(Bare):
-    """As the bare client, but nobody is told of a result: less than the protocol asks for, and so only beside it."""
+class BareWithoutNotifications(BareClient):
+    """Like the bare client, but without notifications, which the protocol requires: for comparison only."""
 
     def store(self, task_id: str, state: str) -> None:
         """SET."""
@@ -86,7 +86,7 @@ def _ours(url: str) -> Ours:
     return Ours(backend, backend.close)
 
 
-class Celerys:
+class CeleryClient:
     """The Redis backend that Celery ships, in a real app, but for the client's cache."""
 
     def __init__(self, url: str) -> None:
@@ -136,10 +136,12 @@ def _subscribers(url: str) -> Callable[[str], int]:
 STORE = Store(
     "redis",
     (
-        Contender("bare client", Bare, "#9aa0a6"),
-        Contender("SET alone", Silent, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up", "chord"})),
+        Contender("bare client", BareClient, "#9aa0a6"),
+        Contender(
+            "SET alone", BareWithoutNotifications, "#d0d4d9", lacks=frozenset({"get", "get_many", "wake-up", "chord"})
+        ),
         Contender("resultspec", _ours, "#1a73e8"),
-        Contender("Celery", Celerys, "#37a34a"),
+        Contender("Celery", CeleryClient, "#37a34a"),
     ),
     _subscribers,
 )

@@ -1,4 +1,4 @@
-"""Measuring in turns, and what is made of it: medians of ratios of neighbours, with their quartiles."""
+"""Measuring in turns, and the results: medians and quartiles of the ratios of neighbours."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.contender import Contender, Store
-from benchmarks.measures import Measure, Table
+from benchmarks.measures import Clients, Measure
 
 Samples = Mapping[str, Mapping[str, Sequence[float]]]
 """Seconds of a call in each round, or how many times those of another, by measure and contender."""
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Growth:
-    """How many times the time of another thing one contender needs for something, as the median of the rounds."""
+    """The ratio of two times of one contender, as the median of the rounds."""
 
     comparison: str
     contender: str
@@ -43,23 +43,23 @@ class Growth:
 
 
 @contextmanager
-def _seated(store: Store, url: str) -> Iterator[dict[str, Table]]:
+def _opened(store: Store, url: str) -> Iterator[dict[str, Clients]]:
     count = store.subscribers(url)
     with ExitStack() as stack:
-        tables = {}
+        clients_by_name = {}
         for contender in store.contenders:
-            table = Table(contender.open(url), contender.open(url), count)
-            stack.callback(table.writer.close)
-            stack.callback(table.waiter.close)
-            tables[contender.name] = table
-        yield tables
+            clients = Clients(contender.open(url), contender.open(url), count)
+            stack.callback(clients.writer.close)
+            stack.callback(clients.waiter.close)
+            clients_by_name[contender.name] = clients
+        yield clients_by_name
 
 
-def _turned(contenders: Sequence[Contender], by: int) -> list[Contender]:
+def _rotated(contenders: Sequence[Contender], by: int) -> list[Contender]:
     return [*contenders[by % len(contenders) :], *contenders[: by % len(contenders)]]
 
 
-def _able(store: Store, one: Measure) -> list[Contender]:
+def _capable(store: Store, one: Measure) -> list[Contender]:
     return [contender for contender in store.contenders if one.kind not in contender.lacks]
 
 
@@ -72,17 +72,17 @@ def measure(
     calls: int,
     progress: Callable[[int], object] = id,
 ) -> Samples:
-    """Let every contender do everything, in turns: in each round somebody else begins."""
+    """Measure every contender in turns; in each round another one begins."""
     samples: dict[str, dict[str, list[float]]] = {
-        one.name: {contender.name: [] for contender in _able(store, one)} for one in measures
+        one.name: {contender.name: [] for contender in _capable(store, one)} for one in measures
     }
     rounds, calls = max(2, round(rounds * store.pace)), max(1, round(calls * store.pace))
-    with _seated(store, url) as tables:
+    with _opened(store, url) as clients_by_name:
         for number in range(-1, rounds):
-            # the first round opens connections and loads scripts; whoever is measured seldom has had that from others
+            # the first round opens connections and loads scripts, which must not be measured
             for one in (one for one in measures if number % one.every == 0 or (number < 0 and one.every == 1)):
-                for contender in _turned(_able(store, one), number):
-                    took = one.run(tables[contender.name], max(1, round(calls * one.share)))
+                for contender in _rotated(_capable(store, one), number):
+                    took = one.run(clients_by_name[contender.name], max(1, round(calls * one.share)))
                     if number >= 0:
                         samples[one.name][contender.name].append(took)
             progress(number + 1)
@@ -90,11 +90,11 @@ def measure(
 
 
 def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Line]:
-    """Return what the samples say of each contender; the goals are those of the one that is `judged`."""
+    """Return the result for each contender; the goals are those of the one that is `judged`."""
     found = []
     yardstick = store.contenders[0].name
     for one in (one for one in measures if not one.compares):
-        for contender in _able(store, one):
+        for contender in _capable(store, one):
             mine = samples[one.name][contender.name]
             ratios = [base / own for base, own in zip(samples[one.name][yardstick], mine, strict=True)]
             low, ratio, high = quartiles(ratios)
@@ -105,10 +105,10 @@ def lines(store: Store, measures: Sequence[Measure], samples: Samples, *, judged
 
 
 def growths(store: Store, measures: Sequence[Measure], samples: Samples, *, judged: str = "resultspec") -> list[Growth]:
-    """Return what the samples of comparisons say; the limits are those of the one that is `judged`."""
+    """Return the results of comparisons; the limits are those of the one that is `judged`."""
     found = []
     for one in (one for one in measures if one.compares):
-        for contender in _able(store, one):
+        for contender in _capable(store, one):
             ratio = statistics.median(samples[one.name][contender.name])
             mine = contender.name == judged
             goal = f"at most {one.limit:g}" if mine else ""

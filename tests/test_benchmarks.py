@@ -9,7 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 from benchmarks.contender import Client, Contender, Store
-from benchmarks.measures import Measure, Table, growth, measures
+from benchmarks.measures import Clients, Measure, growth, measures
 from benchmarks.rounds import growths, lines, measure
 
 ROOT = Path(__file__).parent.parent
@@ -58,24 +58,24 @@ def _store(*names: str, lacks: frozenset[str] = frozenset(), pace: float = 1.0) 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count() -> None:
     """Another one begins each round, so that none has always the warm or the cold place."""
-    order: list[Table] = []
+    order: list[Clients] = []
 
-    def run(table: Table, calls: int) -> float:
-        order.append(table)
+    def run(clients: Clients, calls: int) -> float:
+        order.append(clients)
         return calls / 1000
 
     samples = measure(_store("a", "b", "c"), [Measure("m", run, share=0.5)], "", rounds=3, calls=10)
     assert samples == {"m": {"a": [0.005] * 3, "b": [0.005] * 3, "c": [0.005] * 3}}
     firsts = order[::3]
     assert len(firsts) == 4
-    assert len({id(table) for table in firsts}) == 3
+    assert len({id(clients) for clients in firsts}) == 3
 
 
 def test_what_takes_long_is_measured_less_often() -> None:
     """In each round of so many; and a slow store in fewer rounds, with fewer calls."""
     ran: list[int] = []
 
-    def run(_table: Table, calls: int) -> float:
+    def run(_clients: Clients, calls: int) -> float:
         ran.append(calls)
         return 1.0
 
@@ -108,7 +108,7 @@ def test_a_limit_is_one_of_time(seconds: float, met: bool) -> None:
 
 @pytest.mark.parametrize(("dear", "ratio", "met"), [([1.0, 1.1, 3.3], 1.1, True), ([1.5, 1.5], 1.5, False)])
 def test_a_comparison_has_a_limit_of_its_own(dear: list[float], ratio: float, met: bool) -> None:
-    """It is no time, and so has no line among those."""
+    """It is not a duration, and so has no line among those."""
     store = _store("bare", "resultspec")
     one = Measure("a to b", lambda *_: 0.0, limit=1.2, compares=True)
     samples = {"a to b": {"bare": [1.3], "resultspec": dear}}
@@ -130,7 +130,7 @@ def test_a_large_chord_is_compared_with_small_ones_in_between() -> None:
             returned.append((size, index))
 
     client: Any = Counting("")
-    assert growth(Table(client, client, lambda _: 0), 0, small=2, large=5) > 0
+    assert growth(Clients(client, client, lambda _: 0), 0, small=2, large=5) > 0
     assert begun == [5, 2, 2, 2]
     assert returned == [(5, 0), (5, 1), *SMALL, (5, 2), (5, 3), *SMALL, (5, 4), *SMALL]
 

@@ -67,11 +67,6 @@ class Requirement:
         """Whether a run has a gap where this was not tested."""
         return self.level != "MAY" and not self.provisional
 
-    @property
-    def badness(self) -> int:
-        """The rank of the severity: 0 is the worst."""
-        return SEVERITIES.index(self.severity)
-
 
 def _requirement(entry: Mapping[str, Any]) -> Requirement:
     testable = entry.get("testable", True)

@@ -107,7 +107,7 @@ def test_valid_documents(name: str, document: object) -> None:
 
 @pytest.mark.parametrize(("name", "document", "says"), INVALID)
 def test_invalid_documents(name: str, document: object, says: str) -> None:
-    """What the chapters do not allow is not valid, and the complaint tells what is wrong."""
+    """What the chapters do not allow is not valid, and the complaint says what is wrong."""
     found = complaint(document, name)
     assert found is not None
     assert says in found

@@ -200,15 +200,6 @@ def load(path: Path) -> Any:
         raise ReportError(f"{path} is not JSON: {error}") from error
 
 
-def require_report(document: Any, name: str) -> Report:
-    """Return a document as a report. Raises ReportError that names the member at fault."""
-    found = complaint(document, "report")
-    if found is not None:
-        raise ReportError(f"{name} is not a report: {found}")
-    report: Report = document
-    return report
-
-
 def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], ranks: Sequence[str]) -> list[FailureEntry]:
     """Return failures in order: new ones before known ones, the worst severity first, then by chapter."""
     return sorted(

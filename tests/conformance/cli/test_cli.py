@@ -134,7 +134,7 @@ def test_wrong_use_is_answered_with_the_cure(here: Here, arguments: list[str], c
 
 
 def test_a_factory_that_raises_is_answered_in_two_lines(command: Command, tmp_path: Path) -> None:
-    """What it raised is told, without the password that it told."""
+    """The message says what it raised, without the password in that."""
     (tmp_path / "mine.py").write_text(
         "def factory(app, **options):\n    raise ValueError('redis://:s3cret@host is no URL')\n"
     )
@@ -348,7 +348,7 @@ def _in_the_readme() -> tuple[str, str]:
 
 
 def _lasting(output: str) -> str:
-    """Return what is told of a failure without what differs from run to run: times, ids, counts, check and token."""
+    """Return the output for a failure without what differs from run to run: times, ids, counts, check and token."""
     varying = (
         r"\d+\.\d+ m?s", r"[0-9a-f]{8,9}-\d+", r"\d+ calls", r"\d+%",
         r"(?<=found by )\S+", r"(?<=resultspec replay )\S+",
@@ -358,7 +358,7 @@ def _lasting(output: str) -> str:
     return re.sub(r"\s+", " ", output)
 
 
-def test_the_run_in_the_readme_says_what_is_told_today(command: Command) -> None:
+def test_the_run_in_the_readme_has_the_current_output(command: Command) -> None:
     """Newcomers see there what they will see, around steps that another Hypothesis may find in another order."""
     arguments, shown = _in_the_readme()
     found = command(*arguments.split())

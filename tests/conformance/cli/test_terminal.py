@@ -41,7 +41,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str], un
 
 @either_buffering
 def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path, unbuffered: str) -> None:
-    """The run goes on to its end, tells its exit code, and writes the report, even if nobody reads its log."""
+    """The run continues to its end, sets its exit code, and writes the report, even if nobody reads its log."""
     report = tmp_path / "r.json"
     script = '"$@" 2>&1 | exec <&-; echo ${PIPESTATUS[0]}'
     done = _shell(script, *BROKEN, "--report", str(report), unbuffered=unbuffered)
@@ -82,7 +82,7 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in a directory nor over a file for which there is no permission."""
+    """Neither in a directory nor over a file without permission."""
     monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith("locked"))
     (tmp_path / "file-locked").touch()
     (tmp_path / "locked").mkdir()

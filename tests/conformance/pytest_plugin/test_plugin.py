@@ -113,7 +113,7 @@ def test_choices_of_the_author_are_what_is_judged(author: Callable[..., pytest.R
 
 
 def test_a_violation_fails_its_check_and_the_verdict(author: Callable[..., pytest.RunResult]) -> None:
-    """The check tells how, the verdict tells that the class is not conformant."""
+    """The check shows how, the verdict says that the class is not conformant."""
     body = "get_status = lambda self, task_id: 'PENDING'\n    get_state = get_status"
     done = author("factory, select=['STATE-1'], examples=3", body)
     assert done.ret == pytest.ExitCode.TESTS_FAILED

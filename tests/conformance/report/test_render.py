@@ -74,7 +74,7 @@ def odd(broken_report: Report) -> Report:
 
 
 def test_the_console_shows_sentence_history_bytes_and_the_line_to_see_it_again(broken_report: Report) -> None:
-    """A violation is told in the order: sentence, what was done, what was stored, got, allowed, replay."""
+    """A violation has this order: requirement, history, stored bytes, got, allowed, replay."""
     text = console.render(broken_report)
     parts = [
         "Once SUCCESS is stored",

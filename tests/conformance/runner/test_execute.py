@@ -61,7 +61,7 @@ def test_a_failure_in_a_later_batch_is_the_end() -> None:
 
 
 def test_many_examples_are_given_more_time() -> None:
-    """The deadline of a check is for the default number of examples; a thorough run is no hang."""
+    """The deadline of a check is for the default number of examples; a thorough run does not count as hung."""
     check = all_checks()["identifiers.portable_ids_are_taken"]
 
     def seconds(examples: int) -> float:
@@ -72,7 +72,7 @@ def test_many_examples_are_given_more_time() -> None:
 
 
 def test_a_renewed_session_has_nothing_of_before() -> None:
-    """What was written is removed, and clients are opened anew."""
+    """What was written is removed, and clients are opened again."""
     session = Session(open_target("memory://", "renewed"), "renewed", None, lambda: open_target("memory://", "renewed"))
     context = Context(session, "STATE-3")
     context.client().store("t", 1)

@@ -42,7 +42,7 @@ def test_a_token_holds_all_that_replay_needs(example: dict[str, object], seed: i
 
 
 def test_a_token_is_safe_on_a_command_line() -> None:
-    """Its characters mean nothing to a shell, and it is no option."""
+    """Its characters have no meaning in a shell, and it does not look like an option."""
     token, _ = encode_token(Counterexample("memory://", "a.one", "X-1", {"text": "'\"$`\\ \n"}))
     assert token.replace("-", "").replace("_", "").isalnum()
     assert not token.startswith("-")

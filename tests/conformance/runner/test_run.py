@@ -110,7 +110,7 @@ def test_a_backend_that_hangs_is_named_and_the_run_is_bounded(
 def test_a_backend_that_dies_half_way_is_a_finding(
     jobs: int, backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its worker is started anew, the others go on, the check is named, and the run has no verdict."""
+    """Its worker is started again, the others continue, the check is named, and the run has no verdict."""
     monkeypatch.chdir(tmp_path)
     target = backend(
         "count = 0\n"
@@ -215,7 +215,7 @@ def test_servers_are_started_for_a_target_and_stopped(target: str, monkeypatch: 
 def test_an_interrupted_run_leaves_nothing_behind(
     target: str, number: signal.Signals, tmp_path: Path, until: Until
 ) -> None:
-    """Workers and servers end, the exit code is 130, and there is no traceback."""
+    """Workers and servers end, the exit code is 130, without a traceback."""
     environment = {**os.environ, "RESULTSPEC_REDIS_URL": ""}
     process = subprocess.Popen(
         [sys.executable, "-m", "resultspec_conformance", "check", target, "--examples", "100000"],

@@ -45,12 +45,12 @@ def result(status: Status, requirement: str = "", name: str = KILLER) -> CheckRe
     ],
 )
 def test_how_a_trial_ends(specimen: Specimen, results: list[CheckResult], fate: str) -> None:
-    """A kill is by a check that cites the broken sentence; all else is told apart from it."""
+    """A kill is by a check that cites the violated requirement; every other outcome differs from it."""
     assert judge(specimen, results, CHECKS, 1.0).fate == fate
 
 
-def test_what_an_unjust_accusation_is_about_is_told() -> None:
-    """Else nobody could say later why it was made; what follows from the defect is not told."""
+def test_a_stray_accusation_is_reported() -> None:
+    """Otherwise its reason would be unknown later; what follows from the defect is not reported."""
     trial = judge(GUILTY, [result("violated", "STATE-3"), result("violated", "EXC-1", "other")], CHECKS, 1.0)
     assert trial.message == "other got got"
 
@@ -86,7 +86,7 @@ def test_a_must_that_loses_its_checks_or_its_broken_backends_is_named(must: str)
 
 
 def test_the_page_of_the_matrix_is_that_of_the_suite() -> None:
-    """Whoever adds or removes a check, a sentence or a broken backend makes the page anew."""
+    """The page has to be generated again after a check, a requirement or a broken backend is added or removed."""
     kept = (ROOT / "conformance" / "traceability.md").read_text(encoding="utf-8")
     assert kept == page(), "run: python -m resultspec_conformance.selftest.traceability > conformance/traceability.md"
 
@@ -140,7 +140,7 @@ def test_the_catalogue_refuses_unknown_requirements_and_names_that_are_taken() -
 
 
 def test_a_broken_backend_that_is_mended_survives() -> None:
-    """A specimen that breaks nothing is not killed: the trial tells a defect from its absence."""
+    """A specimen without a defect is not killed: the trial distinguishes a defect from its absence."""
     mended = replace(GUILTY, backend=Correct)
     honest = [result("passed", name=name) for name in CHECKS]
     assert judge(mended, honest, CHECKS, 0.0).fate == "survived"

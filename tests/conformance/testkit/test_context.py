@@ -128,7 +128,7 @@ def test_background_runs_beside_the_check(ctx: Context) -> None:
 
 
 def test_background_hands_over_what_is_raised(ctx: Context) -> None:
-    """What a function in the background raises is raised to whoever asks, also what is no Exception."""
+    """What a function in the background raises is raised by its future, even if it is not an Exception."""
 
     def violate() -> None:
         ctx.require("META-1", False, got="nothing", allowed="six members")

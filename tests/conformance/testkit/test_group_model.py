@@ -61,7 +61,7 @@ def test_own_changes_end_what_a_cache_may_hold(do: str, broken: str) -> None:
 
 
 def test_a_cache_that_is_passed_by_gives_what_is_saved() -> None:
-    """What it holds is no answer."""
+    """The content of a cache does not count."""
     model = GroupModel(frozenset("c"))
     model.save("w", "g", FIRST)
     model.read("c", "g", FIRST, cached=True)

@@ -164,7 +164,7 @@ def test_one_delivery_after_the_other_shows_nothing(program: str) -> None:
 
 
 def test_the_counterexample_is_a_shortest_one() -> None:
-    """The steps that are shown are no more than it takes."""
+    """The counterexample is as short as possible."""
     locals_ = (Local("w0", "a"), Local("w1", "b"), Local("w2", "b"))
     found = explore(World(Shared(), locals_), lambda world: steps_from(world, PROGRAMS["counts deliveries"]), wrong)
     assert [step.partition(": ")[2] for step in found.steps] == ["count_arrival", "count_arrival", "call"]

@@ -69,7 +69,7 @@ def test_a_join_is_taken_to_its_end() -> None:
 
 @pytest.mark.parametrize("item", ["ab", ("a",), ("a", 7), {"a": META}, META])
 def test_what_is_no_pair(item: Any) -> None:
-    """It is told as what it is, and not as an error of the join."""
+    """It is reported as such, and not as an error of the join."""
     with pytest.raises(NotAPair, match="not a pair"):
         consume(Items(item), dict, lambda error: ("Unknown", str(error)))
 
@@ -130,7 +130,7 @@ def test_a_timeline_says_what_was_yielded_and_how_it_ended() -> None:
 
 
 def test_the_script_of_a_failure_joins_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """And tells what was yielded, and how it ended."""
+    """And shows what was yielded, and how it ended."""
     failure = {
         "requirement": "JOIN-1",
         "statement": "…",
@@ -156,7 +156,7 @@ def test_the_script_of_a_failure_joins_too(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_checks_read_of_a_join() -> None:
-    """Ids, times on the clock of the history, and a refusal that is told from a late error."""
+    """Ids, times on the clock of the history, and a refusal that differs from a late error."""
     found = joined(operation())
     assert (found.ids, found.ended, found.refused) == (["t-0", "t-1"], "TimeoutError", False)
     assert found.came_at("t-1") == 1.001

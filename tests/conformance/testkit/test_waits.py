@@ -50,7 +50,7 @@ def test_one_attempt_in_time_is_enough(ctx: Context) -> None:
 
 
 def test_bound_that_is_always_missed_is_a_violation(ctx: Context) -> None:
-    """A defect is there every time: the best attempt is told."""
+    """A defect occurs every time: the best attempt is reported."""
     took = iter([9.0, 7.5, 8.0, 9.0, 0.0])
     with pytest.raises(Violation, match="WAIT-4") as caught:
         require_within(ctx, "WAIT-4", 0.1, lambda: next(took))

@@ -21,7 +21,7 @@ from resultspec_conformance.text.redaction import REDACTED, has_password, passwo
     ],
 )
 def test_passwords_of_urls_are_found(text: str, found: set[str]) -> None:
-    """As they stand in the URL, and as the store is told them."""
+    """As they are written in the URL, and as the store gets them."""
     assert passwords(text) == found
     assert has_password(text) == bool(found)
 

@@ -66,7 +66,7 @@ X, Y = requirement("X-1"), requirement("Y-1")
     ],
 )
 def test_one_check_decides_a_requirement(found: list[CheckResult], verdict: str, reason: str, code: int) -> None:
-    """Passed needs a check that passed and exercised it; everything else is told apart, and none of it exits 0."""
+    """Passed needs a check that passed and exercised it; every other case differs, and no other exits with 0."""
     judgement = judged([X], [one("X-1")], found)
     assert (judgement.requirements[0].verdict, judgement.requirements[0].reason) == (verdict, reason)
     assert judgement.exit_code == code
@@ -116,14 +116,14 @@ def test_a_violated_should_is_shown_and_not_scored() -> None:
 
 
 def test_a_should_that_was_not_tested_is_a_gap_and_a_may_is_none() -> None:
-    """What did not run is no evidence, whatever its level; a MAY asks for nothing."""
+    """A check that did not run is not evidence, whatever the level; a MAY does not need any."""
     found = [result(exercised="X-1")]
     assert judged([X, requirement("Y-1", level="SHOULD")], [one("X-1")], found).exit_code == 4
     assert judged([X, requirement("Y-1", level="MAY")], [one("X-1")], found).exit_code == 0
 
 
 def test_known_violations_exit_0_and_keep_the_class_from_being_conformant() -> None:
-    """A violation as recorded is no news and no conformance; one more of the same requirement is news."""
+    """A violation as recorded is neither new nor conformance; another one of the same requirement is new."""
     found = [result(status="violated", broke="X-1")]
     judgement = judged([X], [one("X-1")], found, known=frozenset({("X-1", "a.one")}))
     assert (judgement.exit_code, judgement.classes[0].verdict, judgement.classes[0].known) == (0, "violated", 1)
@@ -182,7 +182,7 @@ def test_only_claimed_classes_are_judged() -> None:
 
 
 def test_every_verdict_has_an_exit_code_of_its_own() -> None:
-    """The exit code tells the verdict, and 2 is left to wrong use."""
+    """The exit code shows the verdict, and 2 means wrong usage."""
     assert sorted(EXIT_CODES.values()) == [0, 1, 3, 4]
 
 

@@ -77,7 +77,7 @@ def test_opaque_objects_are_carried_by_none(serializer: str, value: Value) -> No
     ],
 )
 def test_what_changes_its_kind(serializer: str, value: Value, expected: Value) -> None:
-    """Tuples, keys that are no texts and byte arrays come back as the table says."""
+    """Tuples, keys that are not text, and byte arrays come back as the table says."""
     assert same(after_round_trip(serializer, value), expected, numbers_by_type=True)
     assert same(carried(serializer, value), expected, numbers_by_type=True)
 

@@ -152,7 +152,7 @@ def test_exceptions_of_python_become_data() -> None:
 
 
 def test_foreign_objects_are_shown() -> None:
-    """An object that is no value is encoded by its representation, so that it can be told."""
+    """An object that is not a value is encoded by its representation, so that it can be shown."""
     encoded = encode(range(3))
     assert complaint(encoded, "value") is None
     assert encoded == {"$type": "opaque", "value": "range: range(0, 3)"}

@@ -226,7 +226,7 @@ def test_keys() -> None:
 
 
 def test_the_disabled_backend_refuses_chords() -> None:
-    """The client is told; the worker goes on."""
+    """The client gets an error; the worker continues."""
     backend = DisabledBackend(App())
     for refused in (backend.apply_chord, backend.set_chord_size, backend.add_to_chord):
         with pytest.raises(NotImplementedError, match="No result backend"):
@@ -265,7 +265,7 @@ def test_a_value_that_cannot_be_carried_fails_the_chord(app: RecordingApp, backe
 
 
 def test_an_unreadable_part_fails_the_chord(app: RecordingApp, backend: MemoryBackend) -> None:
-    """The body is told, and does not wait for ever."""
+    """The body fails, and does not wait forever."""
     backend.chord_store.record("g", Part("t0", 0, b"{torn"), None)
     backend.on_chord_part_return(request(1, {**body(), "chord_size": 2}), "SUCCESS", 1)
     assert "a part cannot be read" in str(backend.get_result("body-1"))
@@ -325,7 +325,7 @@ def test_what_is_no_header_is_refused(header: Any) -> None:
 
 
 def returned(*ids: str) -> list[Returned]:
-    """Return parts with these ids, whose values tell them apart."""
+    """Return parts with these ids and distinct values."""
     return [Returned(task_id, "SUCCESS", f"{task_id}{number}") for number, task_id in enumerate(ids)]
 
 
@@ -412,7 +412,7 @@ def test_who_lost_a_claim_cannot_finish_it() -> None:
 
 
 def test_a_claim_whose_lease_is_over_can_be_finished_if_nobody_took_it() -> None:
-    """Being slow is no reason to do it again."""
+    """A slow worker must not cause a second decision."""
     ledger = Ledger()
     ledger.resize(1, "run")
     ledger.record(Part("a", 0, b"a"), None)

@@ -1,4 +1,4 @@
-"""What a meta tells of the call, and what it costs: nothing of the result."""
+"""What a meta says about the call, without a cost for the result."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_map_may_call_the_name_by_its_own_name() -> None:
 
 
 def test_without_a_request_there_is_nothing_to_tell() -> None:
-    """And a request that tells nothing has null members (EXT-3)."""
+    """And an empty request gives null members (EXT-3)."""
     assert members(None, JSON.carries) == {}
     assert members({}, JSON.carries) == dict.fromkeys(EXTENDED)
     assert members({"delivery_info": None}, JSON.carries)["queue"] is None
@@ -100,7 +100,7 @@ def test_what_has_no_end_becomes_a_text() -> None:
 
 
 def test_the_setting_decides() -> None:
-    """Nothing is told unless the app says so; with it the meta is valid, and its id comes last as Celery's does."""
+    """There are none unless the app says so; with them the meta is valid, and its id comes last as in Celery."""
     plain, telling = (KeyValueStoreBackend(App(result_extended=extended)) for extended in (False, True))
     built = [backend._build_meta("t", 7, "SUCCESS", None, CALL) for backend in (plain, telling)]
     assert set(built[1]) - set(built[0]) == set(EXTENDED)

@@ -102,7 +102,7 @@ def test_an_id_does_not_end_as_the_keys_of_chords_do(ending: str) -> None:
 
 
 def test_the_message_names_a_group_id() -> None:
-    """A caller is told which of the two ids is wrong."""
+    """The error says which of the two ids is wrong."""
     with pytest.raises(ValueError, match="a group id must not be empty"):
         group_id_text("")
     with pytest.raises(TypeError, match="a group id must be text or a UUID, not int"):

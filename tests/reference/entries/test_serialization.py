@@ -102,7 +102,7 @@ def test_text_is_read_alike_on_both_ways(text: str) -> None:
 
 
 def decoded(decode: Callable[[bytes], Any], payload: bytes) -> Any:
-    """Return what was decoded as a text that tells 1 from True and 1.0, or DecodeError."""
+    """Return what was decoded as text in which 1, True and 1.0 differ, or DecodeError."""
     try:
         return repr(decode(payload))
     except DecodeError:
@@ -156,7 +156,7 @@ def test_an_encoder_that_was_replaced_is_used(monkeypatch: pytest.MonkeyPatch) -
     )
 )
 def test_json_is_encoded_as_kombu_does_it(value: Any) -> None:
-    """To the byte, by an encoder that is not made anew for each value."""
+    """To the byte, although the encoder is not created again for each value."""
     try:
         payload = codec("json").encode(value)
     except EncodeError:

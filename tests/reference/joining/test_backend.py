@@ -12,7 +12,7 @@ from resultspec_reference.joining.driver import JOIN_BATCH_SIZE
 
 
 class DictBackend(KeyValueStoreBackend):
-    """A store of keys in a map, which counts its round trips and loses its connection when it is told to."""
+    """A store of keys in a map, which counts its round trips and loses its connection on demand."""
 
     reread_interval = 0.01
 

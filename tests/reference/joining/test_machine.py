@@ -14,7 +14,7 @@ from resultspec_reference.waiting.machine import Event, Phase, Terms
 class World:
     """A store in which tasks become ready at instants, which answers after `latency`, and is out of reach at times.
 
-    `notified` are the tasks whose change is told. `work` is the time that the caller takes for an item.
+    `notified` are the tasks whose change is notified. `work` is the time that the caller takes for an item.
     """
 
     ready_at: Mapping[str, float]
@@ -135,7 +135,7 @@ def test_it_gives_up_after_a_pass_that_began_at_the_deadline(interval: float | N
 
 
 def test_ready_wins_over_late() -> None:
-    """The pass at the deadline sees what nobody notified, and then there is no error."""
+    """The pass at the deadline sees what was not notified, and then no error is raised."""
     world = World({"a": 101.0})
     assert world.run(1.0, 60) is Phase.FINISHED
 
@@ -186,7 +186,7 @@ def test_a_store_that_stays_away_does_not_stretch_the_timeout() -> None:
 
 @pytest.mark.parametrize(("given", "most"), [(None, math.inf), (0, math.inf), (1, 1), (7, 7)])
 def test_how_many_passes(given: object, most: float) -> None:
-    """None and 0 are no bound."""
+    """None and 0 mean unlimited."""
     assert passes(given) == most
 
 

@@ -59,7 +59,7 @@ def test_it_returns_the_meta_and_leaves_nothing_open() -> None:
 
 
 def test_the_time_is_over() -> None:
-    """Then there is no meta."""
+    """Then the result is None."""
     watch = Scripted()
     assert drive(watch, 3).run() is None
     assert watch.now >= 3

@@ -272,7 +272,7 @@ class SwallowedWithinAClaim(Correct):
 
 @broken("CHORD-18", "claim-of-the-dead-is-for-ever")
 class ClaimForEver(Correct):
-    """Never takes over a claim, and tells other counters to try again."""
+    """Never takes over a claim, and makes other counters try again."""
 
     def claim(self, record: Record, token: str, hint: int | None) -> Any:
         """Leave a claim where it is."""

@@ -48,7 +48,7 @@ class _ClaimsInTwoSteps(Correct):
         return self.step(request.group, lambda record: self.force(record, token))
 
     def force(self, record: Record, token: str) -> Any:
-        """Claim, whoever has done so meanwhile."""
+        """Claim, even if another worker has claimed in the meantime."""
         if record.get("done"):
             return None
         record["claim"] = [token, time.monotonic() + self.lease]

@@ -132,7 +132,7 @@ class WithChords(CorrectCore):
         return STATES.is_ready(state)
 
     def part_name(self, request: Any) -> str:
-        """Return what tells a part from all others."""
+        """Return the identity of a part."""
         return f"{request.id}:{request.group_index}"
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **options: Any) -> None:
@@ -211,7 +211,7 @@ class WithChords(CorrectCore):
         return [*arranged, *left]
 
     def fill(self, shape: list[Any], left: Any) -> list[Any]:
-        """Return a shape with values in the place of its leaves."""
+        """Return a shape with its leaves replaced by values."""
         return [self.fill(member, left) if isinstance(member, list) else next(left) for member in shape]
 
     # -- the outcome ---------------------------------------------------------------------------

@@ -10,20 +10,20 @@ TAKEN = frozenset({*MEMBERS, "group_id", "parent_id", *EXTENDED, "stamped_header
 
 
 class WithExtended(CorrectCore):
-    """A correct client that stores extended members where it is told to."""
+    """A correct client that stores extended members if the option says so."""
 
     def __init__(self, *args: Any, extended: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.extended = extended
 
     def build(self, task_id: str, result: Any, state: str, traceback: Any, request: Any) -> dict[str, Any]:
-        """Return the meta that is stored, with what is told of the request."""
+        """Return the meta to store, with the extended members of the request."""
         built = super().build(task_id, result, state, traceback, request)
-        if self.tells(request):
+        if self.stores_members_of(request):
             built |= {**self.told(request), **self.stamps(request)}
         return built
 
-    def tells(self, request: Any) -> bool:
+    def stores_members_of(self, request: Any) -> bool:
         """Whether a store has extended members."""
         return self.extended and request is not None
 

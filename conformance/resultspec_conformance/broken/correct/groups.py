@@ -81,7 +81,7 @@ class WithGroups(CorrectCore):
         self.put_group(group_id, self.dump_group({"result": self.tuple_of(result)}))
 
     def put_group(self, group_id: str, payload: bytes) -> None:
-        """Put a payload in the place of what is there."""
+        """Replace the stored payload."""
         self.plain.steadily(lambda: self.link.put(self.group_key(group_id), payload, lambda _: False, publish=False))
 
     def delete_group(self, group_id: Any) -> None:

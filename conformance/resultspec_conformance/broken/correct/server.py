@@ -352,7 +352,7 @@ class ServerLifeProbe(ServerProbe):
         return key, self.server.ends.get(key, math.inf)
 
     def remaining(self, task_id: str) -> float | None:
-        """Return the seconds that are left, infinity for ever, None where there is no entry."""
+        """Return the remaining seconds: infinity means forever, None that no entry exists."""
         if self.read(task_id) is None:
             return None
         return self._end(task_id)[1] - self.server.now()

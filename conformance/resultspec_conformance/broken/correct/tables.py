@@ -133,7 +133,7 @@ class CorrectTables(Correct):
         for name in ("args", "kwargs", "stamps"):
             try:
                 value = self.decoded(row[name])
-            except Exception:  # noqa: BLE001 - what is told of a task must not cost its result
+            except Exception:  # noqa: BLE001 - an extended member must not cost the task its result
                 value = None
             if name == "stamps" and isinstance(value, Mapping):
                 told |= {"stamped_headers": value.get("stamped_headers"), **value.get("stamps", {})}
@@ -160,7 +160,7 @@ class TableProbe:
         return frozenset(COLUMNS)
 
     def put_row(self, row: Mapping[str, Value]) -> None:
-        """Put a row in the place of those with its id."""
+        """Replace the rows with its id by a row."""
         whole = {**dict.fromkeys(COLUMNS), **row}
         if isinstance(whole["date_done"], str):
             whole["date_done"] = dt.datetime.fromisoformat(whole["date_done"])

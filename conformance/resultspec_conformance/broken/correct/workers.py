@@ -51,7 +51,7 @@ class WithWorkerCalls(CorrectCore):
             self.task_ended(request, state, result)
 
     def task_ended(self, request: Any, state: str, result: Any) -> None:
-        """Do what follows from the end of a task: nothing, where there are no chords."""
+        """Do nothing: this backend does not have chords."""
 
     def is_ignored(self, request: Any) -> bool:
         """Whether nobody wants the value."""

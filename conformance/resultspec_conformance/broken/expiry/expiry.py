@@ -86,7 +86,7 @@ class OnlySuccessEnds(Correct):
     """Gives a lifetime only to SUCCESS."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
-        """Write for ever what is no success."""
+        """Write every state but SUCCESS without expiry."""
         written = super().write(task_id, payload, state)
         if written and state != "SUCCESS":
             self.link.expire(self.key(task_id), math.inf)
@@ -124,7 +124,7 @@ class ReadsExtend(Correct):
     """Restarts the lifetime of an entry whenever it is read."""
 
     def read(self, task_id: str) -> dict[str, Any]:
-        """Read, and begin anew."""
+        """Read, and start the lifetime again."""
         found = super().read(task_id)
         self.link.expire(self.key(task_id), self.link.life)
         return found
@@ -135,7 +135,7 @@ class WaitsExtend(Correct):
     """Restarts the lifetime of an entry when a client waits for it."""
 
     def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
-        """Begin anew, and wait."""
+        """Start the lifetime again, and wait."""
         self.steadily(lambda: self.link.expire(self.key(task_id), self.link.life))
         return super().await_ready(task_id, timeout, interval, on_interval)
 
@@ -145,7 +145,7 @@ class RefusedStoresExtend(Correct):
     """Restarts the lifetime of an entry when a store is refused."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
-        """Write, or else begin anew."""
+        """Write, or else start the lifetime again."""
         written = super().write(task_id, payload, state)
         if not written:
             self.link.expire(self.key(task_id), self.link.life)

@@ -287,7 +287,7 @@ class DeletingTwiceRaises(KnowsWhatWasSaved):
 
 
 def members_of(backend: Correct, group_id: Any) -> list[Any]:
-    """Return the members of a saved group; none where there is no group that can be read."""
+    """Return the members of a saved group; none if no group can be read."""
     try:
         group = backend.read_group(backend.normal_group_id(group_id))
     except (DecodeError, ContentDisallowed):

@@ -47,7 +47,7 @@ class AnotherRow(CorrectTables):
 
 
 MARK = b"\xc1mine"
-"""What stands before bytes that a broken backend has written in its own way, so that it tells them from others."""
+"""The prefix of bytes that a broken backend has written in its own form, so that it recognizes them."""
 
 
 @broken("SQL-1", "state-with-a-mark-in-the-column")

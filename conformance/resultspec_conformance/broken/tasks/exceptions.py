@@ -148,7 +148,7 @@ class ConstructorErrorRaised(Correct):
 
 @broken("EXC-5", "constructor-error-hides-the-failure")
 class ConstructorErrorHidesTheFailure(Correct):
-    """Returns the error of the constructor in the place of the exception."""
+    """Returns the error of the constructor instead of the exception."""
 
     def construct(self, cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
         """Construct, or return what went wrong."""
@@ -218,7 +218,7 @@ class UnencodableArgumentsDropped(Correct):
 
 @broken("EXC-7", "no-exception-no-reading")
 class NoExceptionNoReading(Correct):
-    """Cannot read a failure that is no exception, as Celery 5.7.0."""
+    """Cannot read a failure that is not an exception, like Celery 5.7.0."""
 
     def wrap(self, stored: Any) -> BaseException:
         """Refuse."""
@@ -227,7 +227,7 @@ class NoExceptionNoReading(Correct):
 
 @broken("EXC-7", "no-exception-becomes-text")
 class NoExceptionBecomesText(Correct):
-    """Makes a text of a failure that is no exception."""
+    """Converts a failure that is not an exception to text."""
 
     def wrap(self, stored: Any) -> BaseException:
         """Return an exception of the text."""
@@ -245,7 +245,7 @@ class ListIsTheArguments(Correct):
 
 @broken("EXC-7", "no-exception-refused")
 class NoExceptionRefused(Correct):
-    """Refuses to store a failure that is no exception."""
+    """Refuses to store a failure that is not an exception."""
 
     def prepare(self, value: Any, state: str) -> Any:
         """Insist on an exception."""
@@ -335,7 +335,7 @@ class NoModuleStored(Correct):
         return prepared
 
     def find_class(self, name: str, module: str | None) -> type[BaseException]:
-        """Look in builtins where there is no module."""
+        """Look in builtins if there is no module."""
         found = getattr(importlib.import_module(BUILTIN), name, None) if module is None else None
         return super().find_class(name, BUILTIN if found is not None else module)
 

@@ -48,7 +48,7 @@ class RetriesOfReadyTasksOnly(Correct):
 class OptionIgnored(Correct):
     """Stores no extended members at all, as the SQL backend did until Celery 4.4.0."""
 
-    def tells(self, request: Any) -> bool:
+    def stores_members_of(self, request: Any) -> bool:
         """Tell nothing."""
         return False
 
@@ -68,7 +68,7 @@ class ArgumentsAsTexts(Correct):
 
 @broken("EXT-2", "empty-arguments-are-null")
 class EmptyArgumentsAreNull(Correct):
-    """Stores null where there are no arguments."""
+    """Stores null if there are no arguments."""
 
     def told(self, request: Any) -> dict[str, Any]:
         """Return what is not empty."""
@@ -80,7 +80,7 @@ class EmptyArgumentsAreNull(Correct):
 class ToldUnasked(Correct):
     """Tells of every request, whether anybody asked or not, as RPC did until Celery 5.7.0."""
 
-    def tells(self, request: Any) -> bool:
+    def stores_members_of(self, request: Any) -> bool:
         """Tell whatever there is."""
         return request is not None
 
@@ -94,7 +94,7 @@ class RequestOfTheTaskBefore(Correct):
     def build(self, task_id: str, result: Any, state: str, traceback: Any, request: Any) -> dict[str, Any]:
         """Build with what was told last."""
         built = super().build(task_id, result, state, traceback, request)
-        if self.tells(request):
+        if self.stores_members_of(request):
             self.last = {name: built.get(name) for name in EXTENDED}
         elif self.extended and request is None and self.last:
             built |= self.last
@@ -234,7 +234,7 @@ class ToldWithTheOptionOnly(Correct):
 
 @broken("EXT-9", "types-insisted-on")
 class TypesInsistedOn(Correct):
-    """Cannot read arguments that are no list and no map."""
+    """Cannot read arguments that are neither a list nor a map."""
 
     def shape(self, found: Any) -> dict[str, Any]:
         """Insist on the types of today."""

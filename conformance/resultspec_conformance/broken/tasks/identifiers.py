@@ -94,7 +94,7 @@ class OddCharactersDropped(Correct):
 
 @broken("ID-3", "surrogates-replaced")
 class SurrogatesReplaced(Correct):
-    """Puts a replacement character in the place of lone surrogates."""
+    """Replaces lone surrogates by a replacement character."""
 
     def key(self, task_id: str) -> str:
         """Return a key that can be encoded."""
@@ -156,7 +156,7 @@ class UuidRefused(Correct):
     """Refuses UUIDs, as the SQL backend of Celery 5.7.0 does."""
 
     def normal_id(self, task_id: Any) -> str:
-        """Refuse what is no text."""
+        """Refuse anything but text."""
         if isinstance(task_id, uuid.UUID):
             raise TypeError("an id is text")
         return super().normal_id(task_id)

@@ -27,7 +27,7 @@ class IdQuoted(Correct):
 
 @broken("KEY-1", "long-ids-hashed-in-the-key")
 class LongIdsHashed(Correct):
-    """Puts a hash in the place of an id of more than 100 characters."""
+    """Replaces an id of more than 100 characters by a hash."""
 
     def key(self, task_id: str) -> str:
         """Return the key with the id or its hash."""
@@ -229,7 +229,7 @@ class ResolvesTheNamed(Correct):
         self.named: dict[str, dict[str, Any]] = {}
 
     def heard(self, task_id: str, body: bytes) -> None:
-        """Keep what is said of another task for whoever waits for that one."""
+        """Keep messages about another task for its waiters."""
         try:
             meta = self.load(body, task_id)
         except (DecodeError, ContentDisallowed):

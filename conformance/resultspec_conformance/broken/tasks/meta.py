@@ -318,7 +318,7 @@ class MissingMembersRefused(Correct):
 
 @broken("META-13", "no-id-no-entry", also=["META-4"])
 class NoIdNoEntry(Correct):
-    """Takes an entry that names no task for the entry of none."""
+    """Treats an entry without a task id as absent."""
 
     def shape(self, found: Any) -> dict[str, Any]:
         """Refuse a meta without its id."""

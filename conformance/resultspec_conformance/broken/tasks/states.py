@@ -154,7 +154,7 @@ class ParentSurvives(_Merging):
 
 @broken("STATE-9", "refused-store-touches-date", also=["EXP-4", "KEY-6"])
 class RefusedStoreTouchesDate(Correct):
-    """Keeps SUCCESS when a duplicate arrives, and dates it anew."""
+    """Keeps SUCCESS when a duplicate arrives, but updates its date."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write; where the entry stays, write that with another date."""

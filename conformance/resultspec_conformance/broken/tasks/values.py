@@ -30,7 +30,7 @@ class ChangesValues(Correct):
     """Changes what is stored, but for the values of states of EXCEPTION."""
 
     def change(self, item: Any) -> Any:
-        """Return what is stored in the place of something that is neither a list nor a map."""
+        """Return what is stored instead of a value that is neither a list nor a map."""
         return item
 
     def prepare(self, value: Any, state: str) -> Any:

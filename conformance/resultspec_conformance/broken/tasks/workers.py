@@ -11,7 +11,7 @@ from resultspec_conformance.broken.correct.workers import TaskRevokedError
 
 @broken("WORK-1", "started-with-nothing-is-null")
 class StartedWithNothingIsNull(Correct):
-    """Stores null where nothing is told of a run that begins."""
+    """Stores null if nothing is known about a run that begins."""
 
     def mark_as_started(self, task_id: Any, **meta: Any) -> None:
         """Store what there is."""
@@ -20,7 +20,7 @@ class StartedWithNothingIsNull(Correct):
 
 @broken("WORK-1", "started-with-pid-and-host-only", also=["WORK-6"])
 class StartedWithPidAndHostOnly(Correct):
-    """Stores of a run that begins only what Celery's worker tells today."""
+    """Stores only those members of a run that begins which Celery's worker passes today."""
 
     def mark_as_started(self, task_id: Any, **meta: Any) -> None:
         """Store what is known."""
@@ -155,7 +155,7 @@ class FailedStoreLogged(Correct):
 
 @broken("WORK-6", "unencodable-value-becomes-null")
 class UnencodableValueBecomesNull(Correct):
-    """Stores null in the place of a value that cannot be encoded, and then says that it cannot be."""
+    """Stores null instead of a value that cannot be encoded, and then raises."""
 
     def mark_as_done(self, task_id: Any, result: Any, request: Any = None) -> None:
         """Store twice."""
@@ -262,7 +262,7 @@ class TracebackOfNothing(Correct):
 
 @broken("WORK-9", "handled-exception-counts-more")
 class HandledCountsMore(Correct):
-    """Stores the exception that is being handled in the place of the one that it is given."""
+    """Stores the exception that is being handled instead of the given one."""
 
     def failure(self, given: BaseException | None, handled: BaseException | None) -> BaseException | None:
         """Return what is being handled."""
@@ -271,7 +271,7 @@ class HandledCountsMore(Correct):
 
 @broken("WORK-9", "failure-of-nothing")
 class FailureOfNothing(Correct):
-    """Stores a failure where there is no exception."""
+    """Stores a failure if there is no exception."""
 
     def failure(self, given: BaseException | None, handled: BaseException | None) -> BaseException | None:
         """Return some exception."""

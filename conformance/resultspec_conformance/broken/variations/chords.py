@@ -86,7 +86,7 @@ class DecidesWhenItLooks(Correct):
 
     @property
     def full(self) -> dict[str, Any]:
-        """The chords that are full, whoever counted them."""
+        """The chords that are full, counted by any client."""
         found: dict[str, Any] = vars(self.link.server).setdefault("full_chords", {})
         return found
 

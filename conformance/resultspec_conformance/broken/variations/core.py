@@ -260,7 +260,7 @@ class DatesOfWholeSeconds(Correct):
 
 @variation("failures-wrapped-by-the-writer")
 class FailuresWrappedByTheWriter(Correct):
-    """Stores a failure that is no exception as an exception of one argument, which old readers understand."""
+    """Stores a failure that is not an exception as an exception with one argument, which old readers understand."""
 
     def prepare(self, value: Any, state: str) -> Any:
         """Return the description of an exception."""

@@ -96,7 +96,7 @@ class LateJoinLeavesSubscriptions(Correct):
 
 @broken("JOIN-17", "join-that-leaves-takes-all-along", also=["JOIN-13"])
 class JoinTakesAllAlong(Correct):
-    """Ends all subscriptions of the client to its channels, whoever else of the client listens."""
+    """Ends all subscriptions of the client to its channels, even those of its other joins."""
 
     look_again = 60.0
 

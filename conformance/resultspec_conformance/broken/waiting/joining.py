@@ -121,7 +121,7 @@ class JoinedInOrder(Correct):
 
 @broken("JOIN-4", "join-raises-the-exception-of-a-task", also=["JOIN-2", "JOIN-9"])
 class JoinRaisesTheException(Correct):
-    """Raises the exception of a task that was revoked in the place of yielding its meta."""
+    """Raises the exception of a revoked task instead of yielding its meta."""
 
     def item(self, task_id: Any, meta: dict[str, Any]) -> Item:
         """Raise it where the task was revoked."""
@@ -228,7 +228,7 @@ class TimeOfTheCallerDoesNotCount(Correct):
     """Counts its own rests and nothing else, so that every item moves the deadline."""
 
     def join(self, left: dict[Any, None], asked: Joining) -> Iterator[Item]:
-        """Begin anew after each item."""
+        """Restart the timeout after each item."""
         while True:
             found = next(items := super().join(left, asked), None)
             items.close()  # type: ignore[attr-defined]
@@ -345,7 +345,7 @@ class NegativeIntervalIsZero(Correct):
 
 @broken("JOIN-10", "wrong-ids-of-a-join-left-out")
 class WrongIdsLeftOut(Correct):
-    """Leaves out what is no id, and joins the rest."""
+    """Ignores invalid ids, and joins the others."""
 
     def distinct(self, task_ids: Iterable[Any]) -> dict[Any, None]:
         """Keep the text and the UUIDs."""

@@ -80,7 +80,7 @@ class UnsubscribesNeighbour(Correct):
         return subscription
 
     def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
-        """Unsubscribe from the channel, whoever else listens."""
+        """Unsubscribe from the channel, even if others listen."""
         meta = super().await_ready(task_id, timeout, interval, on_interval)
         for subscription in self.open.pop(task_id, []) if meta is None else ():
             subscription.close()

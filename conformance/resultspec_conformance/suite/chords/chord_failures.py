@@ -1,4 +1,4 @@
-"""Checks of chapter 12: how a chord fails, who is told, and what comes late."""
+"""Checks of chapter 12: how a chord fails, which errbacks are called, and late parts."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import ExceptionData, Value, show
 
 LONGEST_LEASE = 8.0
-"""Seconds of a lease that the suite waits for: a call that waits for its end is no call that hangs."""
+"""The lease in seconds that the suite waits for: a call that waits for its end does not count as hung."""
 
 
 def _value(index: int) -> Value:

@@ -176,7 +176,7 @@ def _churn(client: Client, ids: list[str], stop: threading.Event) -> list[Outcom
 
 
 def _replace(timeline: Timeline, entries: list[Entry]) -> None:
-    """Store entries anew, one after the other, at a pace at which cleanups fall between them."""
+    """Store entries again, one after the other, at a pace at which cleanups fall between them."""
     for entry in entries:
         timeline.renew(entry, "SUCCESS")
         time.sleep(0.001)

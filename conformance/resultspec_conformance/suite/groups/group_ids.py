@@ -26,7 +26,7 @@ def _base(ctx: Context) -> str:
 
 
 def _saved(group_id: str) -> Value:
-    """Return a group that tells under which id it was saved."""
+    """Return a group that shows under which id it was saved."""
     return of_members(group_id, f"member of {group_id}")
 
 
@@ -59,7 +59,7 @@ def portable_group_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> 
     """Ids of the portable domain, up to the longest, are all accepted, and each has its own group."""
     base = _base(ctx)
     room = LONGEST - len(base) - max(map(len, tails)) - 1
-    # a tilde behind, lest an id ends as those of GROUP-12
+    # with a tilde at the end, so that no id ends like those of GROUP-12
     ids = {base + (PORTABLE_ID_ALPHABET * 3)[: room if long else 0] + tail + "~": True for tail in tails}
     for group_id in ids:
         ctx.client("writer").save_group(group_id, _saved(group_id))

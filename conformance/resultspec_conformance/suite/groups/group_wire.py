@@ -99,7 +99,7 @@ def group_has_one_key(ctx: Context) -> None:
 
 
 def _keys_of(ctx: Context, base: str) -> frozenset[str]:
-    return frozenset(key for key in ctx.wire.keys() if base in key)  # noqa: SIM118 - a probe is no map
+    return frozenset(key for key in ctx.wire.keys() if base in key)  # noqa: SIM118 - a probe is not a map
 
 
 # -- the value -------------------------------------------------------------------------------------

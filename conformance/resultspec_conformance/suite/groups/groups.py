@@ -197,7 +197,7 @@ REPLACED = ("one", "a group among tasks", "with a parent", "members with parents
     ],
 )
 def saving_again_replaces(ctx: Context, first: str, second: str, by: str) -> None:
-    """The second save succeeds, whoever makes it, and nothing of the first group is left."""
+    """The second save succeeds, by any client, and nothing of the first group is left."""
     writer, group_id, twin = ctx.client("writer"), ctx.new_id("group"), ctx.new_id("group")
     writer.save_group(twin, shaped(twin, SHAPES[second]))
     saved_once = writer.restore_group(twin)
@@ -234,9 +234,9 @@ def deleted_group_is_gone(ctx: Context, by: str, shape: str) -> None:
     require_done(ctx, "GROUP-6", outcome, "a group can be deleted")
     for name in ("writer", "other", "third"):
         require_restored(ctx, "GROUP-6", ctx.client(name), group_id, None)
-    anew = of_members(group_id, "new")
-    writer.save_group(group_id, anew)
-    require_restored(ctx, "GROUP-6", ctx.client("other"), group_id, anew)
+    second = of_members(group_id, "new")
+    writer.save_group(group_id, second)
+    require_restored(ctx, "GROUP-6", ctx.client("other"), group_id, second)
 
 
 @check("GROUP-6")

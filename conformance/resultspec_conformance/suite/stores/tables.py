@@ -68,7 +68,7 @@ def _require_loaded(ctx: Context, requirement: str, payload: Value, serializer: 
 
 
 def _in_lists(value: Value) -> Value:
-    """Return a value with lists in the place of tuples, which pickle keeps."""
+    """Return a value with its tuples, which pickle keeps, replaced by lists."""
     return [_in_lists(member) for member in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -98,7 +98,7 @@ RESULTS: list[dict[str, Value]] = [{"state": "SUCCESS", "result": value} for val
 def row_without_a_status_is_replaced(ctx: Context, state: str) -> None:
     """A row whose status is NULL is not a meta, and is replaced by whatever is stored."""
     client, task_id = json_client(ctx, "writer"), ctx.new_id()
-    # where there is no table yet, this makes one
+    # this makes the table, if it does not exist yet
     client.store(ctx.new_id(), None)
     ctx.rows.put_row({"task_id": task_id, "status": None, "result": b"1"})
     client.store(task_id, any_result(state), state)

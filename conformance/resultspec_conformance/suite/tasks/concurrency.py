@@ -51,7 +51,7 @@ def success_survives_a_race(ctx: Context, late: str) -> None:
 
 @check("STATE-12", cases=[{}] * ROUNDS)
 def one_of_two_successes_stays(ctx: Context) -> None:
-    """Of two SUCCESS stores that race, one wins and stays, whoever reads."""
+    """Of two SUCCESS stores that race, one wins and stays, for every reader."""
     task_id, barrier = ctx.new_id(), Barrier(2)
     rivals = [ctx.client("rival-1"), ctx.client("rival-2")]
 

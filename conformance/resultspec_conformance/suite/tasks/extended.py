@@ -1,4 +1,4 @@
-"""Checks of chapter 4, extended members: what a meta tells of the call, where a client is opened with `extended`."""
+"""Checks of chapter 4, extended members: what a meta says about the call, if the client is opened with `extended`."""
 
 import json
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def _require_told(ctx: Context, meta: Mapping[str, Value], request: Mapping[str,
         ctx.require("EXT-1", holds, got=f"{name} {show(found)}", allowed=f"{name} {show(value)}")
 
 
-# -- what is told of a call ----------------------------------------------------------------------
+# -- the members of a call -----------------------------------------------------------------------
 
 
 @check("EXT-1", cases=[{"state": state, "serializer": number} for number, state in enumerate(STATES.named)])
@@ -182,7 +182,7 @@ def _written(ctx: Context, request: Mapping[str, Value], state: str, serializer:
 
 
 READ_AS = {"name": "name", "args": "args", "kwargs": "kwargs", "hostname": "worker", "delivery_info": "queue"}
-"""The members of the meta by the members of the request that they tell."""
+"""The members of the meta, by the members of the request from which they come."""
 
 
 def _require_unharmed(ctx: Context, odd: Mapping[str, Value], state: str, serializer: str) -> Mapping[str, Value]:

@@ -372,12 +372,12 @@ def keys_outside_the_prefix_are_left_alone(ctx: Context, prefix: str) -> None:
 def _keys_of(ctx: Context, task_id: str) -> frozenset[str]:
     """Return the keys that a task can be blamed for; other users of the store are not looked at.
 
-    They are those that hold its id, and those under the prefix of the subject that are no task's.
+    They are those that contain its id, and those under the prefix of the subject that do not belong to a task.
     """
     prefix = ctx.capabilities.prefix
     return frozenset(
         key
-        for key in ctx.wire.keys()  # noqa: SIM118 - a probe is no map
+        for key in ctx.wire.keys()  # noqa: SIM118 - a probe is not a map
         if task_id in key or (prefix and key.startswith(prefix) and not key.startswith(prefix + TASK_KEY_PREFIX))
     )
 
@@ -385,7 +385,7 @@ def _keys_of(ctx: Context, task_id: str) -> frozenset[str]:
 @check("KEY-8", needs=["wire"], cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
 def store_creates_one_key(ctx: Context, state: str) -> None:
     """A store of a task creates the key of that task and no other, and neither does `forget`."""
-    # ends in what no number ends in, lest the id is a part of another one
+    # does not end in a digit, so that the id is not a part of another one
     client, task_id = ctx.client(), ctx.new_id() + "."
     before = _keys_of(ctx, task_id)
     request = {"id": task_id, "group": f"group-{task_id}", "children": [[[f"child-{task_id}", None], None]]}

@@ -131,7 +131,7 @@ def any_traceback_comes_back(ctx: Context, traceback: str, serializer: int) -> N
 
 
 def _escaped(character: str) -> str:
-    """Return a regular expression for what may stand in the place of NUL or of a lone surrogate."""
+    """Return a regular expression for the possible replacements of NUL or of a lone surrogate."""
     code = f"{ord(character):x}"
     picture = "|\u2400" if character == "\x00" else ""
     return rf"(?:{re.escape(character)}{picture}|[^\w\s]{{1,3}}[uUxX+]{{0,2}}[{{<]?0*{code}[^\w\s]{{0,2}})"

@@ -265,7 +265,7 @@ def value_of_another_serializer_is_refused(ctx: Context, value: Value) -> None:
 
 
 def _trap() -> bytes:
-    """Return a pickled meta that tells when it is deserialised."""
+    """Return a pickled meta that records that it is deserialised."""
     return pickle.dumps({**WHOLE, "result": samples.Trap()})
 
 

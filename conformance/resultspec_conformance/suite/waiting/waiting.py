@@ -166,7 +166,7 @@ def progress_changes_no_deadline(ctx: Context, timeout: float, pause: float) -> 
     def attempt() -> float:
         task_id = ctx.new_id()
         wait = ctx.background(lambda: _run_out(ctx, waiter, task_id, timeout))
-        # long enough for a wait that begins anew at every message to stand out on a loaded machine
+        # long enough that a wait that restarts at every message stands out on a loaded machine
         until = time.monotonic() + timeout + 2 * ctx.grace + 1.0
         for step in itertools.count():
             if wait.done() or time.monotonic() >= until:

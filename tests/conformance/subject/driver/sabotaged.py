@@ -16,7 +16,7 @@ from typing import Any
 Request = Mapping[str, Any]
 AnswerDocument = dict[str, Any]
 Trick = Callable[[Request, AnswerDocument], bytes]
-"""What a driver writes in the place of an answer."""
+"""What a driver writes instead of an answer."""
 
 
 def encoded(message: object) -> bytes:

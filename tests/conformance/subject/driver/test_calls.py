@@ -9,7 +9,7 @@ BODY = {"task": "t", "options": {"task_id": "b"}}
 
 
 def test_a_driver_reports_calls_before_its_answer(redis_url: str) -> None:
-    """So that whoever has the answer finds the call."""
+    """So that the call is found as soon as the answer has come."""
     subject = open_target(f"exec:{sys.executable} -m resultspec_adapters.python_driver {redis_url}", "outbox")
     try:
         client = subject.connect(ClientOptions())

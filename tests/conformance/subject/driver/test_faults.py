@@ -35,7 +35,7 @@ SABOTAGES = sabotaged.SABOTAGES
 AT_THE_START = sorted(name for name, sabotage in SABOTAGES.items() if sabotage.at == "initialize")
 LATER = sorted(name for name, sabotage in SABOTAGES.items() if sabotage.at != "initialize")
 BEHIND_THE_ANSWER = ("answers-twice", "answers-unasked")
-"""What these do wrong comes after a good answer, so the next call tells it."""
+"""The fault of these comes after a good answer, so the next call raises it."""
 
 UNKNOWN = {"task_id": "t"}
 
@@ -84,7 +84,7 @@ def call_until_it_shows(subject: ProgramSubject, connection: Connection, name: s
 
 
 def assert_is_diagnosed(fault: DriverFault, name: str) -> None:
-    """The fault is of the right kind, shows what was seen, and tells the cure; it is an error of the environment."""
+    """The fault is of the right kind, shows what was seen, and names the cure; it is an error of the environment."""
     sabotage = SABOTAGES[name]
     assert fault.kind == sabotage.fault
     assert sabotage.shown in str(fault)
@@ -110,7 +110,7 @@ def test_fault_at_the_start(name: str) -> None:
 
 @pytest.mark.parametrize("name", LATER)
 def test_fault_later(name: str, until: Until) -> None:
-    """A driver that goes wrong in the middle ends the subject: calls, new clients and the close tell the same."""
+    """A driver that fails in the middle ends the subject: calls, new clients and the close raise the same fault."""
     subject = opened(name)
     connection = subject.connect(ClientOptions())
     with pytest.raises(DriverFault) as raised:
@@ -150,7 +150,7 @@ def test_fault_is_no_verdict(name: str, until: Until) -> None:
     ],
 )
 def test_command_that_cannot_be_started(target: str, shown: str) -> None:
-    """A command that is not there, or is no program, is told as that."""
+    """A command that does not exist, or is not a program, is reported as such."""
     with pytest.raises(DriverFault, match="cannot-start") as raised:
         open_program(Target(target, "run-1"))
     assert shown in str(raised.value)
@@ -191,7 +191,7 @@ def test_log_is_no_fault() -> None:
 
 @pytest.mark.parametrize("name", ["exits-in-the-middle", "greets"])
 def test_worker_tells_the_fault(name: str) -> None:
-    """Through the worker's process, too, the fault is told as it is, when opening as in a check."""
+    """The fault also passes unchanged through the worker's process, both when opening and in a check."""
     worker = Worker(command(name), "run-1", CheckSettings(examples=3))
     try:
         with pytest.raises(SubjectError, match=SABOTAGES[name].fault):

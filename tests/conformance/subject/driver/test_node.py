@@ -45,7 +45,7 @@ def connected(driver: Path, url: str, **options: object) -> Iterator[Connection]
 
 
 def test_driver_is_conformant_in_what_it_claims(driver: Path, redis_url: str) -> None:
-    """Every check that applies to its claims passes, and none of its classes is not tested."""
+    """Every check that applies to its claims passes, and every class is tested."""
     target = "exec:" + shlex.join(["node", str(driver), redis_url])
     report = run(target, Options(examples=5, seed=1))
     assert complaint(report["capabilities"], "capabilities") is None
@@ -91,8 +91,8 @@ def test_other_serializers_are_refused(driver: Path, redis_url: str) -> None:
         pass
 
 
-def test_unreachable_store_is_told(driver: Path) -> None:
-    """A Redis that is not there is told soon, without its password, and is no fault of the driver."""
+def test_unreachable_store_is_reported(driver: Path) -> None:
+    """An unreachable Redis is reported soon, without its password, and not as a fault of the driver."""
     with (
         pytest.raises(Exception, match="refused to open a client: OperationalError") as raised,
         connected(driver, "redis://me:secret@127.0.0.1:1/0"),

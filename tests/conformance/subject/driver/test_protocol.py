@@ -207,7 +207,7 @@ def test_python_driver_refuses_what_it_cannot_do(asked: dict[str, Any], kind: st
 
 @pytest.mark.parametrize("arguments", [[], ["memory://", "more"]])
 def test_python_driver_says_how_it_is_used(arguments: list[str]) -> None:
-    """Wrong use of the program is told on standard error, with exit code 2."""
+    """Wrong use of the program is reported on standard error, with exit code 2."""
     ended = subprocess.run([*PYTHON_DRIVER, *arguments], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "usage" in ended.stderr
@@ -246,7 +246,7 @@ def test_store_of_one_process_is_refused() -> None:
     ],
 )
 def test_refusal_of_the_driver_is_told(target: str, told: str) -> None:
-    """A driver that answers `initialize` with an error is no fault: its message is told, without the password."""
+    """An error as the answer to `initialize` is not a fault: its message is shown, without the password."""
     with pytest.raises(Exception, match=told) as raised, opened(*PYTHON_DRIVER, target):
         pass
     assert "refused to open a client" in str(raised.value)

@@ -96,12 +96,12 @@ def test_what_is_written_does_not_stay_for_ever(probe: RedisProbe, prefix: str, 
 
 
 def test_key_is_taken_as_it_is(probe: RedisProbe, prefix: str, client: Any) -> None:
-    """Raw keys get no prefix, are no patterns, and are UTF-8."""
+    """Raw keys do not get a prefix, are not patterns, and are UTF-8."""
     for key in (f"{prefix}*", f"{prefix}[é]", f"{prefix}?"):
         probe.set(key, b"here")
         assert client.get(key.encode()) == b"here"
         assert probe.get(key) == b"here"
-        assert key in probe.keys()  # noqa: SIM118 - a probe is no map
+        assert key in probe.keys()  # noqa: SIM118 - a probe is not a map
     probe.delete(f"{prefix}*", f"{prefix}absent")
     assert probe.get(f"{prefix}*") is None
     assert probe.get(f"{prefix}?") == b"here"
@@ -137,7 +137,7 @@ def test_listener_hears_what_is_published_after_it_was_opened(probe: RedisProbe,
 
 
 def test_subscriptions_are_counted_by_channel(probe: RedisProbe, prefix: str, client: Any) -> None:
-    """Every subscription to a channel counts, whoever has it, for as long as it lasts."""
+    """Every subscription to a channel counts, of any client, as long as it lasts."""
     channel = f"{prefix}channel"
     assert probe.subscribers(channel) == 0
     listener = probe.listen([channel])
@@ -183,7 +183,7 @@ ORPHAN = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.a
 
 
 def test_connections_of_other_processes_are_left_alone(probe: RedisProbe, url: str) -> None:
-    """A server may be shared: what a process that is no descendant of ours has opened stays open."""
+    """A server may be shared: connections of processes that are not our descendants stay open."""
     command = [sys.executable, "-c", ORPHAN, STRANGER, url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdin is not None

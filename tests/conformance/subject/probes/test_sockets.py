@@ -1,4 +1,4 @@
-"""What the system tells of our TCP connections."""
+"""The TCP connections of this process as the system sees them."""
 
 import socket
 import sys
@@ -11,7 +11,7 @@ from resultspec_conformance.subject.probes.sockets import traffic_with
 BOUND_SECONDS = 10.0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the traffic")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_traffic_with_a_port_is_what_went_both_ways(host: str) -> None:
     """Of connections from here to that port, and no others; what was closed counts no longer."""
