@@ -53,7 +53,7 @@ def test_the_arrows_between_folders_are_those_that_are_written_down() -> None:
     assert (new, gone) == ([], [])
 
 
-def test_there_is_no_circle() -> None:
+def test_no_imports_are_circular() -> None:
     """The rooms can be put in an order in which each imports only from those before it."""
     assert list(TopologicalSorter(TREE.arrows).static_order())
 

@@ -207,7 +207,7 @@ def test_a_uuid_is_its_text_at_every_door() -> None:
 
 
 @pytest.mark.parametrize("task_id", ["", None, b"t", 1])
-def test_what_is_no_id_is_refused_at_every_door(backend: DictBackend, task_id: Any) -> None:
+def test_an_invalid_id_is_refused_by_every_method(backend: DictBackend, task_id: Any) -> None:
     """Before the store is touched (ID-4)."""
     doors: list[Callable[[], object]] = [
         lambda: backend.store_result(task_id, 1, "SUCCESS"),
@@ -348,7 +348,7 @@ def test_a_look_at_a_store_that_is_away_raises_what_it_met() -> None:
         backend.wait_for("t", timeout=0.05)
 
 
-def test_pickling_keeps_the_options_and_resolves_the_app_anew() -> None:
+def test_pickling_keeps_the_options_and_resolves_the_app_again() -> None:
     """Every option of the constructor, given by position or by name, and nothing else."""
     app = App(result_serializer="yaml")
     backend = DictBackend(
@@ -426,7 +426,7 @@ def test_a_backend_without_a_store_says_so() -> None:
 
 
 def test_the_disabled_backend() -> None:
-    """Workers run, clients are told (DIS-1 to DIS-3)."""
+    """Workers run, clients get an error (DIS-1 to DIS-3)."""
     backend = DisabledBackend(App(), url="x://")
     backend.store_result("t", 1, "SUCCESS")
     backend.mark_as_done("t", 1)

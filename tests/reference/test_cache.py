@@ -48,7 +48,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert ["a" in held, "b" in held, "c" in held] == [True, False, True]
 
 
-def test_minus_one_is_no_cache() -> None:
+def test_minus_one_disables_the_cache() -> None:
     """Nothing is kept."""
     held = cache(-1)
     held.put("t", meta(), held.ticket())

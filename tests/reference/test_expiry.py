@@ -40,7 +40,7 @@ def test_a_life_is_its_seconds(expires: Any, seconds: float) -> None:
 @pytest.mark.parametrize(
     "expires", [-1, -0.5, math.nan, -math.inf, timedelta(-1), "soon", "", "nan", "-1", True, [60], {"seconds": 60}]
 )
-def test_what_is_no_life_is_refused(expires: Any) -> None:
+def test_an_invalid_lifetime_is_refused(expires: Any) -> None:
     """EXP-9."""
     with pytest.raises(ImproperlyConfigured, match="result_expires"):
         life(expires)

@@ -40,7 +40,7 @@ def test_ready_is_membership_in_ready(state: str) -> None:
 @pytest.mark.parametrize(
     ("state", "error"), [("", ValueError), ("x" * 51, ValueError), (None, TypeError), (b"S", TypeError)]
 )
-def test_what_is_no_state_is_refused(state: object, error: type[Exception]) -> None:
+def test_an_invalid_state_is_refused(state: object, error: type[Exception]) -> None:
     """A state is text of 1 to 50 characters."""
     with pytest.raises(error):
         states.check_state(state)

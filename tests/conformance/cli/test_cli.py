@@ -76,7 +76,7 @@ def test_a_small_run_is_green_and_writes_every_kind_of_file(command: Command, tm
     assert (tmp_path / "r.md").read_text().startswith("# resultspec: memory://")
 
 
-def test_a_violation_exits_1_and_is_told_on_standard_error_while_it_runs(command: Command) -> None:
+def test_a_violation_exits_1_and_is_reported_on_standard_error_during_the_run(command: Command) -> None:
     """In a log, a line for each check that did not pass; with --quiet none."""
     arguments = ["check", "broken:success-overwritten", "--select", "STATE-3", "--examples", "5"]
     loud, quiet = command(*arguments), command(*arguments, "--quiet")
@@ -164,7 +164,7 @@ def test_a_factory_without_a_backend_is_answered_before_anything_is_judged(
     assert len(done.stderr.strip().splitlines()) == 2
 
 
-def test_members_that_a_backend_lacks_are_told_together(command: Command, tmp_path: Path) -> None:
+def test_members_that_a_backend_lacks_are_reported_together(command: Command, tmp_path: Path) -> None:
     """Beside the violations that they cause, and not those that are missing elsewhere."""
     (tmp_path / "mine.py").write_text(
         "class Backend:\n"

@@ -51,7 +51,7 @@ def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path, unbuf
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @either_buffering
-def test_a_full_disk_is_told(unbuffered: str) -> None:
+def test_a_full_disk_is_reported(unbuffered: str) -> None:
     """Standard output that takes nothing is the environment's fault, and so is a report that cannot be written."""
     done = _shell('"$@" >/dev/full', "requirements", unbuffered=unbuffered)
     assert done.returncode == 3
@@ -63,7 +63,7 @@ def test_a_full_disk_is_told(unbuffered: str) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_are_no_obstacle(closed: str, tmp_path: Path) -> None:
+def test_standard_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
     """The exit code is that of the verdict, and nothing is written into another file by mistake."""
     done = _shell(f'"$@" {closed}', *BROKEN, "--report", str(tmp_path / "r.json"))
     assert done.returncode == 1
@@ -72,7 +72,7 @@ def test_closed_standard_streams_are_no_obstacle(closed: str, tmp_path: Path) ->
     assert _shell(f'"$@" {closed}', "check", "nonsense").returncode == 2
 
 
-def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_removed_directory_is_reported(tmp_path: Path) -> None:
     """Wrong use with its cure, not a traceback with the exit code of a violation."""
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -81,7 +81,7 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
     assert done.stderr == "resultspec: the current directory no longer exists; change to another one.\n"
 
 
-def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_file_is_reported_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in a directory nor over a file without permission."""
     monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith("locked"))
     (tmp_path / "file-locked").touch()

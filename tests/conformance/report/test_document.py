@@ -33,7 +33,7 @@ def test_a_report_of_a_real_run_follows_its_schema(broken_report: Report) -> Non
         assert failure["history"]
 
 
-def test_a_report_tells_how_it_was_made(broken_report: Report) -> None:
+def test_a_report_says_how_it_was_made(broken_report: Report) -> None:
     """Seed, selection, time in the backend, the self-check: everything needed to judge the judgement."""
     assert broken_report["settings"] == {
         "examples": 10, "seed": 7, "call_timeout": 10.0, "classes": [], "select": ["STATE-3", "STATE-1", "META-2"],
@@ -106,7 +106,7 @@ def test_the_worst_failure_comes_first(broken_report: Report) -> None:
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"\xff", "is not JSON"), (b"{", "is not JSON")])
-def test_a_file_that_is_no_report_is_answered_in_a_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_file_that_is_not_a_report_is_refused_in_one_line(tmp_path: Path, content: bytes | None, said: str) -> None:
     """Reading names the file and what is wrong with it."""
     path = tmp_path / "report.json"
     if content is not None:

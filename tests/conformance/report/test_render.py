@@ -123,7 +123,7 @@ def test_a_provisional_requirement_is_named_as_one(broken_report: Report) -> Non
     assert "<failure" not in junit.render(report)
 
 
-def test_without_color_there_is_no_escape_and_with_color_the_same_text(broken_report: Report) -> None:
+def test_without_color_no_escape_is_written_and_with_color_the_same_text(broken_report: Report) -> None:
     """Colour adds nothing that is not also in words."""
     plain, colored = console.render(broken_report), console.render(broken_report, color=True)
     assert "\x1b" not in plain
@@ -299,7 +299,7 @@ def test_a_script_of_a_store_uses_the_adapters_backend(tmp_path: Path) -> None:
     assert "now:   ('redis://other', {})" in run_script(secret, tmp_path, "redis://other")
 
 
-def test_the_memory_adapters_script_does_what_the_history_tells(tmp_path: Path) -> None:
+def test_the_memory_adapters_script_repeats_the_history(tmp_path: Path) -> None:
     """Its clients share a store, and options reach the backend."""
     construct = load_adapter("memory").construct
     history = [
@@ -338,7 +338,7 @@ def test_a_script_that_needs_the_suite_says_so(broken_report: Report, tmp_path: 
     assert "now:" in run_script(failure["script"], tmp_path)
 
 
-def test_what_the_suite_did_to_the_store_is_told_and_not_done(tmp_path: Path) -> None:
+def test_what_the_suite_did_to_the_store_is_a_comment_in_the_script(tmp_path: Path) -> None:
     """A step of the probe has no method; the script says what it was."""
     (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
     source = script(failed([step("suite", "probe_write", 0.0, 0.1, {"payload": b"x"})]), "python:mine:Backend")

@@ -51,7 +51,7 @@ def test_examples_are_tried_in_batches_on_fresh_subjects() -> None:
 
 
 def test_a_failure_in_a_later_batch_is_the_end() -> None:
-    """It is made small, told, and no further batch is begun."""
+    """It is shrunk and reported, and no further batch starts."""
     most = max(_run(10)[0])
     _, subjects, result = _run(100_000, failing=most + 1)
     assert result.status == "violated"

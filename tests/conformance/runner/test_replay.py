@@ -72,7 +72,7 @@ def test_no_password_gets_into_a_token(target: str, example: dict[str, object]) 
     ["", "nonsense", "eNo", "e" * 100, base64.urlsafe_b64encode(zlib.compress(b"[]")).decode(),
      base64.urlsafe_b64encode(zlib.compress(b'{"v": 1}')).decode(), base64.urlsafe_b64encode(b"\xff").decode()],
 )  # fmt: skip
-def test_what_is_no_token_is_answered_with_the_cure(token: str) -> None:
+def test_an_invalid_token_is_answered_with_the_cure(token: str) -> None:
     """Every malformed token is a ReplayError, whatever is wrong with it."""
     with pytest.raises(ReplayError, match="Copy the whole"):
         decode_token(token)

@@ -1,4 +1,4 @@
-"""A join as the suite sees it: taken item by item, told as data, written on the wire and shown in a timeline."""
+"""A join as the suite sees it: consumed item by item, recorded as data, written on the wire and shown in a timeline."""
 
 import time
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_a_join_is_taken_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("item", ["ab", ("a",), ("a", 7), {"a": META}, META])
-def test_what_is_no_pair(item: Any) -> None:
+def test_an_item_that_is_not_a_pair(item: Any) -> None:
     """It is reported as such, and not as an error of the join."""
     with pytest.raises(NotAPair, match="not a pair"):
         consume(Items(item), dict, lambda error: ("Unknown", str(error)))

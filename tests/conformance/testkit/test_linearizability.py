@@ -96,7 +96,7 @@ def test_a_read_may_not_forget_what_was_acknowledged() -> None:
     assert explain(steps_of([stored, overlapping]), "latest") is not None
 
 
-def test_a_refused_store_is_no_step_and_a_lost_reply_may_be_one() -> None:
+def test_a_refused_store_is_not_a_step_and_a_lost_reply_may_be_one() -> None:
     """`fail` had certainly no effect; `info` may have had one, at any time after its start."""
     refused = Operation(
         "a",

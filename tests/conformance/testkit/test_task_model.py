@@ -42,7 +42,7 @@ def test_an_undeclared_choice_allows_what_either_choice_allows(there: str | None
     assert either <= {first, second}
 
 
-def test_a_read_tells_undeclared_choices_apart() -> None:
+def test_a_read_distinguishes_undeclared_choices() -> None:
     """After a read has shown what a store did, the other outcome is no longer possible."""
     model = Model(None)
     model.store("t", Write(1, "FAILURE", ExceptionData("ValueError", "builtins", ("x",))))

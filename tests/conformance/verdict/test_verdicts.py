@@ -84,7 +84,7 @@ def test_one_check_decides_a_requirement(found: list[CheckResult], verdict: str,
         ({}, [], "not tested"),
     ],
 )
-def test_what_has_no_evidence_is_told_apart(members: dict[str, Any], checks: list[Check], verdict: str) -> None:
+def test_verdicts_without_evidence_differ(members: dict[str, Any], checks: list[Check], verdict: str) -> None:
     """Not applicable and not observable follow from the subject; a gap of the suite is not tested."""
     assert judged([requirement("X-1", **members)], checks, []).requirements[0].verdict == verdict
 

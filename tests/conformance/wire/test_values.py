@@ -132,7 +132,7 @@ def test_which_values_are_the_same(left: Value, right: Value, equal: bool) -> No
     assert same(right, left) is equal
 
 
-def test_numbers_are_told_apart_where_that_is_asked_for() -> None:
+def test_types_of_numbers_are_distinguished_on_request() -> None:
     """An integer is not a float where kinds of numbers count."""
     assert not same([1], [1.0], numbers_by_type=True)
     assert same([1.5], [1.5], numbers_by_type=True)

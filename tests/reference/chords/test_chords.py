@@ -137,7 +137,7 @@ def test_a_size_is_positive(backend: MemoryBackend) -> None:
 
 
 @pytest.mark.parametrize("missing", ["group", "id", "chord"])
-def test_what_is_no_part_counts_nothing(app: RecordingApp, backend: MemoryBackend, missing: str) -> None:
+def test_a_request_without_a_chord_counts_nothing(app: RecordingApp, backend: MemoryBackend, missing: str) -> None:
     """A task that is in no chord is none of a counter's business."""
     backend.on_chord_part_return({**request(0, {**body(), "chord_size": 1}), missing: None}, "SUCCESS", 1)
     assert not app.sent
@@ -169,7 +169,7 @@ def test_what_could_not_be_stored_is_not_counted(app: RecordingApp, backend: Mem
     assert backend.get_state("body-1") == "PENDING"
 
 
-def test_an_app_that_cannot_send_is_told_so() -> None:
+def test_an_app_that_cannot_send_is_refused() -> None:
     """The body fails, with what is missing in its error."""
     backend = MemoryBackend(App())
     backend.on_chord_part_return(request(0, {**body(), "chord_size": 1}), "SUCCESS", 1)
@@ -318,7 +318,7 @@ def test_shapes(header: Any, shape: Any) -> None:
 
 
 @pytest.mark.parametrize("header", ["g", 3, None, [3], [None], [["g", None], ["a", 3]]])
-def test_what_is_no_header_is_refused(header: Any) -> None:
+def test_an_invalid_header_is_refused(header: Any) -> None:
     """With a word about what it should be."""
     with pytest.raises(TypeError, match="header"):
         chord_header.shape_of(header)
@@ -385,7 +385,7 @@ def test_errbacks_of_a_compound_body() -> None:
 # -- the ledger ------------------------------------------------------------------------------------
 
 
-def test_a_repeated_size_is_no_new_run() -> None:
+def test_a_repeated_size_does_not_start_a_new_run() -> None:
     """The answer to the first call was lost: what came in between stays."""
     ledger = Ledger()
     ledger.resize(2, "call-1")

@@ -195,7 +195,7 @@ def test_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("builtins", "int"),
     ],
 )
-def test_what_is_no_exception_is_not_called(module: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_exception_classes_are_called(module: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """CVE-2021-23727 (EXC-4)."""
     __import__(module)
     with pytest.raises(SecurityError, match=name):
@@ -228,7 +228,7 @@ def test_what_other_releases_and_strangers_wrote(data: dict[str, Any], args: tup
 
 
 @pytest.mark.parametrize("value", ["boom", 0, "", [], {}, {"custom": 1}, {"exc_type": 3}, {"exc_type": ""}, None])
-def test_a_value_that_is_no_exception_becomes_the_argument_of_one(value: Any) -> None:
+def test_a_value_that_is_not_an_exception_becomes_the_argument_of_one(value: Any) -> None:
     """`update_state(state='FAILURE', meta={…})` is written every day (EXC-7)."""
     found = exceptions.from_data(value)
     assert type(found) is Exception

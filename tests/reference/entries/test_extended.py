@@ -44,7 +44,7 @@ def test_a_map_may_call_the_name_by_its_own_name() -> None:
     assert members({"name": "proj.add"}, JSON.carries)["name"] == "proj.add"
 
 
-def test_without_a_request_there_is_nothing_to_tell() -> None:
+def test_without_a_request_no_extended_members_exist() -> None:
     """And an empty request gives null members (EXT-3)."""
     assert members(None, JSON.carries) == {}
     assert members({}, JSON.carries) == dict.fromkeys(EXTENDED)

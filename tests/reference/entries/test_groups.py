@@ -72,7 +72,7 @@ def test_what_is_restored_belongs_to_the_caller() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "g", [], [["t", None], None], [["", None], []], [["g", None], ["m"]]])
-def test_what_is_no_group_is_not_saved(wrong: Any) -> None:
+def test_only_groups_are_saved(wrong: Any) -> None:
     """A TypeError at the call, and the group that is there stays."""
     ours = backend()
     ours.save_group("g", TUPLE)
@@ -110,7 +110,7 @@ def test_the_message_names_a_group_id() -> None:
 
 
 @pytest.mark.parametrize("entry", [None, [], {}, {"result": None}, {"result": [["t", None], None]}, TUPLE])
-def test_what_is_no_entry_cannot_be_decoded(entry: Any) -> None:
+def test_an_invalid_entry_cannot_be_decoded(entry: Any) -> None:
     """An error, and no group (GROUP-20)."""
     with pytest.raises(DecodeError):
         from_entry(entry)

@@ -127,7 +127,7 @@ def test_fault_later(name: str, until: Until) -> None:
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_fault_is_no_verdict(name: str, until: Until) -> None:
+def test_fault_gives_no_verdict(name: str, until: Until) -> None:
     """A check of a subject whose driver is at fault ends as an error that names it: neither passed nor violated."""
     subject = opened(name)
     session = Session(subject, "run-1")
@@ -178,7 +178,7 @@ def test_deaf_driver_is_a_hang() -> None:
         connection.call("store_result", {"task_id": "t", "result": "x" * 2**20, "state": "SUCCESS"})
 
 
-def test_log_is_no_fault() -> None:
+def test_log_is_not_a_fault() -> None:
     """The notification `log` is taken, and its last message shown where the driver fails."""
     source = (
         "import sys\n"
@@ -190,7 +190,7 @@ def test_log_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize("name", ["exits-in-the-middle", "greets"])
-def test_worker_tells_the_fault(name: str) -> None:
+def test_worker_reports_the_fault(name: str) -> None:
     """The fault also passes unchanged through the worker's process, both when opening and in a check."""
     worker = Worker(command(name), "run-1", CheckSettings(examples=3))
     try:

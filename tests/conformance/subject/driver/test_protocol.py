@@ -245,7 +245,7 @@ def test_store_of_one_process_is_refused() -> None:
         ("redis://me:secret@127.0.0.1:1/0", "cannot be reached"),
     ],
 )
-def test_refusal_of_the_driver_is_told(target: str, told: str) -> None:
+def test_refusal_of_the_driver_is_reported(target: str, told: str) -> None:
     """An error as the answer to `initialize` is not a fault: its message is shown, without the password."""
     with pytest.raises(Exception, match=told) as raised, opened(*PYTHON_DRIVER, target):
         pass

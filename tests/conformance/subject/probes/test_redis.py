@@ -254,7 +254,7 @@ def test_end_of_the_run_removes_its_keys_only(url: str, prefix: str, client: Any
     probe.close()
 
 
-def test_unreachable_server_is_told_without_its_password() -> None:
+def test_unreachable_server_is_reported_without_its_password() -> None:
     """Where nobody listens, the error says so and does not show the password of the URL."""
     with pytest.raises(SubjectError) as caught:
         RedisProbe("redis://:open-sesame@127.0.0.1:1/0", "")
@@ -262,7 +262,7 @@ def test_unreachable_server_is_told_without_its_password() -> None:
     assert "open-sesame" not in str(caught.value)
 
 
-def test_url_that_is_none_is_told() -> None:
+def test_invalid_url_is_reported() -> None:
     """What is not a Redis URL is refused as such."""
     with pytest.raises(SubjectError, match="is not a Redis URL"):
         RedisProbe("redis://127.0.0.1:six/0", "")

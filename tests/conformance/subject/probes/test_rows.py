@@ -97,7 +97,7 @@ def test_rows_are_put_in_the_place_of_others(probe: Any) -> None:
     probe.ping()
 
 
-def test_a_database_that_is_full_but_for_what_its_tables_have_to_spare_is_told(probe: Any) -> None:
+def test_a_full_database_is_reported_even_if_its_tables_have_free_space(probe: Any) -> None:
     """A small row may still go in where a larger one does not; nothing of the trial stays."""
     import sqlalchemy as sa
 
@@ -132,7 +132,7 @@ def test_end_of_the_run_removes_its_tables_only(probe: Any) -> None:
 @pytest.mark.parametrize(
     "url", ["sqlite:////none/such/x.db", "postgresql://u:secret@127.0.0.1:1/x", "mysql://u:secret@h:p/x"]
 )
-def test_a_database_that_cannot_be_used_is_told_without_its_password(url: str) -> None:
+def test_an_unusable_database_is_reported_without_its_password(url: str) -> None:
     """By an error that names the cure."""
     pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed; pip install 'resultspec[sql]'")
     with pytest.raises(SubjectError) as raised:
