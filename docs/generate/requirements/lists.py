@@ -20,7 +20,7 @@ def by_chapter(requirements: Mapping[str, Requirement], chapters: Mapping[str, P
     """Return the page that lists all requirements in the order of the chapters."""
     musts = sum(one.level == "MUST" for one in requirements.values())
     text = [
-        front_matter({"title": "All requirements", "hide": ["toc"], "search": {"boost": 2}}) + "# All requirements",
+        front_matter({"title": "All requirements", "hide": ["toc"]}) + "# All requirements",
         "",
         f"The {len(requirements)} normative sentences of the specification, {musts} of them of the level MUST.",
         "Each links to a page with its intent, the checks that test it and the broken backends that prove the checks.",

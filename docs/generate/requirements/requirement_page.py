@@ -13,9 +13,6 @@ from docs.generate.requirements.mentions import Mention
 from docs.generate.requirements.templating import environment
 from resultspec import Requirement
 
-SEARCH_BOOST = 10
-"""Who searches for an id wants its page before the chapters that mention it."""
-
 _REST_CODE = re.compile(r"``([^`]+)``")
 
 
@@ -52,7 +49,7 @@ def requirement_page(
             mentions=[_linked(path, mention) for mention in mentions],
         )
     )
-    head = {"title": requirement.id, "description": requirement.statement, "search": {"boost": SEARCH_BOOST}}
+    head = {"title": requirement.id, "description": requirement.statement}
     return Page(path, front_matter(head) + text)
 
 
