@@ -51,7 +51,7 @@ def test_a_dead_link_is_reported(tmp_path: Path, body: str, wrong: str, capsys: 
     assert f"index.html: {wrong}" in capsys.readouterr().out
 
 
-def test_what_is_no_site_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_site_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder has no dead link, and is not a site either."""
     assert main([str(tmp_path)]) == 2
     assert "usage" in capsys.readouterr().err
