@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.docs.refresh import outdated, refreshed
 from tests.docs.walkthrough import Change, Command, File, PageError, lasting, shows, steps_of, walk
 
 PAGE = """\
@@ -114,3 +115,10 @@ def test_what_differs_from_run_to_run_is_not_compared() -> None:
 def test_a_line_of_dots_stands_for_any_lines(shown: list[str], printed: str, same: bool) -> None:
     """Every other line has to be what was printed."""
     assert shows(shown, printed) is same
+
+
+def test_a_page_is_refreshed_where_it_lies() -> None:
+    """What a command prints replaces what the page shows; all the rest of the page stays."""
+    lie = PAGE.replace("hello\nworld", "good\nbye\nworld")
+    assert refreshed(lie, outdated(lie)) == PAGE
+    assert outdated(PAGE) == {}

@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,10 +146,26 @@ def shows(shown: Sequence[str], printed: str) -> bool:
     return re.fullmatch(pattern, f"{lasting(printed)} " if printed.strip() else "", re.DOTALL) is not None
 
 
-def walk(steps: Sequence[Step], folder: Path, programs: Path = Path(sys.executable).parent) -> None:
+def require_shown(command: Command, printed: str, errors: str) -> None:
+    """Raise PageError if a page shows something else than what a command has printed."""
+    if not shows(command.output, printed):
+        shown = "\n".join(command.output)
+        raise PageError(
+            f"line {command.line}: $ {command.text}\n"
+            f"--- the page shows\n{shown}\n--- it printed\n{printed}\n--- standard error\n{errors}\n"
+            "If what it printed is right: python -m tests.docs.refresh PAGE"
+        )
+
+
+def walk(
+    steps: Sequence[Step],
+    folder: Path,
+    programs: Path = Path(sys.executable).parent,
+    judge: Callable[[Command, str, str], None] = require_shown,
+) -> None:
     """Do in a folder what a page has its reader do. Raises PageError where something else happens than the page says.
 
-    `programs` is put in front of PATH.
+    `programs` is put in front of PATH. `judge` is given each command, what a page shows of it, and standard error.
     """
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     # a page is about what comes with the tool, and not about what else this session has
@@ -158,7 +174,9 @@ def walk(steps: Sequence[Step], folder: Path, programs: Path = Path(sys.executab
     status = 0
     for step in steps:
         if isinstance(step, Command):
-            status = _run(step, folder, environment, status)
+            done = _run(step, folder, environment, status)
+            judge(step, done.stdout or done.stderr, done.stderr)
+            status = done.returncode
             continue
         path = folder / step.name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,9 +184,11 @@ def walk(steps: Sequence[Step], folder: Path, programs: Path = Path(sys.executab
         path.write_text(text, encoding="utf-8")
 
 
-def _run(command: Command, folder: Path, environment: Mapping[str, str], status: int) -> int:
-    """Run a command behind one that ended with a status, and return its own. Raises PageError."""
-    found = subprocess.run(
+def _run(
+    command: Command, folder: Path, environment: Mapping[str, str], status: int
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command behind one that ended with a status."""
+    return subprocess.run(
         ["bash", "-c", f"(exit {status})\n{command.text}"],
         cwd=folder,
         env=environment,
@@ -178,11 +198,3 @@ def _run(command: Command, folder: Path, environment: Mapping[str, str], status:
         timeout=COMMAND_SECONDS,
         check=False,
     )
-    printed = found.stdout or found.stderr
-    if not shows(command.output, printed):
-        shown = "\n".join(command.output)
-        raise PageError(
-            f"line {command.line}: $ {command.text}\n"
-            f"--- the page shows\n{shown}\n--- it printed\n{printed}\n--- standard error\n{found.stderr}"
-        )
-    return found.returncode

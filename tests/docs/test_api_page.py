@@ -1,0 +1,68 @@
+"""The page of the Python API has every public name, and no other."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference" / "api.md"
+SOURCES = ("spec", "reference", "conformance", "adapters")
+
+INTERNAL = {
+    "resultspec.lint",
+    "resultspec_conformance.broken",
+    "resultspec_conformance.broken.correct.whole",
+    "resultspec_conformance.suite",
+}
+"""Modules that say what others of the same package may import."""
+
+
+def on_the_page() -> dict[str, list[str]]:
+    """Return the names that the page lists, by their modules."""
+    sections = re.split(r"^## `([\w.]+)`$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        module: re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+        for module, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+
+
+def with_public_names() -> set[str]:
+    """Return the modules of the packages that have an `__all__`."""
+    found = set()
+    for source in SOURCES:
+        for path in (ROOT / source).rglob("*.py"):
+            names = [node.targets[0] for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+            if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
+                parts = path.relative_to(ROOT / source).with_suffix("").parts
+                found.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+def test_every_module_with_public_names_is_on_the_page_or_internal() -> None:
+    """A new one is decided: it is documented, or named above."""
+    assert set(on_the_page()) == with_public_names() - INTERNAL
+    assert with_public_names() >= INTERNAL
+
+
+def test_the_page_lists_the_public_names_of_each_module() -> None:
+    """Both ways, and each name once; all of them exist."""
+    for name, listed in on_the_page().items():
+        module = importlib.import_module(name)
+        assert sorted(listed) == sorted(module.__all__)
+        assert all(hasattr(module, one) for one in listed)
+
+
+def test_the_page_shows_the_parameters_of_conformance_tests() -> None:
+    """Their names and defaults, in their order."""
+    from resultspec_conformance import conformance_tests
+
+    shown = re.search(r"^conformance_tests\(\n(.+?)^\)", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    parameters = [line.partition("#")[0].strip().rstrip(",") for line in shown[1].splitlines()]
+    expected = []
+    for parameter in inspect.signature(conformance_tests).parameters.values():
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        expected.append(f"{parameter.name}{default}")
+    assert parameters == [expected[0], "*", *expected[1:]]
