@@ -143,7 +143,7 @@ class Link:
             self.server.remove(key)
 
     def expire(self, key: str, life: float) -> None:
-        """Give a key that is there another life, which begins now."""
+        """Give an existing key another life, which begins now."""
         with self.server.lock:
             self._alive()
             there = self.server.find(key)

@@ -142,7 +142,7 @@ class WaitsExtend(Correct):
 
 @broken("EXP-4", "refused-stores-extend")
 class RefusedStoresExtend(Correct):
-    """Restarts the lifetime of an entry when a store is refused."""
+    """Restarts the lifetime of an entry when a write is refused."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, or else start the lifetime again."""

@@ -16,7 +16,7 @@ _kombu: Any = serialization
 
 @variation("tables")
 class Tables(CorrectTables):
-    """The small correct backend over a table as it is."""
+    """The small correct backend over a table, unchanged."""
 
 
 @variation("tables-of-whole-seconds", time_resolution=1.0)

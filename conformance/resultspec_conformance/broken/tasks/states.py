@@ -85,7 +85,7 @@ class PrecedenceRefused(Correct):
 
 @broken("STATE-5", "same-state-not-stored-again", also=["KEY-4"])
 class SameStateNotStoredAgain(Correct):
-    """Ignores a store of the state that is there, so that progress never moves."""
+    """Ignores a write in the same state as the existing entry, so that progress never moves."""
 
     def keeps(self, there: str, arriving: str) -> bool:
         """Keep an entry against one of the same unready state."""
@@ -116,13 +116,13 @@ class StickyForRevokedOnly(Correct):
     """Replaces FAILURE and keeps REVOKED when an unready state arrives: no choice at all."""
 
     def keeps(self, there: str, arriving: str) -> bool:
-        """Decide by the state that is there."""
+        """Decide by the existing state."""
         choice = "ready-sticky" if there == "REVOKED" else "latest"
         return STATES.decide(there, arriving, late_unready=choice) == "keep"
 
 
 class _Merging(Correct):
-    """Fills members of an arriving entry that are null from the entry that is there."""
+    """Fills null members of an arriving entry from the existing entry."""
 
     merged: tuple[str, ...] = ()
 
@@ -169,7 +169,7 @@ class RefusedStoreTouchesDate(Correct):
 
 @broken("STATE-10", "refused-store-raises", also=["KEY-6", "KEY-8"])
 class RefusedStoreRaises(Correct):
-    """Raises where a store loses to the SUCCESS that is there."""
+    """Raises when a write loses to an existing SUCCESS."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, or complain."""
@@ -216,7 +216,7 @@ class GetThenSet(_GetThenSet):
 
 
 class _Lagging(Correct):
-    """While a store of a task is under way, a read of it may return the version before the one that is there."""
+    """While a write of a task is in progress, a read may return the version before the current one."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and let it take a moment."""

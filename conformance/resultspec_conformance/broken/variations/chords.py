@@ -14,7 +14,7 @@ class Busy(Exception):
 
 @variation("busy-while-another-decides")
 class BusyWhileAnotherDecides(Correct):
-    """Raises Busy where another counter decides, instead of waiting for it."""
+    """Raises Busy while another counter decides, instead of waiting for it."""
 
     def meet_claim(self, seconds: float) -> None:
         """Refuse."""
@@ -23,7 +23,7 @@ class BusyWhileAnotherDecides(Correct):
 
 @variation("at-most-once", choices={"chord_crash": "at-most-once"})
 class AtMostOnce(Correct):
-    """Notes that a chord is decided before it calls the body."""
+    """Records that a chord is decided before it calls the body."""
 
     def decide(self, request: Any, record: Record, token: str) -> None:
         """Finish first, and call only if the claim was not lost."""
@@ -33,7 +33,7 @@ class AtMostOnce(Correct):
 
 @variation("fails-at-the-first-failed-part")
 class FailsAtOnce(Correct):
-    """Fails a chord when the first of its parts has failed."""
+    """Fails a chord as soon as its first part has failed."""
 
     def is_full(self, record: Record, hint: int | None) -> bool:
         """Do not wait for the others."""
@@ -43,7 +43,7 @@ class FailsAtOnce(Correct):
 
 @variation("success-replaces-a-failed-part")
 class SuccessReplaces(Correct):
-    """Lets the SUCCESS of a later delivery replace the failure of a part, until the chord is decided."""
+    """Lets the SUCCESS of a later delivery replace the failure of a part until the chord is decided."""
 
     def record_part(self, record: Record, name: str, part: list[Any], hint: int | None) -> str:
         """Forget a failure that is made good."""
@@ -64,7 +64,7 @@ class NothingCanBeAdded(Correct):
 
 @variation("joins-stored-results")
 class JoinsStoredResults(Correct):
-    """Reads the stored results of a header, and fails a chord at once of which one is missing."""
+    """Reads the stored results of a header, and fails a chord at once if one is missing."""
 
     def deliver(self, request: Any, record: Record) -> None:
         """Look for what is missing."""
@@ -82,7 +82,7 @@ class JoinsStoredResults(Correct):
 
 @variation("decides-when-it-looks")
 class DecidesWhenItLooks(Correct):
-    """Only counts when a part returns, and decides when a timer lets it look, as stores do that poll."""
+    """Only counts when a part returns, and decides when a timer makes it look, as stores that poll do."""
 
     @property
     def full(self) -> dict[str, Any]:

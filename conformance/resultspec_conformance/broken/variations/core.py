@@ -19,12 +19,12 @@ from resultspec_conformance.broken.correct.whole import COMPRESSED, MEMBERS, Cor
 
 @variation("no-op")
 class NoOp(Correct):
-    """The small correct backend as it is: a mutant that changes nothing."""
+    """The small correct backend, unchanged."""
 
 
 @variation("disabled")
 class Disabled(CorrectDisabled):
-    """The small correct disabled backend as it is."""
+    """The small correct disabled backend, unchanged."""
 
 
 @variation("other-key-order")
@@ -57,7 +57,7 @@ class ReadySticky(Correct):
 
 @variation("slow", wake_up=0.5)
 class Slow(Correct):
-    """Takes a few milliseconds for every step, as a store on another continent does."""
+    """Takes a few milliseconds for every step, as a distant store does."""
 
     def steadily(self, step: Any) -> Any:
         """Take a step, slowly."""
@@ -67,7 +67,7 @@ class Slow(Correct):
 
 @variation("polling", wake_up=0.25, features=frozenset({"cache", "uuid", "surrogates", "base-exceptions", "prefix"}))
 class Polling(Correct):
-    """Publishes nothing and subscribes to nothing: a waiter looks again and again."""
+    """Neither publishes nor subscribes: a waiter polls."""
 
     reread = 0.02
 
@@ -78,7 +78,7 @@ class Polling(Correct):
 
 @variation("dates-as-datetime")
 class DatesAsDatetime(Correct):
-    """Returns `date_done` as an aware datetime, in another zone."""
+    """Returns `date_done` as an aware datetime in another time zone."""
 
     def read_date(self, stored: Any) -> Any:
         """Return the same instant as a datetime."""
@@ -89,7 +89,7 @@ class DatesAsDatetime(Correct):
 
 @variation("two-members-for-unknown")
 class TwoMembersForUnknown(Correct):
-    """Returns no more than state and result for an unknown task, as key/value stores of Celery do."""
+    """Returns only the state and the result for an unknown task, as Celery's key/value stores do."""
 
     def unknown(self, task_id: str) -> dict[str, Any]:
         """Return two members."""
@@ -127,7 +127,7 @@ class PortableIdsOnly(Correct):
 
 @variation("synthesizes-what-is-no-exception")
 class SynthesizesNonExceptions(Correct):
-    """Returns a synthesized exception where the stored name is that of something else."""
+    """Returns a synthesized exception if the stored name is not that of an exception class."""
 
     def insist_on_exception(self, found: Any) -> type[BaseException]:
         """Return the class, or one of the same name."""
@@ -150,7 +150,7 @@ class SmallValuesOnly(Correct):
 
 @variation("ids-percent-encoded", classes=("core", "waiting", "atomic"))
 class IdsPercentEncoded(Correct):
-    """Writes what is not portable in an id as percent signs and digits, as a store of files may."""
+    """Percent-encodes an id outside the portable domain, as a store of files can."""
 
     def key(self, task_id: str) -> str:
         """Return an encoded key."""
@@ -159,7 +159,7 @@ class IdsPercentEncoded(Correct):
 
 @variation("ids-of-bytes-too")
 class IdsOfBytesToo(Correct):
-    """Takes bytes for the text that they are in UTF-8."""
+    """Accepts bytes as ids, as the text that they encode in UTF-8."""
 
     def normal_id(self, task_id: Any) -> str:
         """Return the text of bytes."""
@@ -168,12 +168,12 @@ class IdsOfBytesToo(Correct):
 
 @variation("plain-json", serializers=("json",), values="json", features=frozenset())
 class PlainJson(Correct):
-    """Claims the json serializer, plain values and no feature at all, as a port would."""
+    """Claims only the json serializer and plain values, and no features, as a port would."""
 
 
 @variation("portable-values-only")
 class PortableValuesOnly(Correct):
-    """Refuses text with NUL or lone surrogates, numbers that are not finite, and all that plain JSON lacks."""
+    """Refuses text with NUL or lone surrogates, numbers that are not finite, and values that plain JSON lacks."""
 
     def prepare(self, value: Any, state: str) -> Any:
         """Refuse what is not portable."""
@@ -211,7 +211,7 @@ class TracebacksEscaped(Correct):
 
 @variation("members-dropped", classes=("core", "waiting", "atomic", "kv-wire"))
 class MembersDropped(Correct):
-    """Returns no member that it does not know."""
+    """Does not return members that it does not know."""
 
     def shape(self, found: Any) -> dict[str, Any]:
         """Return what is known."""
@@ -230,7 +230,7 @@ class Compressing(Correct):
 
 @variation("compact-json")
 class CompactJson(Correct):
-    """Writes json without blanks and without escapes for letters beyond ASCII."""
+    """Writes json without blanks and without escapes for letters outside ASCII."""
 
     def serialize(self, meta: Mapping[str, Any]) -> bytes:
         """Encode, and make it short."""
@@ -242,7 +242,7 @@ class CompactJson(Correct):
 
 @variation("dates-of-the-west")
 class DatesOfTheWest(Correct):
-    """Writes dates with the offset of a zone in the west."""
+    """Writes dates with a negative offset."""
 
     def now(self) -> dt.datetime:
         """Return the same instant by another clock."""
@@ -272,7 +272,7 @@ class FailuresWrappedByTheWriter(Correct):
 
 @variation("base-exceptions-wrapped")
 class BaseExceptionsWrapped(Correct):
-    """Returns what derives from BaseException only inside an Exception that names it."""
+    """Returns an exception that derives only from BaseException inside an Exception that names it."""
 
     def restore(self, stored: Any, state: str) -> Any:
         """Return an exception that does not end a client."""
@@ -284,7 +284,7 @@ class BaseExceptionsWrapped(Correct):
 
 @variation("no-constructor-called")
 class NoConstructorCalled(Correct):
-    """Makes exceptions past their constructors, but for those of Python itself."""
+    """Creates exceptions without calling their constructors, except built-in ones."""
 
     def construct(self, cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
         """Return an instance with its arguments."""
@@ -297,7 +297,7 @@ class NoConstructorCalled(Correct):
 
 @variation("extended-members-left-out-where-null")
 class ExtendedNullsLeftOut(Correct):
-    """Writes no extended member that is null."""
+    """Does not write extended members that are null."""
 
     def told(self, request: Any) -> dict[str, Any]:
         """Return what is there."""
@@ -306,7 +306,7 @@ class ExtendedNullsLeftOut(Correct):
 
 @variation("extended-members-cut-or-dropped")
 class ExtendedShort(Correct):
-    """Has room for 155 characters of a name, as a column has, and stores null for arguments that cannot be encoded."""
+    """Stores 155 characters of a name, as a column does, and null for arguments that cannot be encoded."""
 
     def fitting(self, value: Any) -> Any:
         """Cut a text, and drop what is too large."""
@@ -321,7 +321,7 @@ class ExtendedShort(Correct):
 
 @variation("extended-members-as-one-text")
 class ExtendedAsText(Correct):
-    """Stores one text for all arguments where one of them cannot be encoded, and names all declared headers."""
+    """Stores one text for all arguments if one of them cannot be encoded, and names all declared headers."""
 
     def instead(self, value: Any) -> Any:
         """Return a text for the whole."""
@@ -338,7 +338,7 @@ class ExtendedAsText(Correct):
 
 @variation("publishes-what-was-kept")
 class PublishesKept(Correct):
-    """Publishes an accepted payload twice, and the one that was kept where a store is refused."""
+    """Publishes an accepted payload twice, and the kept payload when a write is refused."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Publish once more what is there."""
@@ -351,7 +351,7 @@ class PublishesKept(Correct):
 
 @variation("reads-far-more-often-than-told")
 class ReadsOften(Correct):
-    """Looks into the store every few milliseconds, though it is notified too."""
+    """Reads the store every few milliseconds, although it is also notified."""
 
     reread = 0.004
 
@@ -369,7 +369,7 @@ class WakesJustInTime(Correct):
 
 @variation("polls-by-the-interval", wake_up=0.6, features=EVERYTHING.features - {"notify", "connection"})
 class PollsByInterval(WakesJustInTime):
-    """Sleeps for the interval that it is given between two reads, and for half a second by default."""
+    """Sleeps for the given interval between two reads, by default for half a second."""
 
     def pause(self, interval: Any, deadline: float) -> float:
         """Return the interval, cut at the deadline."""
@@ -379,7 +379,7 @@ class PollsByInterval(WakesJustInTime):
 
 @variation("reconnects-at-leisure")
 class ReconnectsAtLeisure(Correct):
-    """Waits a while before it connects again, but never beyond its deadline."""
+    """Pauses before it connects again, but never beyond its deadline."""
 
     def rest(self, task_id: str, subscription: LinkSubscription, seconds: float) -> LinkSubscription:
         """Pause where the connection was cut."""
@@ -392,7 +392,7 @@ class ReconnectsAtLeisure(Correct):
 
 @variation("subscriptions-end-with-the-last-wait")
 class SubscriptionsEndTogether(Correct):
-    """Leaves a channel with the last of its waits, each of which has a subscription of its own until then."""
+    """Gives each wait its own subscription, and ends those to a channel with the last wait on it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -426,7 +426,7 @@ class SubscriptionsEndTogether(Correct):
 
 @variation("no-cache", features=EVERYTHING.features - {"cache"})
 class NoCache(Correct):
-    """Has no cache, and says so."""
+    """Has no cache, and declares that."""
 
     def cacheable(self, meta: Mapping[str, Any]) -> bool:
         """Take nothing."""
@@ -435,7 +435,7 @@ class NoCache(Correct):
 
 @variation("disabled-knows-no-cache")
 class DisabledKnowsNoCache(CorrectDisabled):
-    """A disabled backend that refuses also to say what is cached."""
+    """A disabled backend that also refuses `is_cached`."""
 
     def is_cached(self, task_id: Any) -> bool:
         """Refuse."""

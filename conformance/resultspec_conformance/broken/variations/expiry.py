@@ -14,40 +14,40 @@ FEW = 10
 
 @variation("ends-by-cleanup", **BY_CLEANUP)
 class EndsByCleanup(ByCleanup):
-    """Removes what is over by cleanup alone."""
+    """Removes expired entries only in cleanup."""
 
 
 @variation("ends-by-cleanup-in-whole-seconds", time_resolution=1.0, **BY_CLEANUP)
 class EndsByCleanupInSeconds(ByCleanup):
-    """Removes what is over by cleanup, and counts whole seconds."""
+    """Removes expired entries only in cleanup, and counts whole seconds."""
 
     resolution = 1.0
 
 
 @variation("ends-by-cleanup-waited-for", **BY_CLEANUP)
 class EndsByCleanupWaitedFor(ByCleanup):
-    """Removes what is over by cleanup, with a clock that nobody can move."""
+    """Removes expired entries only in cleanup, with a clock that the suite cannot move."""
 
     time_passes = "waiting"
 
 
 @variation("ends-waited-for")
 class EndsWaitedFor(Correct):
-    """Has a clock that nobody can move, and a server into whose lives nobody sees."""
+    """Has a clock that the suite cannot move, and a server whose lives the suite cannot see."""
 
     time_passes = "waiting"
 
 
 @variation("ends-by-ageing")
 class EndsByAgeing(Correct):
-    """Has a clock that nobody can move, and a server whose entries can be made older."""
+    """Has a clock that the suite cannot move, and a server whose entries the suite can age."""
 
     time_passes = "ageing"
 
 
 @variation("ends-late", expiry_lag=2.0)
 class EndsLate(Correct):
-    """Sweeps ended entries two seconds after their end, and declares it."""
+    """Removes expired entries two seconds after their end, and declares it."""
 
     def rounded(self, life: float) -> float:
         """Return the life and the lag."""
@@ -63,7 +63,7 @@ class LivesOfWholeSeconds(Correct):
 
 @variation("thirty-days-at-most")
 class ThirtyDaysAtMost(Correct):
-    """Takes every life for 30 days that is longer."""
+    """Takes every life beyond 30 days as 30 days."""
 
     def counted(self, seconds: float) -> float:
         """Return 30 days at the most."""
@@ -72,7 +72,7 @@ class ThirtyDaysAtMost(Correct):
 
 @variation("lives-in-words")
 class LivesInWords(Correct):
-    """Reads a life out of text, as a query of a URL has it."""
+    """Accepts a life as text, as in the query of a URL."""
 
     def seconds(self, expires: Any) -> Any:
         """Return the number that a text is."""
@@ -84,7 +84,7 @@ class LivesInWords(Correct):
 
 @variation("cleanup-takes-its-time", features=EVERYTHING.features - {"expire"}, choices={"expiry": "cleanup"})
 class CleanupTakesItsTime(ByCleanup):
-    """Pauses after every few entries that it looks at."""
+    """Pauses during a cleanup after every few entries."""
 
     looked = itertools.count()
 

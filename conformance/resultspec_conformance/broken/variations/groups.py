@@ -41,7 +41,7 @@ class GroupsAsHandles(Correct):
 
 @variation("saved-groups-cached")
 class SavedGroupsCached(Correct):
-    """Caches a group when it is saved, and not only when it is restored."""
+    """Caches a group not only when it is restored, but also when it is saved."""
 
     def save_group(self, group_id: Any, result: Any) -> None:
         """Save, then cache."""
@@ -51,7 +51,7 @@ class SavedGroupsCached(Correct):
 
 @variation("groups-have-dates")
 class GroupsHaveDates(Correct):
-    """Keeps the instant at which a group was saved, and members of its own beside the group."""
+    """Keeps the instant at which a group was saved, and additional members with the group."""
 
     def dump_group(self, entry: Mapping[str, Any]) -> bytes:
         """Add members."""
@@ -65,7 +65,7 @@ class GroupsHaveDates(Correct):
 
 @variation("endings-of-chords-refused-everywhere")
 class EndingsRefusedEverywhere(Correct):
-    """Refuses an id that ends as the keys of chords do at every operation on groups."""
+    """Refuses an id with the ending of a chord's key in every operation on groups."""
 
     def normal_group_id(self, group_id: Any) -> str:
         """Refuse it."""
@@ -88,7 +88,7 @@ class PortableGroupIdsOnly(Correct):
 
 @variation("group-ids-percent-encoded", classes=("core", "waiting", "atomic", "groups"))
 class GroupIdsPercentEncoded(Correct):
-    """Writes what is not portable in a group id as percent signs and digits, as a store of files may."""
+    """Percent-encodes a group id outside the portable domain, as a store of files can."""
 
     def group_key(self, group_id: str) -> str:
         """Return an encoded key."""
@@ -97,7 +97,7 @@ class GroupIdsPercentEncoded(Correct):
 
 @variation("groups-are-published")
 class GroupsPublished(Correct):
-    """Publishes a group that is saved, as Celery's Redis backend does."""
+    """Publishes a saved group, as Celery's Redis backend does."""
 
     def put_group(self, group_id: str, payload: bytes) -> None:
         """Save, then publish."""

@@ -14,7 +14,7 @@ from resultspec_conformance.broken.correct.whole import Correct
 
 @variation("join-looks-before-it-subscribes")
 class JoinLooksFirst(Correct):
-    """Yields what is ready before it subscribes to what is left, and looks again after that."""
+    """Yields the ready tasks before it subscribes to the others, and looks again after that."""
 
     def join(self, left: dict[Any, None], asked: Joining) -> Iterator[Item]:
         """Look, then join the rest in the time that is left."""
@@ -34,7 +34,7 @@ class JoinLooksFirst(Correct):
 
 @variation("join-in-another-order")
 class JoinInAnotherOrder(Correct):
-    """Reads the ids from the last to the first, three at a time, each three when the caller asks for them."""
+    """Reads the ids from the last to the first, three at a time, when the caller asks for them."""
 
     def read_all(self, task_ids: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         """Read in batches."""
@@ -45,7 +45,7 @@ class JoinInAnotherOrder(Correct):
 
 @variation("join-one-by-one", features=EVERYTHING.features - {"notify", "connection"})
 class JoinOneByOne(Correct):
-    """Reads each task on its own and looks at nothing but the store, nearly as rarely as it declares."""
+    """Reads each task on its own, looks only at the store, and polls nearly as rarely as it declares."""
 
     look_again = 0.24
 

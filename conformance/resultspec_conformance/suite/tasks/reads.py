@@ -88,7 +88,7 @@ def every_door_shows_the_meta(ctx: Context, entry: dict[str, Value]) -> None:
 
 @check("READ-3", cases=[{"state": state} for state in [None, "SUCCESS", *NOT_SUCCESS]])
 def every_door_shows_every_state(ctx: Context, state: str | None) -> None:
-    """An exception is returned and not raised, a traceback is there in every state, and so are the children."""
+    """An exception is returned and not raised, and every state has a traceback and children."""
     task_id = ctx.new_id()
     if state is not None:
         request = {"id": task_id, "children": [[["child", [["parent", None], None]], None], [["group", None], []]]}
