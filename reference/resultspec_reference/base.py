@@ -25,7 +25,7 @@ from resultspec_reference.entries.encoding import Encoding
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.per_process import PerProcess
-from resultspec_reference.waiting.driver import Driver, PollingWatch, Watch, timed_out
+from resultspec_reference.waiting.loop import PollingWatch, WaitLoop, Watch, timed_out
 from resultspec_reference.waiting.machine import DEFAULT_INTERVAL, Terms, Wait
 
 P = ParamSpec("P")
@@ -393,13 +393,13 @@ class BaseBackend(Encoding):
         wait = Wait(terms, time.monotonic(), self.reread_interval)
         watch = self._look if terms.timeout <= 0 else self._open_watch
         retries = None if math.isfinite(wait.deadline) else self.retry_policy["max_retries"]
-        driver = Driver(wait, functools.partial(watch, task_id), on_interval, retries)
-        found = driver.run()
+        loop = WaitLoop(wait, functools.partial(watch, task_id), on_interval, retries)
+        found = loop.run()
         if found is not None:
             return found
-        if driver.last_error is not None and terms.timeout <= 0:
-            raise driver.last_error
-        raise timed_out(task_id, terms.timeout, driver.last_error) from driver.last_error
+        if loop.last_error is not None and terms.timeout <= 0:
+            raise loop.last_error
+        raise timed_out(task_id, terms.timeout, loop.last_error) from loop.last_error
 
     def _look(self, task_id: str, limit: float) -> AbstractContextManager[Watch]:  # noqa: ARG002 - one read has none
         """Return the watch of a wait with a timeout of 0: it reads once, without retries."""

@@ -18,10 +18,10 @@ from resultspec_reference.entries.unreadable import naming
 from resultspec_reference.errors import DecodeError, SecurityError
 from resultspec_reference.ids import task_id_text
 from resultspec_reference.joining.backend import JoiningBackend
-from resultspec_reference.joining.driver import JoinAnswer, JoinWatch
+from resultspec_reference.joining.loop import JoinAnswer, JoinWatch
 from resultspec_reference.state_guard import Guard
 from resultspec_reference.store import KeysSubscription, Subscription
-from resultspec_reference.waiting.driver import Watch
+from resultspec_reference.waiting.loop import Watch
 
 PREFIX_SEPARATORS: Final = (":", "_", "-", ".")
 """The last characters of a global prefix; if it ends in another one, an underscore follows (KEY-2)."""

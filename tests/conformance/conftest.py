@@ -17,8 +17,8 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 BACKEND = """\
 import os, threading, time
-from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.correct.server import Server
+from resultspec_conformance.broken.baseline.whole import Correct
+from resultspec_conformance.broken.baseline.server import Server
 
 SERVER = Server()
 

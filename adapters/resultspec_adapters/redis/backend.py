@@ -35,12 +35,12 @@ from resultspec_reference.chords.ledger import life_of_bookkeeping, life_of_mark
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import naming
 from resultspec_reference.errors import ContentDisallowed, DecodeError
-from resultspec_reference.joining.driver import JoinWatch
+from resultspec_reference.joining.loop import JoinWatch
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 from resultspec_reference.per_process import PerProcess
 from resultspec_reference.retry import with_retries
 from resultspec_reference.state_guard import Guard
-from resultspec_reference.waiting.driver import PollingWatch, Watch
+from resultspec_reference.waiting.loop import PollingWatch, Watch
 
 STORE_SCRIPT: Final = """
 -- KEYS: the key, which is the channel too

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from resultspec_adapters.redis.connection import Line, Server
 from resultspec_adapters.redis.watch import RedisWatch
-from resultspec_reference.joining.driver import JoinAnswer
+from resultspec_reference.joining.loop import JoinAnswer
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 
 CHANNELS: Final = 1000

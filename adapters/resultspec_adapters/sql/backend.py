@@ -27,11 +27,11 @@ from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import UNREADABLE, named, naming
 from resultspec_reference.errors import BackendError, DecodeError, OperationalError
 from resultspec_reference.joining.backend import JoiningBackend
-from resultspec_reference.joining.driver import JoinAnswer
+from resultspec_reference.joining.loop import JoinAnswer
 from resultspec_reference.retry import with_retries
 from resultspec_reference.state_guard import Guard
 from resultspec_reference.states import READY_STATES, is_ready
-from resultspec_reference.waiting.driver import PollingWatch, Watch
+from resultspec_reference.waiting.loop import PollingWatch, Watch
 
 T = TypeVar("T")
 

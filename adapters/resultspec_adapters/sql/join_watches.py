@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.wait_watches import count, heard, until_counted
 from resultspec_reference.errors import OperationalError
-from resultspec_reference.joining.driver import JoinAnswer
+from resultspec_reference.joining.loop import JoinAnswer
 
 CHANNELS: Final = 500
 """Channels that are subscribed to by one message to PostgreSQL."""

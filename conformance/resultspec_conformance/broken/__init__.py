@@ -8,9 +8,9 @@ import importlib
 import pkgutil
 from typing import Any
 
+from resultspec_conformance.broken.baseline.server import Server, ServerClock, ServerLifeProbe, ServerProbe
+from resultspec_conformance.broken.baseline.tables import TableProbe
 from resultspec_conformance.broken.catalogue import CATALOGUE, VARIATIONS, Specimen
-from resultspec_conformance.broken.correct.server import Server, ServerClock, ServerLifeProbe, ServerProbe
-from resultspec_conformance.broken.correct.tables import TableProbe
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.protocols import Subject, Target

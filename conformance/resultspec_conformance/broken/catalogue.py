@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.broken.correct.disabled import CorrectDisabled
-from resultspec_conformance.broken.correct.tables import CorrectTables
+from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
+from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.subject.capabilities import Capabilities
 
 Made = TypeVar("Made", bound=type)

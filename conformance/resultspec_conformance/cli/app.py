@@ -23,7 +23,7 @@ from resultspec_conformance.cli.terminal import (
 )
 from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MAX_JOBS
 from resultspec_conformance.report.document import Report, dump
-from resultspec_conformance.report.recorded import find
+from resultspec_conformance.report.recorded_failures import find
 from resultspec_conformance.report.render import console
 from resultspec_conformance.report.render import html as html_page
 from resultspec_conformance.report.render import junit as junit_xml

@@ -13,7 +13,7 @@ from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.requirements import CLASSES
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.cli.terminal import say, width, with_exit_codes
-from resultspec_conformance.report.text import printable, wrapped
+from resultspec_conformance.report.plain_text import printable, wrapped
 from resultspec_conformance.runner.servers import load_source, server_entry_points
 from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
 from resultspec_conformance.subject.errors import SubjectError, UsageError

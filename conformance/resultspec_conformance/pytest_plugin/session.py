@@ -14,8 +14,8 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import redact, redact_text
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
-from resultspec_conformance.verdict.results import CheckResult
 from resultspec_conformance.verdict.selection import Plan, plan, validate
 from resultspec_conformance.verdict.verdicts import Evidence, Judgement, judge
 

@@ -28,9 +28,9 @@ from resultspec_conformance.report.document import (
 from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import has_password
+from resultspec_conformance.verdict.check_results import CheckResult, Failure
 from resultspec_conformance.verdict.known_failures import KnownFailure
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
-from resultspec_conformance.verdict.results import CheckResult, Failure
 from resultspec_conformance.verdict.selection import Plan, Selection
 from resultspec_conformance.verdict.self_check import SelfCheckResult
 from resultspec_conformance.verdict.settings import CheckSettings

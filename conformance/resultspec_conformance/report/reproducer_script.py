@@ -10,8 +10,8 @@ from textwrap import dedent, indent
 from typing import Any
 
 from resultspec import OPERATIONS, PROTOCOL
+from resultspec_conformance.report.plain_text import outcome, printable
 from resultspec_conformance.report.python_literal import IMPORTS, literal
-from resultspec_conformance.report.text import outcome, printable
 from resultspec_conformance.text.redaction import has_password
 from resultspec_conformance.wire.values import decode
 

@@ -19,7 +19,7 @@ from resultspec_conformance.subject.history import History
 from resultspec_conformance.subject.probe_protocols import GroupProbe
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check, Example
-from resultspec_conformance.verdict.results import CheckResult, Failure, Status
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
 from resultspec_conformance.wire.values import decode, encode, show
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 
 
 class Observer(Protocol):

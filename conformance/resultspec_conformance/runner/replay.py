@@ -13,8 +13,8 @@ from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import redact
 from resultspec_conformance.text.suggestions import did_you_mean
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.replay_token import Counterexample
-from resultspec_conformance.verdict.results import CheckResult
 
 
 @dataclass(frozen=True)

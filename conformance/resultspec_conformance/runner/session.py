@@ -14,7 +14,7 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.protocols import Target
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.text.redaction import passwords
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.target_description import TargetDescription
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from resultspec_conformance.limits import OPEN_SECONDS, TARGET_CLOSE_SECONDS, WORKER_EXIT_SECONDS, check_seconds
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.target_description import TargetDescription
 

@@ -30,7 +30,7 @@ from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.testkit.expiry import time_can_pass
 from resultspec_conformance.testkit.registry import available
 from resultspec_conformance.text.redaction import passwords
-from resultspec_conformance.verdict.results import CheckResult, Status
+from resultspec_conformance.verdict.check_results import CheckResult, Status
 
 HUNG_EXIT = 70
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from resultspec_conformance.report.text import printable, wrapped
+from resultspec_conformance.report.plain_text import printable, wrapped
 from resultspec_conformance.selftest.trials import GOOD_FATES, Selftest, Trial
 
 

@@ -19,7 +19,7 @@ from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.selftest.traceability import gaps
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
 
 Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]

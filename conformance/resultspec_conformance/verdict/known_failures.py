@@ -23,8 +23,8 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.suggestions import did_you_mean
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.replay_token import Counterexample, ReplayError, decode_token
-from resultspec_conformance.verdict.results import CheckResult
 
 MEMBERS = frozenset({"requirement", "check", "reason", "replay"})
 

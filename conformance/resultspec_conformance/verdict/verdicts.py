@@ -11,7 +11,7 @@ from typing import Literal
 
 from resultspec import Requirement
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 
 Verdict = Literal["passed", "violated", "not applicable", "not observable", "not tested", "untestable"]
 ClassVerdictName = Literal["conformant", "violated", "not tested"]

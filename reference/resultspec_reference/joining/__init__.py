@@ -1,1 +1,1 @@
-"""Joining many tasks: the theory as a table, its driver, and the backend that joins."""
+"""Joining many tasks: the theory as a table, its loop, and the backend that joins."""

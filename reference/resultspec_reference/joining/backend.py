@@ -1,7 +1,7 @@
 """`JoiningBackend`: a result backend that can join many tasks, on any store.
 
 A subclass defines `_open_join` and `_meta_of`, and its `JoinWatch` reads with `_answers`; see
-`resultspec_reference.joining.driver`. `get_many` checks its arguments and runs the driver of that module.
+`resultspec_reference.joining.loop`. `get_many` checks its arguments and runs the loop of that module.
 """
 
 import math
@@ -16,7 +16,7 @@ from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.entries.unreadable import UNREADABLE, named
 from resultspec_reference.errors import BackendError, ImproperlyConfigured
 from resultspec_reference.ids import task_id_text
-from resultspec_reference.joining.driver import JOIN_BATCH_SIZE, JoinAnswer, JoinDriver, JoinWatch, not_all_ready
+from resultspec_reference.joining.loop import JOIN_BATCH_SIZE, JoinAnswer, JoinLoop, JoinWatch, not_all_ready
 from resultspec_reference.joining.machine import Join, passes
 from resultspec_reference.waiting.machine import DEFAULT_INTERVAL, Phase, Terms
 
@@ -71,7 +71,7 @@ class JoiningBackend(BaseBackend):
     ) -> Iterator[tuple[str, TaskMeta]]:
         join = Join(task_ids, terms, time.monotonic(), self.reread_interval, most)
         retries = None if math.isfinite(join.deadline) else self.retry_policy["max_retries"]
-        driver = JoinDriver(
+        loop = JoinLoop(
             join,
             self._open_join,
             ready_states,
@@ -80,12 +80,12 @@ class JoiningBackend(BaseBackend):
             max_losses=math.inf if retries is None else retries,
             batch=self.join_batch,
         )
-        yield from driver.run()
+        yield from loop.run()
         if join.phase is not Phase.GIVEN_UP:
             return
-        if driver.last_error is not None and terms.timeout <= 0:
-            raise driver.last_error
-        raise not_all_ready(join, terms.timeout, driver.last_error) from driver.last_error
+        if loop.last_error is not None and terms.timeout <= 0:
+            raise loop.last_error
+        raise not_all_ready(join, terms.timeout, loop.last_error) from loop.last_error
 
     def _answers(
         self, task_ids: Sequence[str], fetch: Callable[[Sequence[str]], Iterable[Any]]

@@ -44,7 +44,7 @@ def passes(max_iterations: object) -> float:
 class Join(Wait):
     """One join. `left` has the ids that were not yielded yet, in their given order.
 
-    `now` and `longest_rest` are those of `Wait`. The driver of a join does what `phase` says. In READING it reads
+    `now` and `longest_rest` are those of `Wait`. The loop of a join does what `phase` says. In READING it reads
     the ids that `ask` returns, calls `found` and `changed`, and reports the event that `verdict` returns.
     """
 

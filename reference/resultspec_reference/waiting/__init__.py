@@ -1,1 +1,1 @@
-"""Waiting for one task: the theory as a table, and its driver."""
+"""Waiting for one task: the theory as a table, and its loop."""

@@ -49,7 +49,7 @@ LONGEST_RECOVERY: Final = 1.0
 
 
 class Phase(Enum):
-    """The phase of a wait, which determines what its driver does next."""
+    """The phase of a wait, which determines what its loop does next."""
 
     START = auto()
     SUBSCRIBING = auto()
@@ -62,7 +62,7 @@ class Phase(Enum):
 
 
 class Event(Enum):
-    """What the driver reports."""
+    """What the loop reports."""
 
     BEGUN = auto()
     SUBSCRIBED = auto()
@@ -123,7 +123,7 @@ class Wait:
 
     `now` and `began` are seconds of one monotonic clock, `longest_rest` is the store's own bound in seconds.
 
-    The driver does what `phase` says, then reports what happened with `step`, until the phase is FINISHED or GIVEN_UP.
+    The loop does what `phase` says, then reports what happened with `step`, until the phase is FINISHED or GIVEN_UP.
     """
 
     def __init__(self, terms: Terms, now: float, longest_rest: float = math.inf) -> None:

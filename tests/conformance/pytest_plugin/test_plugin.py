@@ -14,8 +14,8 @@ from resultspec_conformance.verdict.replay_token import Counterexample, encode_t
 pytest_plugins = "pytester"
 
 BACKEND = """
-from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.correct.server import Server
+from resultspec_conformance.broken.baseline.whole import Correct
+from resultspec_conformance.broken.baseline.server import Server
 
 SERVER = Server()
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.document import FailureEntry, Report
+from resultspec_conformance.report.plain_text import lanes, printable, shown
 from resultspec_conformance.report.python_literal import literal
 from resultspec_conformance.report.render import console, html, junit, markdown
 from resultspec_conformance.report.reproducer_script import script
-from resultspec_conformance.report.text import lanes, printable, shown
 from resultspec_conformance.runner.targets import load_adapter
-from resultspec_conformance.verdict.results import Failure
+from resultspec_conformance.verdict.check_results import Failure
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.wire.values import ExceptionData, encode
 

@@ -12,7 +12,7 @@ from resultspec_conformance.subject import Subject
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 
 
 def _run(examples: int, failing: int | None = None) -> tuple[list[int], list[Subject], CheckResult]:

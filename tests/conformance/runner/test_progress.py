@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from resultspec_conformance.runner.progress import Bar
-from resultspec_conformance.verdict.results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult
 
 
 def _shown(bar: Bar) -> str:

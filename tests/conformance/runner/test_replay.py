@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resultspec_conformance.report.document import Report, ReportError, dump
-from resultspec_conformance.report.recorded import find
+from resultspec_conformance.report.recorded_failures import find
 from resultspec_conformance.verdict.replay_token import (
     LONGEST_TOKEN,
     Counterexample,

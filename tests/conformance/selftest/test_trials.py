@@ -7,13 +7,13 @@ import pytest
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CatalogueError, broken, variation
-from resultspec_conformance.broken.correct.whole import Correct
 from resultspec_conformance.selftest.traceability import gaps, markdown, matrix, page
 from resultspec_conformance.selftest.trials import Selftest, follows_from, judge, selftest
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import CheckDefinitionError, check
-from resultspec_conformance.verdict.results import CheckResult, Failure, Status
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
 
 ROOT = Path(__file__).parents[3]
 CHECKS = all_checks()

@@ -9,8 +9,8 @@ import pytest
 from resultspec import OPERATIONS
 from resultspec.schemas import validator
 from resultspec_conformance.broken import VARIATIONS, open_specimen
+from resultspec_conformance.report.plain_text import outcome as shown_outcome
 from resultspec_conformance.report.reproducer_script import script
-from resultspec_conformance.report.text import outcome as shown_outcome
 from resultspec_conformance.subject.drain import NotAPair, consume
 from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome

@@ -6,6 +6,7 @@ import pytest
 
 from resultspec_conformance.subject import UsageError
 from resultspec_conformance.suite import all_checks
+from resultspec_conformance.verdict.check_results import CheckResult, Failure
 from resultspec_conformance.verdict.known_failures import (
     AS_RECORDED,
     NOT_JUDGED,
@@ -16,7 +17,6 @@ from resultspec_conformance.verdict.known_failures import (
     read,
 )
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
-from resultspec_conformance.verdict.results import CheckResult, Failure
 
 CHECK = "states.every_pair"
 TOKEN = encode_token(Counterexample("memory://", CHECK, "STATE-3", {"there": "SUCCESS"}))[0]

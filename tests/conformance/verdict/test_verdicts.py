@@ -8,7 +8,7 @@ import pytest
 
 from resultspec import Requirement
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.results import CheckResult, Failure, Status
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
 from resultspec_conformance.verdict.verdicts import EXIT_CODES, Evidence, Judgement, Verdict, judge, trace
 
 

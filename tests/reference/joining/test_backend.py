@@ -1,4 +1,4 @@
-"""`get_many` of a key/value backend whose store polls: the driver of joins, and the arguments of the member."""
+"""`get_many` of a key/value backend whose store polls: the loop of joins, and the arguments of the member."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ import pytest
 
 from resultspec_reference import App, DisabledBackend, KeyValueStoreBackend
 from resultspec_reference.errors import ContentDisallowed, DecodeError, ImproperlyConfigured, OperationalError
-from resultspec_reference.joining.driver import JOIN_BATCH_SIZE
+from resultspec_reference.joining.loop import JOIN_BATCH_SIZE
 
 
 class DictBackend(KeyValueStoreBackend):
@@ -166,7 +166,7 @@ def test_on_interval(backend: DictBackend) -> None:
 def test_a_pause_between_the_batches_of_a_pass(backend: DictBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """`subpolling_interval` spares the store, and never outlasts the deadline."""
     slept: list[float] = []
-    monkeypatch.setattr("resultspec_reference.joining.driver.time.sleep", slept.append)
+    monkeypatch.setattr("resultspec_reference.joining.loop.time.sleep", slept.append)
     backend.subpolling_interval = 7.0
     ids = [f"t{number}" for number in range(2 * JOIN_BATCH_SIZE + 1)]
     for task_id in ids:

@@ -194,6 +194,6 @@ def test_the_table_is_complete() -> None:
 
 
 def test_an_event_that_cannot_be_is_an_error() -> None:
-    """A driver that reports an impossible event gets an error."""
+    """A loop that reports an impossible event gets an error."""
     with pytest.raises(KeyError):
         Wait(Terms.of(None, None), 0.0).step(Event.READY, 0.0)

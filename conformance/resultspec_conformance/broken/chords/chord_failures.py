@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resultspec_conformance.broken.baseline.chords import ChordError, Record
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.chords import ChordError, Record
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 class Busy(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.chords import Record
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.chords import Record
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 @broken("CHORD-1", "deliveries-counted", also=["CHORD-2", "CHORD-3", "CHORD-6", "CHORD-7", "CHORD-10"])

@@ -9,10 +9,10 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.expiry import WithoutAutoexpire
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import EVERYTHING, broken
-from resultspec_conformance.broken.correct.expiry import WithoutAutoexpire
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 BY_CLEANUP: dict[str, Any] = {
     "choices": {"expiry": "cleanup"},

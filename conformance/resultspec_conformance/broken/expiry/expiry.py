@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.expiry import ImproperlyConfigured
+from resultspec_conformance.broken.baseline.server import GROUP_KEY_PREFIX, TASK_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.expiry import ImproperlyConfigured
-from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX, TASK_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct
 
 # -- a life --------------------------------------------------------------------------------------
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
+from resultspec_conformance.broken.baseline.server import GROUP_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.disabled import CorrectDisabled
-from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 # -- the cache -------------------------------------------------------------------------------------
 

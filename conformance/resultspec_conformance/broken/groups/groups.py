@@ -9,10 +9,10 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import DOMAINS
+from resultspec_conformance.broken.baseline.groups import CHORD_SUFFIXES
+from resultspec_conformance.broken.baseline.server import GROUP_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.groups import CHORD_SUFFIXES
-from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 WITHOUT_KEYS = ("core", "waiting", "atomic", "groups")
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.disabled import CorrectDisabled
 
 
 @broken("DIS-1", "storing-refused")

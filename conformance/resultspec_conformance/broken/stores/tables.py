@@ -8,8 +8,8 @@ from typing import Any
 from kombu import serialization
 from kombu.exceptions import ContentDisallowed
 
+from resultspec_conformance.broken.baseline.tables import CorrectTables, Row
 from resultspec_conformance.broken.catalogue import broken, variation
-from resultspec_conformance.broken.correct.tables import CorrectTables, Row
 
 _kombu: Any = serialization
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError, EncodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError, EncodeError
 
 BUILTIN = "builtins"
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from resultspec_conformance.broken.baseline.extended import EXTENDED
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError, EncodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.extended import EXTENDED
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError, EncodeError
 
 
 @broken("EXT-1", "name-of-the-task-lost")

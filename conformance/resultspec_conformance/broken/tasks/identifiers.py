@@ -7,9 +7,9 @@ import uuid
 from typing import Any
 
 from resultspec import DOMAINS
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 @broken("ID-1", "colon-refused")

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from kombu.exceptions import ContentDisallowed
 
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 # -- the key -------------------------------------------------------------------------------------
 

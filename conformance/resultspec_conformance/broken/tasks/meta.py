@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.whole import MEMBERS, Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import MEMBERS, Correct
 
 KNOWN = {*MEMBERS, "group_id", "parent_id", "name", "args", "kwargs", "worker", "retries", "queue", "stamped_headers"}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from kombu.exceptions import ContentDisallowed
 
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 # -- the store -----------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
 
 
 @broken("STATE-1", "custom-states-upper-cased", also=["META-1", "META-9", "WAIT-2"])

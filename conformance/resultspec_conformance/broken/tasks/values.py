@@ -13,8 +13,8 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.whole import COMPRESSED, Correct, DecodeError, EncodeError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import COMPRESSED, Correct, DecodeError, EncodeError
 
 
 def each(value: Any, change: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
+from resultspec_conformance.broken.baseline.server import LinkCut
+from resultspec_conformance.broken.baseline.whole import Correct
+from resultspec_conformance.broken.baseline.workers import TaskRevokedError
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.disabled import CorrectDisabled
-from resultspec_conformance.broken.correct.server import LinkCut
-from resultspec_conformance.broken.correct.whole import Correct
-from resultspec_conformance.broken.correct.workers import TaskRevokedError
 
 
 @broken("WORK-1", "started-with-nothing-is-null")

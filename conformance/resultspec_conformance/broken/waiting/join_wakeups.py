@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from resultspec_conformance.broken.baseline.joining import Item, Joining
+from resultspec_conformance.broken.baseline.server import LinkCut, LinkSubscription
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.joining import Item, Joining
-from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
-from resultspec_conformance.broken.correct.whole import Correct
 from resultspec_conformance.broken.waiting.wakeups import SubscribesAtFirstRest
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.joining import UNREADABLE, Item, Joining
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.joining import UNREADABLE, Item, Joining
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 @broken("JOIN-1", "joined-as-often-as-given")

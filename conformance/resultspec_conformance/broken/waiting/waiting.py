@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import broken
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 @broken("WAIT-1", "failure-returned-not-raised")

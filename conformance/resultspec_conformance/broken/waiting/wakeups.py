@@ -4,9 +4,9 @@ import contextlib
 import time
 from typing import Any
 
+from resultspec_conformance.broken.baseline.server import LinkCut, LinkSubscription
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import EVERYTHING, broken
-from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 class SubscribesAtFirstRest(LinkSubscription):

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resultspec_conformance.report.document import FailureEntry, Report, level_of
-from resultspec_conformance.report.text import (
+from resultspec_conformance.report.plain_text import (
     arguments,
     lanes,
     milliseconds,

@@ -3,8 +3,8 @@
 from jinja2 import Environment, StrictUndefined
 
 from resultspec_conformance.report.document import Report, level_of
+from resultspec_conformance.report.plain_text import printable
 from resultspec_conformance.report.render.console import failure_text
-from resultspec_conformance.report.text import printable
 
 _PAGE = """<!doctype html>
 <html lang="en">

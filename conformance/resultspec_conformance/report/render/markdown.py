@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of
+from resultspec_conformance.report.plain_text import printable
 from resultspec_conformance.report.render.console import failure_text
-from resultspec_conformance.report.text import printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 

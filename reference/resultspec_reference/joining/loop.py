@@ -1,4 +1,4 @@
-"""The driver of a join: runs `resultspec_reference.joining.machine` on a real store and a real clock."""
+"""The loop of a join: runs `resultspec_reference.joining.machine` on a real store and a real clock."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.errors import BackendError, OperationalError, TimeoutError
 from resultspec_reference.joining.machine import Join
-from resultspec_reference.waiting.driver import Clock
+from resultspec_reference.waiting.loop import Clock
 from resultspec_reference.waiting.machine import Event, Phase
 
 JOIN_BATCH_SIZE: Final = 1000
@@ -42,7 +42,7 @@ class JoinWatch(Protocol):
         """Return the tasks that have changed as soon as there are any, or none after `seconds`."""
 
 
-class JoinDriver:
+class JoinLoop:
     """Follows one `Join` to its end.
 
     `ready_states` are those in which a task is yielded. `pause` is the time in seconds between two batches of a

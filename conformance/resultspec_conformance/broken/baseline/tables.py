@@ -12,8 +12,8 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX, Server
-from resultspec_conformance.broken.correct.whole import Correct, DecodeError
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX, Server
+from resultspec_conformance.broken.baseline.whole import Correct, DecodeError
 from resultspec_conformance.subject.probes.rows import payload_of, row_of
 from resultspec_conformance.wire.values import Value
 

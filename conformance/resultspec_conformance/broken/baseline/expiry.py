@@ -9,8 +9,8 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
-from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX
+from resultspec_conformance.broken.baseline.core import CorrectCore, DecodeError
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX
 
 LONGEST = 100 * 365 * 24 * 3600.0
 """Seconds of the longest life that is counted."""

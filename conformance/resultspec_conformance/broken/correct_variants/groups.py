@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from resultspec import DOMAINS
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import variation
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 class Handle:

@@ -12,8 +12,8 @@ from typing import Any
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
-from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError, SecurityError
-from resultspec_conformance.broken.correct.server import LinkCut, LinkSubscription
+from resultspec_conformance.broken.baseline.core import CorrectCore, DecodeError, SecurityError
+from resultspec_conformance.broken.baseline.server import LinkCut, LinkSubscription
 
 UNREADABLE = (DecodeError, ContentDisallowed, SecurityError)
 

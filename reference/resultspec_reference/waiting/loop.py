@@ -1,4 +1,4 @@
-"""The driver of a wait: runs `resultspec_reference.waiting.machine` on a real store and a real clock."""
+"""The loop of a wait: runs `resultspec_reference.waiting.machine` on a real store and a real clock."""
 
 import math
 import time
@@ -53,7 +53,7 @@ class PollingWatch:
         time.sleep(seconds)
 
 
-class Driver:
+class WaitLoop:
     """Follows one `Wait` to its end.
 
     `max_losses` is the number of connections that may be lost in a row, None for any number.

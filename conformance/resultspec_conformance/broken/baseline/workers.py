@@ -4,7 +4,7 @@ import sys
 import traceback as tracebacks
 from typing import Any
 
-from resultspec_conformance.broken.correct.core import CorrectCore
+from resultspec_conformance.broken.baseline.core import CorrectCore
 
 
 class TaskRevokedError(Exception):

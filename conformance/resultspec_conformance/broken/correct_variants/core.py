@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from resultspec import DOMAINS, STATES
+from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
+from resultspec_conformance.broken.baseline.server import LinkSubscription
+from resultspec_conformance.broken.baseline.whole import COMPRESSED, MEMBERS, Correct, EncodeError
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
-from resultspec_conformance.broken.correct.disabled import CorrectDisabled
-from resultspec_conformance.broken.correct.server import LinkSubscription
-from resultspec_conformance.broken.correct.whole import COMPRESSED, MEMBERS, Correct, EncodeError
 
 
 @variation("no-op")

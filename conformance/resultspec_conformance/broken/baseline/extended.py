@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from resultspec_conformance.broken.correct.core import MEMBERS, CorrectCore, EncodeError
+from resultspec_conformance.broken.baseline.core import MEMBERS, CorrectCore, EncodeError
 
 EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")
 TAKEN = frozenset({*MEMBERS, "group_id", "parent_id", *EXTENDED, "stamped_headers"})

@@ -1,4 +1,4 @@
-"""The driver of a wait, with a watch that the tests script."""
+"""The loop of a wait, with a watch that the tests script."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import pytest
 
 from resultspec_reference.entries.meta import TaskMeta, unknown
 from resultspec_reference.errors import OperationalError
-from resultspec_reference.waiting.driver import Driver, Watch
+from resultspec_reference.waiting.loop import WaitLoop, Watch
 from resultspec_reference.waiting.machine import Terms, Wait
 
 SUCCESS: TaskMeta = {**unknown("t"), "status": "SUCCESS", "result": 1}
@@ -46,9 +46,9 @@ class Scripted:
         self.now += seconds
 
 
-def drive(watch: Scripted, timeout: float | None = None, **options: Any) -> Driver:
-    """Return a driver on the watch's own clock."""
-    return Driver(Wait(Terms.of(timeout, None), 0.0), watch, clock=lambda: watch.now, **options)
+def drive(watch: Scripted, timeout: float | None = None, **options: Any) -> WaitLoop:
+    """Return a loop on the watch's own clock."""
+    return WaitLoop(Wait(Terms.of(timeout, None), 0.0), watch, clock=lambda: watch.now, **options)
 
 
 def test_it_returns_the_meta_and_leaves_nothing_open() -> None:
@@ -69,9 +69,9 @@ def test_the_time_is_over() -> None:
 def test_a_lost_connection_is_opened_again() -> None:
     """The watch that was lost is closed first."""
     watch = Scripted(unknown("t"), OperationalError("gone"), SUCCESS)
-    driver = drive(watch, 60)
-    assert driver.run() == SUCCESS
-    assert (watch.open, watch.opened, driver.last_error) == (0, 2, None)
+    loop = drive(watch, 60)
+    assert loop.run() == SUCCESS
+    assert (watch.open, watch.opened, loop.last_error) == (0, 2, None)
 
 
 def raising(error: BaseException) -> Callable[[], None]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kombu.exceptions import ContentDisallowed
 
-from resultspec_conformance.broken.correct.core import CorrectCore, DecodeError
-from resultspec_conformance.broken.correct.server import GROUP_KEY_PREFIX, Server
+from resultspec_conformance.broken.baseline.core import CorrectCore, DecodeError
+from resultspec_conformance.broken.baseline.server import GROUP_KEY_PREFIX, Server
 
 CHORD_SUFFIXES = (".j", ".t", ".s", ".d", ".c")
 

@@ -21,7 +21,7 @@ from kombu import serialization
 from kombu.exceptions import ContentDisallowed
 
 from resultspec import STATES
-from resultspec_conformance.broken.correct.server import TASK_KEY_PREFIX, Link, LinkCut, LinkSubscription, Server
+from resultspec_conformance.broken.baseline.server import TASK_KEY_PREFIX, Link, LinkCut, LinkSubscription, Server
 
 _kombu: Any = serialization
 """kombu has no types for mypy to go by."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from resultspec_conformance.broken.baseline.joining import Item, Joining
+from resultspec_conformance.broken.baseline.server import LinkSubscription
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
-from resultspec_conformance.broken.correct.joining import Item, Joining
-from resultspec_conformance.broken.correct.server import LinkSubscription
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 @variation("join-looks-before-it-subscribes")

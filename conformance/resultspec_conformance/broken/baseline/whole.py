@@ -5,8 +5,8 @@ Each subject of the specification is a module and a class; here they become one.
 
 from typing import Any
 
-from resultspec_conformance.broken.correct.chords import WithChords
-from resultspec_conformance.broken.correct.core import (
+from resultspec_conformance.broken.baseline.chords import WithChords
+from resultspec_conformance.broken.baseline.core import (
     COMPRESSED,
     MEMBERS,
     DecodeError,
@@ -14,11 +14,11 @@ from resultspec_conformance.broken.correct.core import (
     SecurityError,
     WaitTimeout,
 )
-from resultspec_conformance.broken.correct.expiry import WithExpiry
-from resultspec_conformance.broken.correct.extended import WithExtended
-from resultspec_conformance.broken.correct.groups import WithGroups
-from resultspec_conformance.broken.correct.joining import WithJoining
-from resultspec_conformance.broken.correct.workers import WithWorkerCalls
+from resultspec_conformance.broken.baseline.expiry import WithExpiry
+from resultspec_conformance.broken.baseline.extended import WithExtended
+from resultspec_conformance.broken.baseline.groups import WithGroups
+from resultspec_conformance.broken.baseline.joining import WithJoining
+from resultspec_conformance.broken.baseline.workers import WithWorkerCalls
 
 __all__ = ["COMPRESSED", "MEMBERS", "Correct", "DecodeError", "EncodeError", "SecurityError", "WaitTimeout"]
 

@@ -4,8 +4,8 @@ import itertools
 import time
 from typing import Any
 
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
-from resultspec_conformance.broken.correct.whole import Correct
 from resultspec_conformance.broken.expiry.cleanup import BY_CLEANUP, ByCleanup
 
 FEW = 10

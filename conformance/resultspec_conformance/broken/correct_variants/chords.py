@@ -3,9 +3,9 @@
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.broken.baseline.chords import ChordError, Record
+from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import variation
-from resultspec_conformance.broken.correct.chords import ChordError, Record
-from resultspec_conformance.broken.correct.whole import Correct
 
 
 class Busy(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resultspec import STATES
-from resultspec_conformance.broken.correct.core import CorrectCore
+from resultspec_conformance.broken.baseline.core import CorrectCore
 
 CHORD_KEY_PREFIX = "chord-unlock-"
 
