@@ -80,7 +80,7 @@ def test_a_change_needs_exactly_one_place(text: str) -> None:
 
 @pytest.mark.parametrize("block", ["```console\nno command\n```", "```console\n```", "```python\nnever closed"])
 def test_a_page_that_breaks_the_rules_is_refused(block: str) -> None:
-    """What cannot be read is no step that is passed over."""
+    """A block that cannot be read is an error: it is not passed over."""
     with pytest.raises(PageError, match="line 1: "):
         steps_of(block)
 
