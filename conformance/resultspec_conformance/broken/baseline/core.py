@@ -373,7 +373,7 @@ class CorrectCore:
         self.write(task_id, payload, state)
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
-        """Write a payload unless the entry that is there stays."""
+        """Write a payload unless the existing entry stays."""
         written: bool = self.steadily(
             lambda: self.link.put(self.key(task_id), payload, lambda there: self.stays(there, state))
         )

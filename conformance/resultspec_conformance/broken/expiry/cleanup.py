@@ -64,7 +64,7 @@ class CleanupGoesByFirstDate(ByCleanup):
 
 @broken("EXP-4", "refused-stores-touch-the-date", also=["STATE-9"], **BY_CLEANUP)
 class RefusedStoresTouchTheDate(ByCleanup):
-    """Writes a new date into the entry when a store is refused."""
+    """Writes a new date into the entry when a write is refused."""
 
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, or else write a new date."""

@@ -172,7 +172,7 @@ REFUSED = ["FAILURE", "STARTED", "SUCCESS"]
 
 @check("EXP-4", cases=[{"reads": [name for name, _ in READS], "refused": REFUSED}], needs=["time"])
 def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], refused: list[str]) -> None:
-    """Reads, waits and refused stores do not change when an entry ends."""
+    """Reads, waits and refused writes do not change when an entry ends."""
     timeline = timeline_of(ctx)
     writer, reader = _clients(ctx, timeline)
     read = [(timeline.store(writer, timeline.life), name) for name in reads]

@@ -44,7 +44,7 @@ def success_survives_a_race(ctx: Context, late: str) -> None:
     run_concurrently(ctx, [succeed, *(partial(_late, rival, task_id, late, barrier) for rival in rivals)])
     found = winner.meta(task_id)
     if not overlapped(ctx):
-        raise Unobserved("no two of the racing stores overlapped")
+        raise Unobserved("no two of the racing writes overlapped")
     won = found["status"] == "SUCCESS" and found["result"] == "won"
     ctx.require("STATE-12", won, got=f"state {found['status']}", allowed="the SUCCESS that was acknowledged")
 

@@ -367,7 +367,7 @@ def nothing_told_remains(ctx: Context, later: str, state: str, option: bool) -> 
     _writer(ctx, extended=option).attempt("store_result", **later_store)
     found = ctx.client("reader", extended=True).meta(task_id)
     if found["status"] != state or found["result"] is None:
-        raise Unobserved("the second store was not accepted")
+        raise Unobserved("the second write was not accepted")
     first = {**{name: CALL[name] for name in ("args", "kwargs", "name")}, **STAMPS["stamps"]}
     first |= {"worker": CALL["hostname"], "retries": CALL["retries"], "queue": "orders.eu", STAMPED: STAMPS[STAMPED]}
     remains = {name: value for name, value in first.items() if same(found.get(name), value)}
@@ -376,7 +376,7 @@ def nothing_told_remains(ctx: Context, later: str, state: str, option: bool) -> 
 
 @check("EXT-7", cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
 def store_that_loses_tells_nothing(ctx: Context, state: str) -> None:
-    """A store that loses to SUCCESS leaves neither members nor stamps."""
+    """A write that loses to SUCCESS leaves neither members nor stamps."""
     task_id, first = ctx.new_id(), {"name": "proj.tasks.first", "stamps": {"run": 1}, STAMPED: ["run"]}
     client = _writer(ctx)
     client.store(task_id, 1, "SUCCESS", request=_request(task_id, **first))
@@ -385,7 +385,7 @@ def store_that_loses_tells_nothing(ctx: Context, state: str) -> None:
     client.attempt("store_result", **late, request=_request(task_id, **CALL, **STAMPS))
     after = ctx.client("reader", extended=True).meta(task_id)
     if after["status"] != "SUCCESS" or after["result"] != 1:
-        raise Unobserved("the second store did not lose")
+        raise Unobserved("the second write did not lose")
     names = (*TOLD, STAMPED, "run", *STAMPS["stamps"])
     changed = {name: after.get(name) for name in names if not same(after.get(name), before.get(name))}
     ctx.require("EXT-7", not changed, got=show(changed), allowed="the members of the entry that stayed")

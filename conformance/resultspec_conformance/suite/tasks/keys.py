@@ -235,7 +235,7 @@ REFUSED = [("FAILURE", "SUCCESS"), ("SUCCESS", "SUCCESS"), ("STARTED", "SUCCESS"
 
 @check("KEY-6", needs=["wire"], cases=[{"arrives": arrives, "there": there} for arrives, there in REFUSED])
 def refused_payload_is_not_published(ctx: Context, arrives: str, there: str) -> None:
-    """A store that loses to the existing entry publishes nothing, except perhaps that entry."""
+    """A write that loses to the existing entry publishes nothing, except perhaps that entry."""
     writer, late, task_id = ctx.client("writer"), ctx.client("late"), ctx.new_id()
     key = task_key(ctx, task_id)
     writer.store(task_id, result_in(there, 1), there)

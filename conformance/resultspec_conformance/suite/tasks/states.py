@@ -62,11 +62,11 @@ def every_pair(ctx: Context, there: str | None, arrives: str, bare: bool) -> Non
     rule = STATES.requirement(there, arrives)
     if action == "keep":
         ctx.require(
-            "STATE-10", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error"
+            "STATE-10", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the write returns without an error"
         )
-    ctx.require(rule, outcome.kind == "ok", got=ctx.describe(outcome), allowed=f"a store of {arrives} is taken")
+    ctx.require(rule, outcome.kind == "ok", got=ctx.describe(outcome), allowed=f"a write of {arrives} is accepted")
     after = writer.meta(task_id)
-    kept, expected = (first, f"{there} stays") if action == "keep" else (second, f"{arrives} is there")
+    kept, expected = (first, f"{there} stays") if action == "keep" else (second, f"{arrives} is stored")
     ctx.require(rule, after["status"] == kept.state, got=f"state {show(after['status'])}", allowed=expected)
     stayed = there is not None and same(after["result"], before["result"])
     ctx.require(rule, stayed == (action == "keep"), got=after, allowed=f"the entry of run {kept.number}")
@@ -110,7 +110,7 @@ def wrong_state_is_refused(ctx: Context, state: Value) -> None:
     outcome = client.attempt("store_result", task_id=task_id, result="lost", state=state)
     ctx.require_refused("STATE-2", outcome, "ValueError", "TypeError")
     found = client.meta(task_id)
-    ctx.require("STATE-2", found["result"] == "kept", got=found, allowed="the entry that was there before")
+    ctx.require("STATE-2", found["result"] == "kept", got=found, allowed="the existing entry, unchanged")
 
 
 @check(
@@ -118,7 +118,7 @@ def wrong_state_is_refused(ctx: Context, state: Value) -> None:
     cases=[{"there": there, "arrives": arrives} for there in SPELLED for arrives in ("STARTED", "FAILURE", "SUCCESS")],
 )
 def forget_resets_the_guard(ctx: Context, there: str, arrives: str) -> None:
-    """After a task was forgotten, a store of any state is accepted."""
+    """After a task was forgotten, a write of any state is accepted."""
     client, other, task_id = ctx.client("writer"), ctx.client("other"), ctx.new_id()
     first, second = _write(1, there), _write(2, arrives, bare=True)
     client.call("store_result", **first.as_args(task_id))
@@ -181,4 +181,4 @@ def _store_by_model(
     model.store(task_id, arriving)
     blamed = "STATE-10" if rule == "STATE-3" else rule
     outcome = client.attempt("store_result", task_id=task_id, **args)
-    ctx.require(blamed, outcome.kind == "ok", got=ctx.describe(outcome), allowed="the store returns without an error")
+    ctx.require(blamed, outcome.kind == "ok", got=ctx.describe(outcome), allowed="the write returns without an error")

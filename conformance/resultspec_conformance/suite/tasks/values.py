@@ -132,7 +132,7 @@ def _faithful_or_refused(ctx: Context, value: Value, serializer: str) -> None:
     if stored.kind != "ok":
         ctx.require("VALUE-2", stored.kind == "fail", got=got, allowed="success, or a definite error")
         kept = found.kind == "ok" and found.value == "before"
-        ctx.require("VALUE-2", kept, got=got, allowed="the value that was there, since this one was refused")
+        ctx.require("VALUE-2", kept, got=got, allowed="the previous value, since this one was refused")
         return
     try:
         expected = after_round_trip(serializer, value)
