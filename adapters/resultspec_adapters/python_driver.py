@@ -1,8 +1,8 @@
 """A driver program in Python: any target of the suite, served by the driver protocol.
 
-``python -m resultspec_adapters.python_driver redis://127.0.0.1:6379/0`` reads requests from standard input and writes
+`python -m resultspec_adapters.python_driver redis://127.0.0.1:6379/0` reads requests from standard input and writes
 answers to standard output, a line each, as chapter 17 of the specification says. It shows that the protocol carries all
-that the suite asks, and it is a template: the class :class:`Driver` is what a port has to write in its own language.
+that the suite asks, and it is a template: the class `Driver` is what a port has to write in its own language.
 """
 
 import json
@@ -26,7 +26,7 @@ UNKNOWN_METHOD = -32601
 
 
 class Driver:
-    """One client of a target. ``handle`` answers one request; requests may overlap."""
+    """One client of a target. `handle` answers one request; requests may overlap."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -90,7 +90,7 @@ def _outcome(method: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
-    """Answer requests until ``shutdown`` or the end of the input, each in a thread of its own, so that they overlap."""
+    """Answer requests until `shutdown` or the end of the input, each in a thread of its own, so that they overlap."""
     lock = Lock()
 
     def write(message: Mapping[str, Any]) -> None:

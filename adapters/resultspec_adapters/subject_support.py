@@ -18,7 +18,7 @@ FEATURES: Final = frozenset({"cache", "uuid", "surrogates", "base-exceptions"}) 
 def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[..., BaseBackend]:
     """Return what makes a backend from the options of a client of the suite (`ClientOptions`).
 
-    ``make`` takes an app and options of the reference; ``prefix`` is that of the run, and goes before the client's.
+    `make` takes an app and options of the reference; `prefix` is that of the run, and goes before the client's.
     """
 
     def made(app: Any, **options: Any) -> BaseBackend:
@@ -56,5 +56,5 @@ def make(url, timezone=None, **options):
 
 
 def construct(cls: type[BaseBackend], url: str = "url") -> str:
-    """Return what a standalone script needs to make a backend (`Adapter.construct`); ``url`` is source of its URL."""
+    """Return what a standalone script needs to make a backend (`Adapter.construct`); `url` is source of its URL."""
     return _CONSTRUCT.format(module=cls.__module__, name=cls.__name__, url=url)

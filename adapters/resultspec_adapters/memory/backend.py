@@ -1,11 +1,11 @@
 """Results in the memory of this process: safe in threads, gone with the process.
 
-``memory://name`` is one store per name, shared by all backends of the process that have this URL;
-``memory://`` is a store of the backend's own. A forked child begins with empty stores.
+`memory://name` is one store per name, shared by all backends of the process that have this URL;
+`memory://` is a store of the backend's own. A forked child begins with empty stores.
 
 **Lives.** An entry whose life is over is not there for any reader, from that moment on. Its memory is given back a
 little later: every store also looks at two entries, those that were looked at longest ago, so that what is over goes
-without a thread of its own, and no store takes long. ``cleanup`` looks at all of them.
+without a thread of its own, and no store takes long. `cleanup` looks at all of them.
 """
 
 import functools

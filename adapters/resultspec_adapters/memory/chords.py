@@ -9,7 +9,7 @@ from resultspec_reference.chords.ledger import Claim, Ledger, Part, Recorded
 
 
 class MemoryLedgers:
-    """Ledgers by group id. ``clock`` gives seconds that never go back. Safe in threads.
+    """Ledgers by group id. `clock` gives seconds that never go back. Safe in threads.
 
     A ledger is let go when nothing has changed it for its life, which is in seconds.
     """
@@ -27,7 +27,7 @@ class MemoryLedgers:
         return MemoryChordStore(self, life, life_of_mark)
 
     def step(self, group_id: str, life: Callable[[Ledger], float], change: Callable[[Ledger, float], object]) -> None:
-        """Take one step on a ledger, and let it live on for ``life`` of what has become of it."""
+        """Take one step on a ledger, and let it live on for `life` of what has become of it."""
         with self._lock:
             now = self._clock()
             while self._ledgers and next(iter(self._ledgers.values()))[1] <= now:

@@ -79,7 +79,7 @@ BATCH: Final = 1000
 
 
 class MemoryStore:
-    """Bytes under keys, each with a life, and who waits for a change of which. ``clock`` counts seconds."""
+    """Bytes under keys, each with a life, and who waits for a change of which. `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -104,7 +104,7 @@ class MemoryStore:
             self._values[key] = value, math.inf
 
     def replace(self, key: bytes, expected: bytes | None, value: bytes, life: float | None = None) -> bool:
-        """Put bytes under a key if ``expected`` is still what is there; return whether it was."""
+        """Put bytes under a key if `expected` is still what is there; return whether it was."""
         with self._lock:
             if self.get(key) != expected:
                 return False
@@ -203,7 +203,7 @@ _NAMED: Final = PerProcess(_NamedStores)
 
 
 def store_name(url: str | None) -> str:
-    """Return the name in a ``memory://`` URL, empty if it has none."""
+    """Return the name in a `memory://` URL, empty if it has none."""
     return (url or "").partition("://")[2].strip("/")
 
 

@@ -1,7 +1,7 @@
 """Results in a Redis: safe in threads, in processes and on several hosts.
 
 Keys and notifications are those of Celery's Redis backend, so either can read what the other stores: the
-meta of a task is under ``celery-task-meta-<id>``, a saved group under ``celery-taskset-meta-<id>``, and each
+meta of a task is under `celery-task-meta-<id>`, a saved group under `celery-taskset-meta-<id>`, and each
 store publishes the same bytes on the channel of that name.
 
 **Storing.** One Lua script looks at what is there, decides, sets and publishes, so no writer comes between.
@@ -104,10 +104,10 @@ class _TaskWatch(RedisWatch):
 class RedisBackend(KeyValueStoreBackend):
     """A result backend in a Redis.
 
-    Besides the options of `KeyValueStoreBackend` it takes ``expires``, the life of an entry in seconds or
-    as a timedelta (None: the setting ``result_expires``), ``retry_policy``, and options of redis-py's
-    connections: ``socket_timeout``, ``socket_connect_timeout``, ``socket_keepalive``, ``username``,
-    ``password``, ``db``, ``client_name``. Raises ImproperlyConfigured for a URL or options that are of no
+    Besides the options of `KeyValueStoreBackend` it takes `expires`, the life of an entry in seconds or
+    as a timedelta (None: the setting `result_expires`), `retry_policy`, and options of redis-py's
+    connections: `socket_timeout`, `socket_connect_timeout`, `socket_keepalive`, `username`,
+    `password`, `db`, `client_name`. Raises ImproperlyConfigured for a URL or options that are of no
     use; nothing is connected until it is needed.
     """
 
@@ -265,7 +265,7 @@ class RedisBackend(KeyValueStoreBackend):
     # -- reading and waiting -------------------------------------------------------------------
 
     def fetch_meta(self, task_id: str, get: Any) -> TaskMeta:
-        """Return the meta of what ``get`` returns, from the cache or to it as `get_task_meta` does."""
+        """Return the meta of what `get` returns, from the cache or to it as `get_task_meta` does."""
 
         def read(task_id: str) -> TaskMeta:
             with naming(task_id):

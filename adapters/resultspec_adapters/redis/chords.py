@@ -2,15 +2,15 @@
 
 The keys are those of Celery 5.7, and what is in them is such that it can be read as Celery's:
 
-* ``<key of the group>.j``: a sorted set of ``[…, task id, state, result]`` in the serializer, by their index
-* ``….d``: the set of ``<task id>:<index>`` of the parts that have been counted
-* ``….s``: the size that the client has set; ``….t``: how many parts were added
-* ``….c``: the token of the worker that decides, for the time of its lease; then ``done``
-* ``chord-unlock-<group id>``: a hash of what Celery does not keep: the number of leaves and the nesting of
+* `<key of the group>.j`: a sorted set of `[…, task id, state, result]` in the serializer, by their index
+* `….d`: the set of `<task id>:<index>` of the parts that have been counted
+* `….s`: the size that the client has set; `….t`: how many parts were added
+* `….c`: the token of the worker that decides, for the time of its lease; then `done`
+* `chord-unlock-<group id>`: a hash of what Celery does not keep: the number of leaves and the nesting of
   the header, the token of the call that set the size, and that of the last claim.
 
 Each of them has a lifetime from its first write on, which every part renews. When the chord is decided they
-are removed, but for the mark ``done``, and the token of the last claim for a minute, by which a worker that
+are removed, but for the mark `done`, and the token of the last claim for a minute, by which a worker that
 did not get its answer knows that it was it.
 
 What was written by a release that counts otherwise, in a list or without the set of parts, is left as it is.
@@ -139,8 +139,8 @@ SUFFIXES: Final = (".j", ".d", ".s", ".t", ".c")
 class RedisChordStore:
     """The steps of a ledger (`resultspec_reference.chords.ledger.ChordStore`).
 
-    ``run`` runs a script by its name with keys and arguments, again if the answer was lost and ``repeat`` is
-    true; ``keys`` gives the keys of a group; lives are in milliseconds; ``shape`` makes a nesting of what a
+    `run` runs a script by its name with keys and arguments, again if the answer was lost and `repeat` is
+    true; `keys` gives the keys of a group; lives are in milliseconds; `shape` makes a nesting of what a
     client of Celery saved under the key of the group.
     """
 
@@ -207,7 +207,7 @@ class Scripts:
         self._scripts = {name: cast(Any, client).register_script(source) for name, source in SCRIPTS.items()}
 
     def run(self, server: Server, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
-        """Run a script, which does no harm twice if ``repeat`` is true.
+        """Run a script, which does no harm twice if `repeat` is true.
 
         Raises DecodeError for a bookkeeping that it does not know, OperationalError.
         """

@@ -41,7 +41,7 @@ def _nameless(connection: redis.Connection) -> dict[str, None]:
 class Server:
     """Where a Redis is, and how to connect to it.
 
-    ``options`` are those of redis-py's connections and count more than the URL's. Raises
+    `options` are those of redis-py's connections and count more than the URL's. Raises
     ImproperlyConfigured.
     """
 
@@ -79,7 +79,7 @@ class Server:
         return redis.ConnectionPool(connection_class=self._class, **self._options)
 
     def connection(self, limit: float = math.inf) -> redis.Connection:
-        """Return a new connection, not yet open, that waits no longer than ``limit`` seconds for anything."""
+        """Return a new connection, not yet open, that waits no longer than `limit` seconds for anything."""
         options = dict(self._options)
         for name in ("socket_timeout", "socket_connect_timeout"):
             allowed = min(math.inf if options[name] is None else options[name], limit)

@@ -3,8 +3,8 @@
 Channels are subscribed to many at a time, and so are keys read. What is in a message is not looked at: its channel says
 which key has changed.
 
-A key that holds something else than a string reads as absent, since ``MGET`` says no more; ``get`` tells of it. That
-is left so: nobody who keeps results puts such a thing there, and to ask ``TYPE`` of each key that is absent would make
+A key that holds something else than a string reads as absent, since `MGET` says no more; `get` tells of it. That
+is left so: nobody who keeps results puts such a thing there, and to ask `TYPE` of each key that is absent would make
 every pass of a join that waits for many as dear as two.
 """
 

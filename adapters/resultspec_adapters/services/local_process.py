@@ -36,9 +36,9 @@ class _PortTaken(Exception):
 
 
 def version(binary: str, pattern: str, name: str) -> str:
-    """Return the version that a server tells, ``7.0.15``. Raises Unavailable if the file does not run as one.
+    """Return the version that a server tells, `7.0.15`. Raises Unavailable if the file does not run as one.
 
-    ``pattern`` finds the version, its first group, in what ``--version`` prints.
+    `pattern` finds the version, its first group, in what `--version` prints.
     """
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
@@ -126,7 +126,7 @@ class Place:
     ) -> Iterator[int]:
         """Run a server at the first port that nobody else takes, and give that port. Raises Unavailable.
 
-        ``ready`` gets the process and the port, and says whether this very process serves there.
+        `ready` gets the process and the port, and says whether this very process serves there.
         A port that somebody else binds first costs an attempt, not the server.
         """
         for port in islice(free_ports() if ports is None else ports, PORT_ATTEMPTS):

@@ -24,15 +24,15 @@ CONTAINER_SECONDS = 300.0
 
 
 IMAGE_NAMES: Mapping[str, str] = {"redis": "redis:7", "postgresql": "postgres:16", "mariadb": "mariadb:11"}
-"""The Docker image of each store. How it is run is said by ``containers.images``."""
+"""The Docker image of each store. How it is run is said by `containers.images`."""
 
 
 @dataclass(frozen=True)
 class Way:
     """One way to a server.
 
-    ``look`` is quick, starts nothing and returns one line about what was found; ``start`` returns the server. Both
-    raise :class:`Unavailable`.
+    `look` is quick, starts nothing and returns one line about what was found; `start` returns the server. Both
+    raise `Unavailable`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Way:
     start: Callable[[], RunningServer]
 
     def availability(self) -> Availability:
-        """Return what ``look`` finds."""
+        """Return what `look` finds."""
         try:
             return Availability(self.name, True, self.look())
         except Unavailable as reason:
@@ -49,7 +49,7 @@ class Way:
 
 @dataclass(frozen=True)
 class FirstAvailable:
-    """The source of one kind of server: a ``ServerSource`` of the conformance suite."""
+    """The source of one kind of server: a `ServerSource` of the conformance suite."""
 
     name: str
     ways: tuple[Way, ...]
@@ -84,8 +84,8 @@ class GivenServer:
 def given_way(variable: str, store: str, form: str, schemes: Sequence[str]) -> Way:
     """Return the way to a server that is named by an environment variable.
 
-    ``form`` is how its URL is written, ``redis://HOST:PORT/DB``. A driver may be named after the scheme:
-    ``postgresql+psycopg``.
+    `form` is how its URL is written, `redis://HOST:PORT/DB`. A driver may be named after the scheme:
+    `postgresql+psycopg`.
     """
 
     def find() -> str:
@@ -136,7 +136,7 @@ def docker_way(store: str, image: str = "") -> Way:
 def binary_way(name: str, module: str, locate: Callable[[], Sequence[str]], version: Callable[[str], str]) -> Way:
     """Return the way that runs a binary.
 
-    ``locate`` returns the arguments of the module that keeps the server, first the path of the binary; ``version``
+    `locate` returns the arguments of the module that keeps the server, first the path of the binary; `version`
     tells its version. Both may raise Unavailable.
     """
 

@@ -21,7 +21,7 @@ Keeper = subprocess.Popen[str]
 
 @dataclass(frozen=True)
 class KeptServer:
-    """A server that belongs to a keeper. It is a ``RunningServer`` of the conformance suite."""
+    """A server that belongs to a keeper. It is a `RunningServer` of the conformance suite."""
 
     url: str = field(repr=False)
     origin: str
@@ -115,7 +115,7 @@ def start(
 ) -> KeptServer:
     """Start the server that a module of this package keeps, within some seconds. Raises Unavailable.
 
-    ``say`` is called with each line of progress.
+    `say` is called with each line of progress.
     """
     keeper = _begin(module, arguments)
     try:

@@ -1,7 +1,7 @@
 """The keeper's own side: it starts a server, tells its URL, and stops it when its standard input ends.
 
-Everything that a keeper tells is one line of JSON on its standard output, an object with one member: ``said``
-(progress), ``found`` (an answer to a question), ``url`` (the server is up), or ``error`` (why not, with the cure).
+Everything that a keeper tells is one line of JSON on its standard output, an object with one member: `said`
+(progress), `found` (an answer to a question), `url` (the server is up), or `error` (why not, with the cure).
 """
 
 import json
@@ -37,7 +37,7 @@ def _silence() -> None:
 
 
 def answering(question: Callable[[], None]) -> None:
-    """Run the body of a keeper, and tell as an ``error`` whatever it raises."""
+    """Run the body of a keeper, and tell as an `error` whatever it raises."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:

@@ -14,7 +14,7 @@ from resultspec_adapters.services.supervisor import Unavailable
 
 
 class Identity(TypedDict):
-    """What ``subprocess.Popen`` takes to run a program as somebody else; all None: as ourselves."""
+    """What `subprocess.Popen` takes to run a program as somebody else; all None: as ourselves."""
 
     user: int | None
     group: int | None
@@ -35,7 +35,7 @@ class Account:
             os.chown(path, user, group)
 
     def can(self, option: str, path: Path) -> bool:
-        """Whether this account can do something with a path: ``-w`` write, ``-x`` execute or enter."""
+        """Whether this account can do something with a path: `-w` write, `-x` execute or enter."""
         return subprocess.run(["test", option, path], check=False, **self.identity).returncode == 0
 
     @contextmanager

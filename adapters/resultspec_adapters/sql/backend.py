@@ -35,31 +35,34 @@ from resultspec_reference.waiting.loop import PollingWatch, Watch
 
 T = TypeVar("T")
 
-POLL: Final = 0.1
-"""Seconds between two reads of a waiter, where nothing tells it of a change."""
+POLL_INTERVAL: Final = 0.1
+"""Seconds between two reads of a waiter, where the database does not notify of changes."""
 
-NOTIFIED_REREAD: Final = 1.0
-"""The same where something does: a foreign writer may not."""
+NOTIFIED_REREAD_INTERVAL: Final = 1.0
+"""The same where it does notify, since a foreign writer may not."""
 
 
 WRONG_TYPE: Final = (ValueError, TypeError, LookupError)
-"""What drivers raise for a column whose content is none of its type."""
+"""What drivers raise for a column that holds a value of the wrong type."""
 
 
 def _of_wrong_type(error: Exception) -> DecodeError:
-    return DecodeError(f"a column holds what is none of its type: {error}")
+    return DecodeError(f"a column holds a value of the wrong type: {error}")
 
 
 class SqlBackend(JoiningBackend):
     """A result backend in the tables of a SQLite, PostgreSQL, MariaDB or MySQL.
 
-    ``url`` is that of SQLAlchemy, or of Celery with ``db+`` before it; where it names no driver, psycopg and
-    PyMySQL are taken. ``sqlite://`` is a database in memory, of this backend alone. Besides the options of
-    `BaseBackend` it takes ``table_names`` (a map that may have ``task`` and ``group``; None: the setting
-    ``database_table_names``), ``table_prefix``, which is put before every name that is made, ``engine_options``
-    of SQLAlchemy (None: the setting ``database_engine_options``), ``retry_policy``, and ``database``, one that
-    is shared with other backends of the process. Raises ImproperlyConfigured for a URL or options that are of no
-    use, and at the first use for a table that is something else; nothing is connected until it is needed.
+    `url` is a URL of SQLAlchemy, or one of Celery with the prefix `db+`. Without a driver in it, psycopg or PyMySQL is
+    used. `sqlite://` is a database in memory, which belongs to this backend alone.
+
+    Besides the options of `BaseBackend` it takes `table_names` (a map that may have `task` and `group`; None: the
+    setting `database_table_names`), `table_prefix` (for the names of all tables and sequences), `engine_options` of
+    SQLAlchemy (None: the setting `database_engine_options`), `retry_policy`, and `database` (a `Database` to share with
+    other backends of the process).
+
+    Raises ImproperlyConfigured for a URL or options that cannot be used, and at the first use if a table is not one for
+    results. Connections are opened when they are needed.
     """
 
     def __init__(self, app: AppProtocol, url: str = "sqlite://", **options: Any) -> None:
@@ -81,23 +84,23 @@ class SqlBackend(JoiningBackend):
         lives_of_chords = life_of_bookkeeping(self.expires), life_of_mark(self.expires)
         self._chord_store = SqlChordStore(self._chord_tables, self._run_step, *lives_of_chords)
         self._kept: dict[str, frozenset[str]] = {}
-        self.reread_interval = NOTIFIED_REREAD if self.database.tells else POLL
+        self.reread_interval = NOTIFIED_REREAD_INTERVAL if self.database.notifies else POLL_INTERVAL
 
     def close(self) -> None:
-        """Do nothing: the connections are those of the process, and of its other backends."""
+        """Do nothing: the connections are shared with the other backends of the process."""
 
     def make_tables(self) -> None:
-        """Make the tables that are not there, without trying again. Raises OperationalError, ImproperlyConfigured."""
+        """Create the tables that do not exist, without retries. Raises OperationalError, ImproperlyConfigured."""
         self._known()
         self._groups.layout()
         self._chord_tables.known()
 
     def remove_tables(self) -> None:
-        """Remove the tables, with all that is in them. Raises ValueError for tables whose names have no prefix."""
+        """Drop the tables, with their content. Raises ValueError for tables without a prefix."""
         if not self._prefix:
             raise ValueError("without a prefix this would remove what belongs to others")
         with_retries(lambda: remove(self.database, self.names), self.retry_policy)
-        self._look_anew()
+        self._forget_layouts()
 
     # -- storing -------------------------------------------------------------------------------
 
@@ -105,7 +108,7 @@ class SqlBackend(JoiningBackend):
         self, task_id: str, result: Any, status: str, traceback: str | None, request: object | None
     ) -> TaskMeta:
         if traceback is not None:
-            # not every database holds NUL in a text (META-6)
+            # not every database accepts NUL in text (META-6)
             traceback = exceptions.printable(traceback).replace("\x00", "\\x00")
         return super()._build_meta(task_id, result, status, traceback, request)
 
@@ -124,9 +127,9 @@ class SqlBackend(JoiningBackend):
             known = self._prepared(task_id)
             arguments = known.arguments(row)
             statement = known.store(self._kept_by(status), is_ready(status), frozenset(arguments))
-            direct = known.shortcuts.of(statement)
-            if direct is not None:
-                direct.run(arguments)
+            fast_path = known.fast_paths.of(statement)
+            if fast_path is not None:
+                fast_path.run(arguments)
                 return
             with self.database.connect() as connection:
                 connection.execute(statement, arguments)
@@ -142,11 +145,11 @@ class SqlBackend(JoiningBackend):
 
     @staticmethod
     def _require_own(connection: sa.Connection, known: Statements, task_id: str) -> None:
-        """Require that the row to which the database takes an id is that of the id (ID-2)."""
+        """Require that the row which the database finds for an id is the row of that id (ID-2)."""
         found = connection.execute(known.read, {"of_task": task_id}).mappings().first()
         if found is not None and found["task_id"] != task_id:
             raise ValueError(
-                f"the collation of table {known.layout.table.name} takes {task_id!r} for task {found['task_id']!r}; "
+                f"the collation of table {known.layout.table.name} makes {task_id!r} equal to {found['task_id']!r}; "
                 "give the column task_id a binary collation without padding"
             )
 
@@ -170,12 +173,12 @@ class SqlBackend(JoiningBackend):
 
     def _read_once(self, task_id: str) -> TaskMeta:
         known = self._prepared(task_id)
-        direct = known.shortcuts.of(known.read)
-        if direct is None:
+        fast_path = known.fast_paths.of(known.read)
+        if fast_path is None:
             with self.database.connect() as connection:
                 return self._read_over(connection, known, task_id)
         try:
-            rows = direct.run({"of_task": task_id})
+            rows = fast_path.run({"of_task": task_id})
         except WRONG_TYPE as error:
             raise named(_of_wrong_type(error), task_id) from error
         try:
@@ -191,7 +194,7 @@ class SqlBackend(JoiningBackend):
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
-        """Turn what is raised for a column whose content is none of its type into DecodeError."""
+        """Raise DecodeError for a column that holds a value of the wrong type."""
         try:
             with self.database.errors():
                 yield
@@ -200,7 +203,7 @@ class SqlBackend(JoiningBackend):
 
     @staticmethod
     def _found(connection: sa.Connection, known: Statements, task_id: str) -> Found | None:
-        # all at once: what is wrong with a row must not leave a statement of SQLite open
+        # all rows at once: an error in one must not leave a statement of SQLite open
         rows = connection.execute(known.read, {"of_task": task_id}).all()
         return found_by_id(known.columns, map(tuple, rows)).get(task_id)
 
@@ -228,7 +231,7 @@ class SqlBackend(JoiningBackend):
 
     @property
     def chord_store(self) -> SqlChordStore:
-        """What counts the parts of chords."""
+        """The store in which the parts of chords are counted."""
         return self._chord_store
 
     def _run_step(self, action: Callable[[], T], repeat: bool = True) -> T:
@@ -237,10 +240,10 @@ class SqlBackend(JoiningBackend):
     # -- lives ---------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
-        """Remove the ready tasks and the groups that were stored longer ago than a life; for ever is never.
+        """Remove ready tasks and groups that are older than their life, and chords whose bookkeeping has expired.
 
-        And chords whose bookkeeping is over, which it always is some day. The database is asked for a few hundred of
-        them at a time, in any number of processes at once.
+        Tasks and groups that live for ever stay; the bookkeeping of a chord always ends. Rows are removed in batches of
+        a few hundred. Several processes can do this at the same time.
         """
         self._remove_batches(self._chord_tables.remove_over)
         if self.expires is None:
@@ -251,7 +254,7 @@ class SqlBackend(JoiningBackend):
 
     def _remove_batches(self, remove: Callable[[], tuple[Any, ...]]) -> None:
         before, found = None, self._with_retries(remove)
-        # what is found a second time, the database does not let us remove
+        # rows that are found a second time cannot be removed, for example because of a trigger
         while found and found != before:
             before, found = found, self._with_retries(remove)
 
@@ -267,7 +270,7 @@ class SqlBackend(JoiningBackend):
         def read(connection: sa.Connection) -> TaskMeta:
             return self._fetch(task_id, lambda task_id: self._read_over(connection, known, task_id))
 
-        if not self.database.tells:
+        if not self.database.notifies:
             yield PollingWatch(lambda: self._fetch(task_id, self._read_once))
             return
         watch = (
@@ -281,7 +284,7 @@ class SqlBackend(JoiningBackend):
     # -- joining -------------------------------------------------------------------------------
 
     def _joined_ids(self, task_ids: Iterable[Any]) -> Iterator[str]:
-        known: Statements | None = self.database.known.get().get(self.names)
+        known: Statements | None = self.database.statements.get().get(self.names)
         for task_id in super()._joined_ids(task_ids):
             if known is None:
                 text("task id", task_id)
@@ -291,7 +294,7 @@ class SqlBackend(JoiningBackend):
 
     @contextmanager
     def _open_join(self) -> Iterator[PolledJoin]:
-        if not self.database.tells:
+        if not self.database.notifies:
             watch = PolledJoin(self.database, self._read_many)
         elif self.database.kind == "sqlite":
             watch = CountedJoin(self.database, self._read_many)
@@ -301,30 +304,30 @@ class SqlBackend(JoiningBackend):
             yield watch
 
     def _read_many(self, task_ids: Sequence[str], connection: sa.Connection | None) -> Iterator[JoinAnswer]:
-        return self._answers(task_ids, lambda asked: self._looking_again(lambda: self._found_of(asked, connection)))
+        return self._answers(task_ids, lambda asked: self._noticing_changes(lambda: self._found_of(asked, connection)))
 
     def _found_of(self, task_ids: Sequence[str], given: sa.Connection | None) -> list[Found | BackendError | None]:
-        """Return what the table has for tasks, in their order: the row, None, or why it cannot be read."""
+        """Return for each task, in their order, its row, None, or the reason why it cannot be read."""
         known = self._known()
-        # the table may have been looked at since the join began
+        # the table may have been inspected since the join began
         for task_id in (task_id for task_id in task_ids if len(task_id) > known.layout.id_length):
             require_id(known.layout, "task id", task_id)
-        direct = known.shortcuts.of(known.read_many) if given is None else None
+        fast_path = known.fast_paths.of(known.read_many) if given is None else None
         try:
             with self._decoding():
-                if direct is not None:
-                    found = found_by_id(known.columns, direct.run({"of_tasks": task_ids}))
+                if fast_path is not None:
+                    found = found_by_id(known.columns, fast_path.run({"of_tasks": task_ids}))
                 else:
-                    with self._lent(given) as connection:
+                    with self._given_or_pooled(given) as connection:
                         rows = connection.execute(known.read_many, {"of_tasks": task_ids}).all()
                         found = found_by_id(known.columns, map(tuple, rows))
                 return [found.get(task_id) for task_id in task_ids]
         except DecodeError:
-            # one of the rows: which one, the database does not say
-            with self._lent(given) as connection:
+            # the database does not say which of the rows is wrong
+            with self._given_or_pooled(given) as connection:
                 return [self._found_alone(connection, known, task_id) for task_id in task_ids]
 
-    def _lent(self, given: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
+    def _given_or_pooled(self, given: sa.Connection | None) -> AbstractContextManager[sa.Connection]:
         return self.database.connect() if given is None else nullcontext(given)
 
     def _found_alone(self, connection: sa.Connection, known: Statements, task_id: str) -> Found | BackendError | None:
@@ -341,31 +344,31 @@ class SqlBackend(JoiningBackend):
         return "mysql" if self.database.kind in ("mysql", "mariadb") else self.database.kind
 
     def _prepared(self, task_id: str) -> Statements:
-        """Return the statements for the table as it is. Raises ValueError for an id that its column does not hold."""
+        """Return the statements for the table as it is. Raises ValueError for an id that does not fit its column."""
         found = self._known()
         require_id(found.layout, "task id", task_id)
         return found
 
     def _known(self) -> Statements:
-        known = self.database.known.get()
+        known = self.database.statements.get()
         found: Statements | None = known.get(self.names)
         if found is None:
             layout = prepare(self.database, self.names.tasks)
             found = known.setdefault(self.names, Statements(layout, self._dialect, self.database))
         return found
 
-    def _look_anew(self) -> None:
-        self.database.known.get().pop(self.names, None)
-        self._groups.look_anew()
-        self._chord_tables.look_anew()
+    def _forget_layouts(self) -> None:
+        self.database.statements.get().pop(self.names, None)
+        self._groups.forget_layout()
+        self._chord_tables.forget_layout()
 
     def _with_retries(self, action: Callable[[], T], retried: type[OperationalError] = OperationalError) -> T:
-        return with_retries(functools.partial(self._looking_again, action), self.retry_policy, retried=retried)
+        return with_retries(functools.partial(self._noticing_changes, action), self.retry_policy, retried=retried)
 
-    def _looking_again(self, action: Callable[[], T]) -> T:
-        """Return what an action returns; after it has failed for the tables, look at them anew the next time."""
+    def _noticing_changes(self, action: Callable[[], T]) -> T:
+        """Perform an action. If it fails because the tables have changed, forget their layouts."""
         try:
             return action()
         except TablesChanged:
-            self._look_anew()
+            self._forget_layouts()
             raise

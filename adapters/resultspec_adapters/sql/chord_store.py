@@ -1,11 +1,11 @@
 """The ledgers of chords in two tables: each step of `resultspec_reference.chords.ledger` is one transaction.
 
-A step locks the row of its chord, looks at it, and writes. A part is counted by a counter in that row, which rises in
-the transaction that keeps the part; on PostgreSQL both are one statement. So the parts of one chord are counted one
-after the other, each at the price of a commit, however many there are; chords do not wait for each other.
+A step locks the row of its chord, reads it, and writes. The row has a counter of the parts, which is incremented in the
+transaction that stores a part; on PostgreSQL both are one statement. So the parts of one chord are counted one after
+the other, at the cost of one commit each, however many there are. Chords do not wait for each other.
 
-Each ledger has an end of its life, which every part renews and the clock of the database tells; one whose life is over
-counts as not there. Parts live as long as their ledger, and go with it.
+Each ledger has an expiry time, by the clock of the database, which every part renews. An expired ledger counts as
+absent. Parts are removed together with their ledger.
 """
 
 import math
@@ -27,20 +27,20 @@ from resultspec_reference.errors import DecodeError, ImproperlyConfigured
 T = TypeVar("T")
 
 BATCH: Final = 500
-"""How many chords are removed at most before others have their turn."""
+"""How many chords are removed at most in one transaction."""
 
 BATCH_OF_PARTS: Final = 5000
-"""The same of parts, but for the last chord."""
+"""How many parts, not counting those of the last chord of the batch."""
 
 
 class Run(Protocol):
-    """What takes a step, again if it had no effect, and also if that is not known and ``repeat`` is true."""
+    """Performs a step. Retries it if it had no effect, and with `repeat` also if that is unknown."""
 
     def __call__(self, action: Callable[[], T], repeat: bool = True) -> T: ...  # noqa: D102
 
 
 class ChordTables:
-    """The tables of chords. ``dialect`` is a name of SQLAlchemy's."""
+    """The tables of chords. `dialect` is a name of SQLAlchemy's."""
 
     def __init__(self, database: Database, names: TableNames, dialect: str) -> None:
         self.database = database
@@ -48,17 +48,17 @@ class ChordTables:
         self._dialect = dialect
 
     def known(self) -> ChordStatements:
-        """Return the statements for the tables, which are made if they are not there. Raises as `prepare` does."""
-        known = self.database.known.get()
+        """Return the statements for the tables, which are created if necessary. Raises what `prepare` raises."""
+        known = self.database.statements.get()
         statements: ChordStatements | None = known.get(self._shapes)
         if statements is None:
             chords, parts = (self._prepared(shape) for shape in self._shapes)
             statements = known.setdefault(self._shapes, ChordStatements(chords, parts, self._dialect, self.database))
         return statements
 
-    def look_anew(self) -> None:
-        """Forget what is known of the tables."""
-        self.database.known.get().pop(self._shapes, None)
+    def forget_layout(self) -> None:
+        """Forget the layout of the tables: they are inspected again at the next use."""
+        self.database.statements.get().pop(self._shapes, None)
 
     def _prepared(self, shape: Shape) -> Layout:
         layout = prepare(self.database, shape)
@@ -70,9 +70,9 @@ class ChordTables:
         return layout
 
     def remove_over(self) -> tuple[str, ...]:
-        """Remove a batch of chords whose life is over, and their parts; return the ids of those that were found.
+        """Remove a batch of expired chords, and their parts; return the ids of those that were found.
 
-        Somebody else may have removed some of them meanwhile, or begun them anew: such a chord stays.
+        A chord that another client has started again in the meantime stays.
         """
         known = self.known()
         with self.database.connect() as connection:
@@ -95,8 +95,8 @@ class ChordTables:
 class SqlChordStore:
     """The steps of a ledger (`resultspec_reference.chords.ledger.ChordStore`); lives are in seconds.
 
-    Raises ValueError for an id that no column holds, DecodeError for a row that this version has not written, and what
-    `Database.errors` says.
+    Raises ValueError for an id that is too long for its column, DecodeError for a row in an unknown format, and the
+    errors of `Database.errors`.
     """
 
     def __init__(self, tables: ChordTables, run: Run, life: float, life_of_mark: float) -> None:
@@ -131,7 +131,7 @@ class SqlChordStore:
         self._step(group_id, resized)
 
     def add(self, group_id: str, count: int) -> None:
-        """Let there be more parts. Tried again only after what certainly had no effect."""
+        """Let there be more parts. Retried only if it certainly had no effect."""
 
         def added(step: "_Step") -> None:
             if not step.ledger.done:
@@ -140,7 +140,7 @@ class SqlChordStore:
         self._step(group_id, added, repeat=False)
 
     def record(self, group_id: str, part: Part, hint: int | None) -> Recorded:
-        """Count a part, at a cost that is the same for any number of parts."""
+        """Count a part, at a cost that does not depend on their number."""
         place = NOWHERE if part.index is None else part.index
         _require_number("group index", place)
         given = {"new_place": place, "new_task_id": part.task_id, "new_payload": part.payload}
@@ -161,13 +161,13 @@ class SqlChordStore:
         return self._run(at_once)
 
     def _counted(self, known: ChordStatements, given: Mapping[str, Any]) -> Counted | None:
-        """Count a part of a chord that is known and not decided, where one statement can; None if it was not."""
+        """Count a part by one statement, if the database can and the chord is known and open; else return None."""
         if known.count is None:
             return None
-        direct = known.shortcuts.of(known.count)
+        fast_path = known.fast_paths.of(known.count)
         rows: Iterable[Iterable[Any]]
-        if direct is not None:
-            rows = direct.run(given)
+        if fast_path is not None:
+            rows = fast_path.run(given)
         else:
             with self._tables.database.connect() as connection:
                 rows = connection.execute(known.count, given).all()
@@ -189,7 +189,7 @@ class SqlChordStore:
         return self._step(group_id, claimed)
 
     def finish(self, group_id: str, token: str) -> bool:
-        """Say that the chord is decided."""
+        """Mark the chord as decided."""
 
         def finished(step: "_Step") -> bool:
             if step.ledger.claimant != token:
@@ -212,7 +212,7 @@ class SqlChordStore:
         return self._run(lambda: self._once(group_id, act), repeat)
 
     def _once(self, group_id: str, act: Callable[["_Step"], T]) -> T:
-        """Return what a step answers that has the ledger for itself; one that is not there is made for it."""
+        """Perform a step on a locked ledger, which is created if it does not exist; return its result."""
         known = self._known(group_id)
         for is_made in (True, False):
             with self._tables.database.transaction() as connection:
@@ -221,11 +221,11 @@ class SqlChordStore:
                 row = connection.execute(known.lock, {"of_group": group_id}).mappings().first()
                 if row is not None:
                     return act(_Step(connection, known, group_id, found(group_id, dict(row)), self._life))
-        raise NothingDone(f"the row of chord {group_id!r} was made, and is not there")
+        raise NothingDone(f"the row of chord {group_id!r} was created and does not exist")
 
 
 class _Step:
-    """A ledger that is locked, and what a step does with it. ``life`` is in milliseconds."""
+    """A locked ledger, and what a step does with it. `life` is in milliseconds."""
 
     def __init__(
         self, connection: sa.Connection, known: ChordStatements, group_id: str, ledger: Found, life: int
@@ -235,25 +235,25 @@ class _Step:
         self._known = known
         self._group_id = group_id
         self._life = life
-        self._anew: Mapping[str, Any] = {}
+        self._reset: Mapping[str, Any] = {}
 
     def _execute(self, statement: sa.Executable, **given: Any) -> sa.CursorResult[Any]:
         return self._connection.execute(statement, {"of_group": self._group_id, **given})
 
     def forget(self) -> None:
-        """Forget all that was known of the chord. To be followed by a change."""
+        """Forget everything about the chord. A change has to follow."""
         if self.ledger.kept:
             self._execute(self._known.clear)
-        self.ledger, self._anew = Found(live=True, now=self.ledger.now), BLANK
+        self.ledger, self._reset = Found(live=True, now=self.ledger.now), BLANK
 
     def change(self, life: int | None = None, **columns: Any) -> None:
-        """Change columns of the ledger, which lives on: for its usual life, unless another is given."""
+        """Change columns of the ledger, and renew its life: the usual one, unless another is given."""
         if not self.ledger.live:
             self.forget()
-        self._execute(self._known.change(**{**self._anew, **columns}), life=self._life if life is None else life)
+        self._execute(self._known.change(**{**self._reset, **columns}), life=self._life if life is None else life)
 
     def record(self, given: Mapping[str, Any]) -> Found:
-        """Keep a part and count it, if it is not there already; return the ledger afterwards."""
+        """Store a part and count it, unless it is already stored; return the ledger afterwards."""
         if not self.ledger.live:
             self.forget()
         count = self._execute(self._known.keep, **given).rowcount
@@ -262,12 +262,12 @@ class _Step:
         return replace(self.ledger, returned=returned)
 
     def claim(self, token: str, lease: int) -> Claim:
-        """Give the decision away for so many milliseconds. Raises DecodeError for parts that are none."""
+        """Grant the decision for `lease` milliseconds. Raises DecodeError for parts that are not bytes."""
         self.change(claimant=token, held_until=self._known.clock + lease)
         payloads = self._execute(self._known.payloads).scalars().all()
         header = self._execute(self._known.header).scalar()
         if not all(isinstance(found, bytes) for found in payloads) or not isinstance(header, (bytes, NoneType)):
-            raise DecodeError(f"unknown chord layout of group {self._group_id!r}: where bytes belong there are none")
+            raise DecodeError(f"unknown chord layout of group {self._group_id!r}: a column does not hold bytes")
         return Claim(Claimed.GRANTED, payloads, header)
 
 
@@ -280,6 +280,6 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _require_number(name: str, value: object) -> None:
-    """Raise ValueError for what no column of integers holds."""
+    """Raise ValueError for a value that does not fit a column of integers."""
     if not isinstance(value, int) or abs(value) > NOWHERE:
         raise ValueError(f"a {name} is an integer of at most 64 bits, not {value!r}")

@@ -1,8 +1,8 @@
 """The two tables of chords, and the statements on them.
 
-A chord has a row, its ledger, with a counter of the parts that have returned; each of these has a row of its own.
-Whoever changes anything of a chord holds the lock of its ledger first, and only then touches parts, so that nobody
-waits in a circle. Times are milliseconds since 1970, and always those of the clock of the database.
+A chord has one row, its ledger, which counts the parts that have returned; each part has a row of its own. Every
+transaction locks the ledger before it touches parts, so there are no deadlocks. Times are milliseconds since 1970, by
+the clock of the database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.fast_paths import Shortcuts
+from resultspec_adapters.sql.fast_paths import FastPaths
 from resultspec_adapters.sql.tables import Layout
 from resultspec_reference.chords.ledger import is_full
 from resultspec_reference.errors import DecodeError
 
 NOWHERE: Final = 2**63 - 1
-"""The place of a part that has none: behind all others."""
+"""The place of a part without one: after all others."""
 
 BLANK: Final[Mapping[str, Any]] = {
     "size": None,
@@ -37,16 +37,16 @@ BLANK: Final[Mapping[str, Any]] = {
 _CLOCKS: Final = {
     "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
     "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-    # from the beginning of the statement, in no time zone
+    # the time at which the statement began; it does not depend on the time zone
     "mysql": "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)) DIV 1000",
 }
 
 _READ: Final = ("size", "leaves", "run", "added", "returned", "claimant", "held_until", "done", "expires")
-"""What each step reads of a ledger: not the header, which may be as large as the chord."""
+"""The columns that each step reads. The header is not among them: it may be as large as the chord."""
 
 
 class Counted(NamedTuple):
-    """What a ledger says after one more part."""
+    """The counters of a ledger after one more part."""
 
     size: int | None
     leaves: int | None
@@ -56,9 +56,9 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """A ledger as it was found and locked, at ``now``. One whose life is over is blank, and no longer ``live``.
+    """A ledger as it was found and locked, at `now`. An expired one is blank, and not `live`.
 
-    ``kept`` is the number of its parts that have a row, also of those that are over.
+    `kept` is the number of its parts that have a row, those of an expired ledger included.
     """
 
     size: int | None = None
@@ -74,34 +74,34 @@ class Found:
     now: int = 0
 
     def is_full(self, hint: int | None) -> bool:
-        """Whether all parts have returned; ``hint`` is the size that came with the signature of the body."""
+        """Whether all parts have returned; `hint` is the size that came with the signature of the body."""
         return is_full(self.returned, (self.size, hint, self.leaves), self.added)
 
 
 def found(group_id: str, row: Mapping[str, Any]) -> Found:
-    """Return the ledger in a row. Raises DecodeError for one that this version has not written."""
+    """Return the ledger in a row. Raises DecodeError for a row in an unknown format."""
     known = dict(row)
     now, expires = known.pop("now"), known.pop("expires")
     numbers = [expires, *(known[name] for name in ("added", "returned", "held_until", "done"))]
     sizes = [known[name] for name in ("size", "leaves") if known[name] is not None]
     texts = [known["run"], known["claimant"]]
     if not all(isinstance(value, int) for value in numbers + sizes) or not all(isinstance(text, str) for text in texts):
-        raise DecodeError(f"unknown chord layout of group {group_id!r}: a column holds what is none of its type")
+        raise DecodeError(f"unknown chord layout of group {group_id!r}: a column holds a value of the wrong type")
     if expires <= now:
         return Found(kept=known["returned"], now=now)
     return Found(**{**known, "done": bool(known["done"])}, live=True, kept=known["returned"], now=now)
 
 
 class ChordStatements:
-    """The statements for the tables as they are. ``dialect`` is a name of SQLAlchemy's.
+    """The statements for the tables as they are. `dialect` is a name of SQLAlchemy's.
 
-    They take ``of_group``, and those that let a ledger live on its ``life`` in milliseconds from now.
+    Their arguments are `of_group` and, where they renew the life of a ledger, `life` in milliseconds from now.
     """
 
     def __init__(self, chords: Layout, parts: Layout, dialect: str, database: Database) -> None:
         self.chords = chords
         self.parts = parts
-        self.shortcuts: Final = Shortcuts(database)
+        self.fast_paths: Final = FastPaths(database)
         self._dialect = dialect
         self.clock: Final[sa.ColumnElement[int]] = sa.literal_column(_CLOCKS[dialect], sa.BigInteger())
         self._end: Final = self.clock + sa.bindparam("life", type_=sa.BigInteger())
@@ -129,30 +129,30 @@ class ChordStatements:
         self.count: Final = self._count() if dialect == "postgresql" else None
 
     def change(self, **columns: Any) -> sa.Update:
-        """Return the statement that changes columns of a ledger, and lets it live on."""
+        """Return the statement that changes columns of a ledger, and renews its life."""
         return sa.update(self.chords.table).where(self._own).values(**columns, expires=self._end)
 
     def over(self, most: int) -> sa.Select[Any]:
-        """Return the statement that finds so many ledgers whose life is over, and what they have counted."""
+        """Return the statement that finds at most `most` expired ledgers, and how many parts each has counted."""
         ledger = self.chords.table.c
         over = sa.select(ledger.group_id, ledger.returned).where(ledger.expires <= self.clock)
         return over.order_by(ledger.expires).limit(most)
 
     def lock_over(self, group_ids: Sequence[str]) -> sa.Select[Any]:
-        """Return the statement that locks those of some ledgers whose life is over still."""
+        """Return the statement that locks those of some ledgers that are still expired."""
         ledger = self.chords.table.c
         over = sa.select(ledger.group_id).where(ledger.group_id.in_(group_ids), ledger.expires <= self.clock)
         return over.order_by(ledger.group_id).with_for_update()
 
     def remove(self, group_ids: Sequence[str]) -> list[sa.Delete]:
-        """Return the statements that remove ledgers which are locked, and their parts."""
+        """Return the statements that remove locked ledgers, and their parts."""
         return [
             sa.delete(layout.table).where(layout.table.c.group_id.in_(group_ids))
             for layout in (self.chords, self.parts)
         ]
 
     def _put(self, values: Mapping[str, Any], replaced: Sequence[str]) -> sa.Executable:
-        """Return the statement that puts a ledger; of one that is there it replaces columns, and locks it."""
+        """Return the statement that inserts a ledger, or locks the existing one and replaces columns of it."""
         table = self.chords.table
         given = {"group_id": sa.bindparam("of_group", type_=sa.String()), **values}
         if self._dialect == "mysql":
@@ -169,12 +169,12 @@ class ChordStatements:
         return {name: sa.bindparam(f"new_{name}", type_=columns[name].type) for name in ("place", "task_id", "payload")}
 
     def _keep(self) -> sa.Executable:
-        """Return the statement that keeps a part, unless it is there; how many rows it touched says which."""
+        """Return the statement that inserts a part unless it exists; the row count says which of the two happened."""
         table = self.parts.table
         given = {"group_id": sa.bindparam("of_group", type_=sa.String()), **self._part()}
         kept: Any
         if self._dialect == "mysql":
-            # there is nothing else that it could ignore: all columns were checked
+            # a duplicate is all that it can ignore: the other columns were checked
             kept = mysql.insert(table).values(given).prefix_with("IGNORE")
         else:
             upsert: Any = (sqlite if self._dialect == "sqlite" else postgresql).insert(table)
@@ -183,10 +183,10 @@ class ChordStatements:
         return statement
 
     def _count(self) -> sa.Executable:
-        """Return the one statement of PostgreSQL that counts a part of a chord which is known and not decided.
+        """Return the statement of PostgreSQL that counts a part of a chord which is known and not decided.
 
-        It locks the ledger, then keeps the part, then counts it, and returns what says whether the ledger is full (see
-        `Counted`); nothing of a ledger that is another.
+        It locks the ledger, inserts the part, counts it, and returns the counters (see `Counted`). If the ledger is
+        absent, expired or decided, it returns no row.
         """
         table, parts = self.chords.table, self.parts.table
         counts = sa.and_(self._own, table.c.expires > self.clock, table.c.done == sa.literal_column("0"))

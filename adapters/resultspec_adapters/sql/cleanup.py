@@ -1,4 +1,4 @@
-"""How rows are removed whose life is over: a bounded number at a time, each on condition that it still is."""
+"""The removal of expired rows: in batches, each row on condition that it is still expired."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,16 +10,16 @@ from resultspec_adapters.sql.database import Database
 from resultspec_adapters.sql.tables import Layout
 
 BATCH: Final = 500
-"""How many rows are removed at most before others have their turn."""
+"""How many rows are removed at most by one statement."""
 
 
 def remove_batch(
     database: Database, layout: Layout, oldest: datetime, states: Collection[str] | None = None
 ) -> tuple[Any, ...]:
-    """Remove rows dated before ``oldest``, in UTC without zone, that are in one of the states if there are such.
+    """Remove rows dated before `oldest`, in UTC without a zone, and in one of the states, if any are given.
 
-    Returns what the rows are known by, at most `BATCH`. Somebody else may have removed or replaced some of them
-    meanwhile: what was replaced has another date, and stays.
+    Returns the numbers or ids of the rows, at most `BATCH`. A row that another client has replaced in the meantime has
+    a new date, and stays.
     """
     table = layout.table
     number = table.c.id if "id" in table.c else layout.key
@@ -37,5 +37,5 @@ def remove_batch(
 def _is_in(database: Database, status: sa.Column[Any], states: Collection[str]) -> sa.ColumnElement[bool]:
     if database.kind not in ("mysql", "mariadb"):
         return status.in_(sorted(states))
-    # the collation of a table that somebody else made may fold the state of a running task into a ready one
+    # in a table that was not created here, the collation may make the state of a running task equal to a ready one
     return sa.cast(status, sa.LargeBinary).in_([state.encode() for state in sorted(states)])

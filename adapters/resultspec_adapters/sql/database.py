@@ -1,4 +1,4 @@
-"""Where the tables are: the URL, the engines of a process, and connections whose errors are ours."""
+"""A database: its URL, the engines of this process, and connections whose errors are translated."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
-from resultspec_adapters.sql.connection_cache import Hand
-from resultspec_adapters.sql.errors import ours
+from resultspec_adapters.sql.connection_cache import ConnectionCache
+from resultspec_adapters.sql.errors import translated
 from resultspec_reference.errors import ImproperlyConfigured, OperationalError
 from resultspec_reference.per_process import PerProcess
 from resultspec_reference.uri import sanitize
@@ -16,8 +16,8 @@ from resultspec_reference.uri import sanitize
 CONNECT_TIMEOUT: Final = 5
 """Seconds that connecting may take, where the URL does not say otherwise."""
 
-PATIENCE: Final = 30
-"""Seconds that a server may be silent, and that a locked SQLite is waited for, likewise."""
+RESPONSE_TIMEOUT: Final = 30
+"""Seconds that a server may be silent, or a SQLite locked, where the URL does not say otherwise."""
 
 _DRIVERS: Final = {
     "postgresql": "postgresql+psycopg",
@@ -26,46 +26,46 @@ _DRIVERS: Final = {
     "mariadb": "mysql+pymysql",
     "mariadb+pymysql": "mysql+pymysql",
 }
-"""The driver for a scheme that names none. MariaDB is told from MySQL by what the server says of itself."""
+"""The driver for a scheme without one. Whether a server is MariaDB or MySQL, it says itself."""
 
-_STRICT: Final = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
-"""Whatever the server is set to: a value that does not fit is an error, and not cut."""
+_STRICT_MODE: Final = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+"""A value that is too long is an error, and not truncated, whatever the setting of the server."""
 
-_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "postgresql+psycopg": {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": PATIENCE * 1000},
+_CONNECT_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "postgresql+psycopg": {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": RESPONSE_TIMEOUT * 1000},
     "mysql+pymysql": {
         "connect_timeout": CONNECT_TIMEOUT,
-        "read_timeout": PATIENCE,
-        "write_timeout": PATIENCE,
+        "read_timeout": RESPONSE_TIMEOUT,
+        "write_timeout": RESPONSE_TIMEOUT,
         "charset": "utf8mb4",
-        "init_command": _STRICT,
+        "init_command": _STRICT_MODE,
     },
-    "sqlite+pysqlite": {"timeout": PATIENCE},
-    "sqlite": {"timeout": PATIENCE},
+    "sqlite+pysqlite": {"timeout": RESPONSE_TIMEOUT},
+    "sqlite": {"timeout": RESPONSE_TIMEOUT},
 }
-"""What a driver is told when it connects, where the URL does not say otherwise."""
+"""The arguments with which a driver connects, where the URL does not say otherwise."""
 
 
-_HERE: Final = ("localhost", "127.0.0.1", "::1")
-"""Hosts to which no network leads, and so connections that need no encryption."""
+_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+"""Hosts that are reached without a network, so connections to them need no encryption."""
 
 
 def _roll_back(connection: sa.Connection) -> None:
-    """Undo what a connection has not committed, or let go of it."""
+    """Roll a connection back; if that fails, give it up."""
     if connection.invalidated:
         return
     try:
-        # that of the driver: after a commit that has failed SQLAlchemy knows of no transaction
+        # on the driver: after a failed commit, SQLAlchemy believes that there is no transaction
         connection.connection.rollback()
-    except Exception:  # noqa: BLE001 - whatever it is, the connection is of no use
+    except Exception:  # noqa: BLE001 - after any error the connection is unusable
         connection.invalidate()
 
 
 class Engines(NamedTuple):
-    """What a process has: a pool, one of its connections at hand, and connections that belong to whoever opens them."""
+    """What a process has: an engine with a pool, a cache of its connections, and an engine without a pool."""
 
     pooled: sa.Engine
-    hand: Hand
+    cache: ConnectionCache
     single: sa.Engine
 
 
@@ -74,25 +74,24 @@ def _parsed(url: str) -> sa.URL:
         found = sa.make_url(url.removeprefix("db+"))
     except (exc.ArgumentError, ValueError):
         # the message may hold a part of the password
-        raise ImproperlyConfigured(f"{sanitize(url)} is no URL of a database") from None
+        raise ImproperlyConfigured(f"{sanitize(url)} is not a database URL") from None
     return found.set(drivername=_DRIVERS.get(found.drivername, found.drivername))
 
 
 class Database:
-    """A database by its URL, whose scheme is ``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``.
+    """A database by its URL, whose scheme is `sqlite`, `postgresql`, `mysql` or `mariadb`.
 
-    ``engine_options`` are those of SQLAlchemy's ``create_engine``. Nothing is opened until it is needed; a
-    forked child opens its own. A SQLite in memory belongs to this object and to one process. ``tells``:
-    whether who waits can learn of a change without reading. ``known`` is what was found out about its tables, by
-    process. Raises ImproperlyConfigured for a URL or options that are of no
-    use, and where the driver is not installed.
+    `engine_options` are those of SQLAlchemy's `create_engine`. Connections are opened when they are needed; a forked
+    child opens its own. A SQLite in memory belongs to this object and to one process. `notifies` says whether a waiter
+    can learn of a change without reading. `statements` are those for the tables as they were found, in each process.
+    Raises ImproperlyConfigured for a URL or options that cannot be used, and if the driver is not installed.
     """
 
     _shared: ClassVar[dict[tuple[str, str], "Database"]] = {}
 
     @classmethod
     def of(cls, url: str, engine_options: Mapping[str, Any] | None = None) -> "Database":
-        """Return the one of a URL and options that this process shares; one in memory is never shared."""
+        """Return the database that this process shares for a URL and options. One in memory is never shared."""
         key = (url, repr(engine_options))
         found = cls._shared.get(key)
         if found is None:
@@ -110,29 +109,29 @@ class Database:
             raise ImproperlyConfigured(f"{self.shown}: there is no support for {self.kind}")
         if self.kind in ("mysql", "mariadb") and not self._url.database:
             raise ImproperlyConfigured(
-                f"{self.shown} names no database: write {self._url.get_backend_name()}://HOST/NAME"
+                f"{self.shown} does not name a database: write {self._url.get_backend_name()}://HOST/NAME"
             )
         self.in_memory: Final = self.kind == "sqlite" and (
             self._url.database in (None, "", ":memory:") or self._url.query.get("mode") == "memory"
         )
-        self.tells: Final = self.kind == "postgresql" or (self.kind == "sqlite" and not self.in_memory)
-        self.known: Final[PerProcess[dict[Any, Any]]] = PerProcess(dict)
+        self.notifies: Final = self.kind == "postgresql" or (self.kind == "sqlite" and not self.in_memory)
+        self.statements: Final[PerProcess[dict[Any, Any]]] = PerProcess(dict)
         self._engines = PerProcess(self._make_engines)
-        # finds what is wrong with the options, and opens nothing
+        # finds errors in the options, without opening a connection
         self._engines.get()
 
-    def _usual(self) -> Iterator[tuple[str, Any]]:
-        """Yield what the driver is told when it connects, unless the URL says otherwise."""
-        yield from _ARGUMENTS.get(self._url.drivername, {}).items()
+    def _default_arguments(self) -> Iterator[tuple[str, Any]]:
+        """Yield the arguments with which the driver connects, unless the URL says otherwise."""
+        yield from _CONNECT_ARGUMENTS.get(self._url.drivername, {}).items()
         encrypts = any(name.startswith("ssl") for name in self._url.query)
-        if self._url.drivername == "mysql+pymysql" and self._url.host in _HERE and not encrypts:
-            # PyMySQL reads all certificates of the machine for each connection
+        if self._url.drivername == "mysql+pymysql" and self._url.host in _LOCAL_HOSTS and not encrypts:
+            # otherwise PyMySQL reads all certificates of the machine for each connection
             yield "ssl_disabled", True
 
     def _make_engines(self) -> Engines:
-        given = {name: value for name, value in self._usual() if name not in self._url.query}
+        given = {name: value for name, value in self._default_arguments() if name not in self._url.query}
         options: dict[str, Any] = {
-            # every statement stands by itself
+            # every statement is a transaction of its own
             "isolation_level": "AUTOCOMMIT",
             "pool_reset_on_return": None,
             **self._options,
@@ -144,9 +143,9 @@ class Database:
         alone = {name: value for name, value in options.items() if not name.startswith(("pool", "max_overflow"))}
         try:
             pooled = sa.create_engine(self._url, **options)
-            # who wants each connection to be pinged when it is taken gets that
-            hand = Hand(pooled, keeps=not options.get("pool_pre_ping"))
-            return Engines(pooled, hand, sa.create_engine(self._url, poolclass=pool.NullPool, **alone))
+            # the option asks for a ping whenever a connection is taken, and a cached one gets none
+            cache = ConnectionCache(pooled, enabled=not options.get("pool_pre_ping"))
+            return Engines(pooled, cache, sa.create_engine(self._url, poolclass=pool.NullPool, **alone))
         except ModuleNotFoundError as error:
             package = "'resultspec[sql]'" if error.name in ("psycopg", "pymysql") else error.name
             raise ImproperlyConfigured(
@@ -157,7 +156,7 @@ class Database:
 
     @property
     def is_psycopg(self) -> bool:
-        """Whether the driver is psycopg, on which every statement stands by itself."""
+        """Whether the driver is psycopg, with every statement a transaction of its own."""
         return self._url.drivername == "postgresql+psycopg" and "isolation_level" not in self._options
 
     @property
@@ -166,21 +165,21 @@ class Database:
         return self._engines.get().pooled
 
     @property
-    def hand(self) -> Hand:
-        """What lends connections of that pool to whoever needs one for a moment."""
-        return self._engines.get().hand
+    def connection_cache(self) -> ConnectionCache:
+        """The cache that lends connections of that pool for single statements."""
+        return self._engines.get().cache
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """Lend a connection of the pool, on which every statement stands by itself. See `errors` for what it raises."""
-        with self.errors(), self.hand.ask(self.engine.connect) as connection:
+        """Lend a connection of the pool, in autocommit mode. See `errors` for what it raises."""
+        with self.errors(), self.connection_cache.check_out(self.engine.connect) as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """Lend a connection of the pool in a transaction that may write, and that an exception undoes.
+        """Lend a connection of the pool in a transaction that may write. An exception rolls it back.
 
-        See `errors` for what it raises; a SQLite is locked for other writers from the beginning.
+        A SQLite is locked for other writers from the beginning. See `errors` for what it raises.
         """
         with self.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if self.kind == "sqlite" else "BEGIN")
@@ -198,21 +197,21 @@ class Database:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the errors of drivers into OperationalError, DecodeError and ValueError, without a password in them."""
+        """Translate the errors of drivers to OperationalError, DecodeError or ValueError, without the password."""
         try:
             yield
         except exc.DBAPIError as error:
             if error.connection_invalidated:
-                # what has befallen this one has befallen the others
-                self.hand.empty()
-            raise ours(error, self.shown, self._url.password) from None
+                # the others were probably lost with it
+                self.connection_cache.clear()
+            raise translated(error, self.shown, self._url.password) from None
         except exc.TimeoutError:
             raise OperationalError(f"{self.shown}: no connection of the pool became free") from None
 
     def close(self) -> None:
-        """Close the connections of the pool; a later call opens new ones. A database in memory is gone."""
+        """Close the connections of the pool; a later call opens new ones. A database in memory is lost."""
         engines = self._engines.get()
-        engines.hand.empty()
+        engines.cache.clear()
         engines.pooled.dispose()
-        # what came back meanwhile is of the pool that was
-        engines.hand.empty()
+        # connections that were given back meanwhile belong to the old pool
+        engines.cache.clear()

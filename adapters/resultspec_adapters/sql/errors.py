@@ -1,4 +1,4 @@
-"""What a driver's error means: the codes of SQLite, PostgreSQL and MariaDB, and the errors of ours that they become."""
+"""The meaning of drivers' errors: the codes of SQLite, PostgreSQL and MariaDB, and the errors that they become."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -10,37 +10,37 @@ from resultspec_reference.errors import DecodeError, OperationalError
 
 
 class NothingDone(OperationalError):
-    """The database has done nothing of what it was asked to: others were in the way."""
+    """The statement certainly had no effect, because of others who use the database."""
 
 
 class TablesChanged(NothingDone):
-    """A table or a column is not there, or no longer."""
+    """A table or a column does not exist, or no longer."""
 
 
 class Fault(Enum):
-    """A kind of trouble with a database: what is said of it, and whether to try again is of no use."""
+    """A kind of trouble with a database: the words for it, and whether it is permanent."""
 
     LOST = ("", False)
     BUSY = ("is too busy", False)
-    CHANGED = ("has other tables than before", False)
+    CHANGED = ("has changed its tables", False)
     READ_ONLY = ("is read-only", False)
     SEALED = ("is read-only", True)
     REFUSED = ("refuses us", True)
     FULL = ("is full", True)
-    CORRUPT = ("is damaged, or no database", True)
+    CORRUPT = ("is damaged, or not a database", True)
     UNOPENED = ("cannot be opened", True)
     OTHER = ("", True)
     DATA = ("cannot hold the value", True)
-    UNREADABLE = ("holds text that is none", True)
+    UNREADABLE = ("holds text that is not UTF-8", True)
 
     @property
-    def says(self) -> str:
-        """What is said of the database."""
+    def words(self) -> str:
+        """What an error message says of the database."""
         return self.value[0]
 
     @property
     def permanent(self) -> bool:
-        """Whether to try again is of no use."""
+        """Whether trying again is useless."""
         return self.value[1]
 
 
@@ -57,10 +57,10 @@ _SQLITE: Final[Mapping[str, Fault]] = {
     "SQLITE_AUTH": Fault.REFUSED,
     "SQLITE_TOOBIG": Fault.DATA,
 }
-"""By the beginning of the error's name, which may go on to say more."""
+"""By the beginning of the error's name, which may have a more precise end."""
 
 STALE: Final = ("0A000", "26000")
-"""What PostgreSQL says of a statement that was prepared for other columns, and of one that somebody has thrown away."""
+"""PostgreSQL's codes for a prepared statement whose columns have changed, and for one that was deallocated."""
 
 _POSTGRESQL: Final[Mapping[str, Fault]] = {
     **dict.fromkeys(STALE, Fault.CHANGED),
@@ -108,11 +108,11 @@ _MYSQL: Final[Mapping[int, Fault]] = {
 }
 
 _REFUSALS: Final = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
-"""What PostgreSQL says to whom it does not let in; such errors have no code."""
+"""What PostgreSQL says when it refuses a connection; these errors have no code."""
 
 
 def fault_of(error: exc.DBAPIError) -> Fault:
-    """Return what kind of trouble an error of a driver tells of."""
+    """Return the kind of trouble that an error of a driver reports."""
     cause: Any = error.orig
     if error.connection_invalidated:
         return Fault.LOST
@@ -133,13 +133,13 @@ def _of_sqlite(name: str, text: str) -> Fault:
 
 
 def _of_mysql(number: int, error: exc.DBAPIError) -> Fault:
-    if number >= 2000 or number == 0:  # these are the driver's own: no server was heard
+    if number >= 2000 or number == 0:  # these are the driver's own: the server did not answer
         return Fault.LOST
     return _MYSQL.get(number, Fault.DATA if isinstance(error, exc.DataError) else Fault.OTHER)
 
 
 def _by_class(error: exc.DBAPIError) -> Fault:
-    """Return the trouble of an error without a code, by its class and by what it says."""
+    """Return the kind of an error without a code, by its class and its text."""
     text = str(error.orig)
     if "Could not decode to UTF-8" in text:
         return Fault.UNREADABLE
@@ -150,16 +150,16 @@ def _by_class(error: exc.DBAPIError) -> Fault:
     return Fault.OTHER
 
 
-def ours(error: exc.DBAPIError, shown: str, secret: str | None) -> Exception:
-    """Return the error of ours for that of a driver: OperationalError, DecodeError, or ValueError for a value.
+def translated(error: exc.DBAPIError, shown: str, secret: str | None) -> Exception:
+    """Return the error that a driver's becomes: OperationalError, DecodeError, or ValueError for a value.
 
-    ``shown`` is the database without its password, ``secret`` what must not be in the text. Never has it the
-    statement or its parameters.
+    `shown` is the database without its password, `secret` is removed from the text. The text never has the statement or
+    its parameters.
     """
     fault, text = fault_of(error), " ".join(str(error.orig).split())
     if secret:
         text = text.replace(secret, "**")
-    said = f"{shown} {fault.says}: {text}" if fault.says else f"{shown}: {text}"
+    said = f"{shown} {fault.words}: {text}" if fault.words else f"{shown}: {text}"
     if fault is Fault.DATA:
         return ValueError(said)
     if fault is Fault.UNREADABLE:

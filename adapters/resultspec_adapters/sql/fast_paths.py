@@ -1,4 +1,4 @@
-"""Which statements have a short way, and what it is."""
+"""Which statements have a fast path."""
 
 from typing import TYPE_CHECKING
 
@@ -7,24 +7,24 @@ import sqlalchemy as sa
 from resultspec_adapters.sql.database import Database
 
 if TYPE_CHECKING:
-    from resultspec_adapters.sql.psycopg_fast_path import Direct
+    from resultspec_adapters.sql.psycopg_fast_path import PsycopgFastPath
 
 
-class Shortcuts:
-    """The short ways to run statements on a database, each of which is made once."""
+class FastPaths:
+    """The fast paths of the statements on a database, each of which is made once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._made: dict[sa.Executable, Direct] = {}
+        self._made: dict[sa.Executable, PsycopgFastPath] = {}
 
-    def of(self, statement: sa.Executable) -> "Direct | None":
-        """Return the short way to run a statement over the pool, None where there is none."""
+    def of(self, statement: sa.Executable) -> "PsycopgFastPath | None":
+        """Return the fast path of a statement, None where the database has none."""
         if not self._database.is_psycopg:
             return None
         found = self._made.get(statement)
         if found is None:
-            # the other databases do without psycopg
-            from resultspec_adapters.sql.psycopg_fast_path import Direct
+            # imported here, since psycopg need not be installed for the other databases
+            from resultspec_adapters.sql.psycopg_fast_path import PsycopgFastPath
 
-            found = self._made.setdefault(statement, Direct(self._database, statement))
+            found = self._made.setdefault(statement, PsycopgFastPath(self._database, statement))
         return found

@@ -1,6 +1,6 @@
 """The table of the groups: each has a row, with its result tuple in the serializer and the instant of saving.
 
-Up to Celery 5.6 a row holds a pickled handle; it is read where pickle is accepted.
+Up to Celery 5.6 a row holds a pickled result object; it is read where pickle is accepted.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def _save(layout: Layout, dialect: str) -> sa.Executable:
         values["id"] = layout.number.next_value()
     if dialect == "mysql":
         insert = mysql.insert(table).values(values)
-        # the collation of a table that somebody else made may fold ids
+        # in a table that was not created here, the collation may make different ids equal
         same = sa.cast(layout.key, sa.LargeBinary) == sa.cast(insert.inserted[layout.key.name], sa.LargeBinary)
         replaced = [(name, sa.func.if_(same, insert.inserted[name], table.c[name])) for name in WRITTEN[1:]]
         return insert.on_duplicate_key_update(replaced)
@@ -59,9 +59,9 @@ def _save(layout: Layout, dialect: str) -> sa.Executable:
 
 
 class GroupTable:
-    """The table of the groups, in the shape that it has to have. ``dialect`` is a name of SQLAlchemy's.
+    """The table of the groups, in the required shape. `dialect` is a name of SQLAlchemy's.
 
-    All that reads and writes raises ValueError for an id that no column holds, and what `Database.errors` says.
+    Reading and writing raise ValueError for an id that is too long for its column, and the errors of `Database.errors`.
     """
 
     def __init__(self, database: Database, shape: Shape, dialect: str, rows: RowCodec) -> None:
@@ -71,7 +71,7 @@ class GroupTable:
         self._rows = rows
 
     def save(self, group_id: str, payload: bytes) -> None:
-        """Put an encoded result tuple in the place of the row of a group. Raises ValueError for a foreign row."""
+        """Store an encoded result tuple as the row of a group. Raises ValueError if the row is that of another id."""
         known = self._prepared(group_id)
         now = datetime.now(UTC).replace(tzinfo=None)
         with self._database.connect() as connection:
@@ -80,7 +80,7 @@ class GroupTable:
                 self._require_own(connection, known, group_id)
 
     def restore(self, group_id: str) -> dict[str, Any] | None:
-        """Return the entry of a group, with the instant of saving where there is one, or None.
+        """Return the entry of a group, with the instant of saving if it has one, or None.
 
         Raises DecodeError, and ContentDisallowed for a pickle that is not accepted, with the id of the group.
         """
@@ -89,7 +89,7 @@ class GroupTable:
             try:
                 row = _own(self._row(connection, known, group_id), group_id)
             except (ValueError, TypeError, LookupError) as error:
-                raise DecodeError(f"a column holds what is none of its type: {error}") from error
+                raise DecodeError(f"a column holds a value of the wrong type: {error}") from error
             return None if row is None else self._entry(row)
 
     def delete(self, group_id: str) -> None:
@@ -105,15 +105,15 @@ class GroupTable:
                 connection.execute(sa.delete(table).where(table.c.id == found["id"]))
 
     def layout(self) -> Layout:
-        """Return how the table looks, which is made if it is not there. Raises as `prepare` does."""
+        """Return the layout of the table, which is created if necessary. Raises what `prepare` raises."""
         return self._known().layout
 
-    def look_anew(self) -> None:
-        """Forget what is known of the table."""
-        self._database.known.get().pop(self._shape, None)
+    def forget_layout(self) -> None:
+        """Forget the layout of the table: it is inspected again at the next use."""
+        self._database.statements.get().pop(self._shape, None)
 
     def _known(self) -> _Statements:
-        known = self._database.known.get()
+        known = self._database.statements.get()
         found: _Statements | None = known.get(self._shape)
         if found is None:
             found = known.setdefault(self._shape, _statements(prepare(self._database, self._shape), self._dialect))
@@ -133,7 +133,7 @@ class GroupTable:
         found = self._row(connection, known, group_id)
         if found is not None and _own(found, group_id) is None:
             raise ValueError(
-                f"the collation of table {self._shape.name} takes {group_id!r} for group {found['taskset_id']!r}; "
+                f"the collation of table {self._shape.name} makes {group_id!r} equal to {found['taskset_id']!r}; "
                 "give the column taskset_id a binary collation without padding"
             )
 
@@ -148,5 +148,5 @@ class GroupTable:
 
 
 def _own(row: Row | None, group_id: str) -> Row | None:
-    """Return a row if it is that of the group: to a database, ids may be equal that are not the same."""
+    """Return a row if it is that of the group: the collation may make different ids equal."""
     return row if row is not None and row["taskset_id"] == group_id else None

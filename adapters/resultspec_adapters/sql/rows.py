@@ -1,4 +1,4 @@
-"""Rows and metas: how the members of a meta are put into columns, and what is made of a row that was found."""
+"""Rows and metas: how the members of a meta become columns, and how a row becomes a meta."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,33 +17,30 @@ from resultspec_reference.states import SUCCESS, is_ready
 logger: Final = logging.getLogger(__name__)
 
 PLAIN_TEXTS: Final = ("task_id", "status", "traceback", "group_id", "parent_id")
-"""The columns of text whose members are stored as they are."""
+"""The columns of text that hold the member of the same name."""
 
-TOLD: Final = frozenset({"name", "worker", "retries", "queue", "args", "kwargs", "stamps"})
-"""The columns of what is told of a call, which most rows have no need of."""
+EXTENDED_COLUMNS: Final = frozenset({"name", "worker", "retries", "queue", "args", "kwargs", "stamps"})
+"""The columns of the extended members, which are null in most rows."""
 
-TELLING: Final = TOLD - {"stamps"} | {STAMPED_HEADERS}
-"""The members of a meta that tell it."""
+EXTENDED_MEMBERS: Final = EXTENDED_COLUMNS - {"stamps"} | {STAMPED_HEADERS}
+"""The extended members of a meta."""
 
 LARGEST_INTEGER: Final = 2**31 - 1
-"""What the column ``retries`` holds at most."""
+"""The largest value of the column `retries`."""
 
 PICKLES: Final = frozenset(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
-"""How a pickle begins. In no other serializer does a whole payload begin so."""
+"""The first bytes of a pickle. A payload of another serializer never begins with them."""
 
 
 Found = tuple[Any, ...] | Row
-"""What was found of a task: just the columns that every table has, in their order, if the others are null.
-
-Else the columns that are not null, by their names.
-"""
+"""The row of a task: a tuple of the columns that every table has if all others are null, else a map without nulls."""
 
 
 def found_by_id(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Found]:
-    """Return what was found by the ids of the tasks. ``columns`` begins with those that every table has."""
+    """Return rows by the ids of their tasks. `columns` begins with those that every table has."""
     plain = len(REQUIRED)
-    nothing_more = (None,) * (len(columns) - plain)
-    return {row[0]: row[:plain] if row[plain:] == nothing_more else _named(columns, row) for row in rows}
+    nulls = (None,) * (len(columns) - plain)
+    return {row[0]: row[:plain] if row[plain:] == nulls else _named(columns, row) for row in rows}
 
 
 def _named(columns: Sequence[str], row: tuple[Any, ...]) -> Row:
@@ -51,12 +48,12 @@ def _named(columns: Sequence[str], row: tuple[Any, ...]) -> Row:
 
 
 def is_pickle(payload: bytes) -> bool:
-    """Whether a payload can only be a pickle: up to Celery 5.6 every result was stored as one."""
+    """Whether a payload can only be a pickle: up to Celery 5.6, every result was stored as one."""
     return payload[:2] in PICKLES and payload.endswith(b".")
 
 
 def text(name: str, value: str | None) -> str | None:
-    """Return a text as a column takes it. Raises ValueError for NUL and lone surrogates."""
+    """Return a text that a column can hold. Raises ValueError for NUL and lone surrogates."""
     if value is not None and ("\x00" in value or not (value.isascii() or _is_unicode(value))):
         raise ValueError(f"a {name} with NUL or lone surrogates cannot be stored in a table: {value!a}")
     return value
@@ -71,26 +68,26 @@ def _is_unicode(value: str) -> bool:
 
 
 def require_id(layout: Layout, kind: str, entry_id: str) -> None:
-    """Raise ValueError for an id that the column of the ids does not hold."""
+    """Raise ValueError for an id that does not fit its column."""
     text(kind, entry_id)
     if len(entry_id) > layout.id_length:
         raise ValueError(f"a {kind} in table {layout.table.name} has at most {layout.id_length} characters")
 
 
 class RowCodec:
-    """Puts metas into rows and reads them again, in one serializer."""
+    """Makes rows from metas and metas from rows, with one serializer."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._pickle = Codec("pickle", codec.accept, codec.payload_limit)
 
     def row(self, meta: TaskMeta) -> dict[str, Any]:
-        """Return the columns of the row of a meta that are not null.
+        """Return the columns of the row of a meta, without those that are null.
 
-        Raises EncodeError for a value that the serializer cannot carry, ValueError for a text that no column holds.
+        Raises EncodeError for a value that the serializer cannot carry, ValueError for a text that no column can hold.
         """
         row: dict[str, Any] = {"result": self._codec.encode(meta["result"])}
-        # no children are stored as Celery does it, as null
+        # like Celery, store an empty list of children as null
         if meta["children"]:
             row["children"] = self._codec.encode(meta["children"])
         if meta["date_done"] is not None:
@@ -98,29 +95,29 @@ class RowCodec:
         for name in PLAIN_TEXTS:
             if (value := meta.get(name)) is not None:
                 row[name] = text(name, value)
-        if not TELLING.isdisjoint(meta):
-            row |= {name: value for name, value in self._told(meta).items() if value is not None}
+        if not EXTENDED_MEMBERS.isdisjoint(meta):
+            row |= {name: value for name, value in self._extended(meta).items() if value is not None}
         return row
 
-    def _told(self, meta: TaskMeta) -> dict[str, Any]:
-        """Return the columns of the extended members. What no column holds degrades (EXT-4)."""
-        told: dict[str, Any] = {name: _readable(meta.get(name)) for name in ("name", "worker", "queue")}
-        told |= {name: self._encoded(meta.get(name)) for name in ("args", "kwargs")}
+    def _extended(self, meta: TaskMeta) -> dict[str, Any]:
+        """Return the columns of the extended members. What no column can hold degrades (EXT-4)."""
+        columns: dict[str, Any] = {name: _readable(meta.get(name)) for name in ("name", "worker", "queue")}
+        columns |= {name: self._encoded(meta.get(name)) for name in ("args", "kwargs")}
         retries = meta.get("retries")
-        told["retries"] = retries if isinstance(retries, int) and abs(retries) <= LARGEST_INTEGER else None
+        columns["retries"] = retries if isinstance(retries, int) and abs(retries) <= LARGEST_INTEGER else None
         if STAMPED_HEADERS in meta:
             headers = meta[STAMPED_HEADERS]
             stamps = {name: meta[name] for name in headers if name in meta} if isinstance(headers, list) else {}
-            told["stamps"] = self._encoded({STAMPED_HEADERS: headers, "stamps": stamps})
-        return told
+            columns["stamps"] = self._encoded({STAMPED_HEADERS: headers, "stamps": stamps})
+        return columns
 
     def _encoded(self, value: Any) -> bytes | None:
         return None if value is None else self._codec.encode(value)
 
     def plain(self, found: Found) -> TaskMeta | None:
-        """Return the whole meta of a task that is nothing but a SUCCESS with its result, None for any other.
+        """Return the complete meta of a plain SUCCESS, one that has only a result; None for any other row.
 
-        It is what `meta` makes of it, once it is completed, in a third of the time. Raises what that raises.
+        A fast path: the result is that of `meta`, completed, in a third of the time. Raises what that raises.
         """
         if not isinstance(found, tuple):
             return None
@@ -139,10 +136,10 @@ class RowCodec:
         }
 
     def meta(self, found: Found) -> TaskMeta:
-        """Return what a row says, still to be completed.
+        """Return the meta of a row, still to be completed.
 
-        Raises DecodeError for a result or children that cannot be decoded, ContentDisallowed for a pickle that
-        is not accepted.
+        Raises DecodeError for a result or children that cannot be decoded, ContentDisallowed for a pickle that is not
+        accepted.
         """
         return self._meta(dict(zip(REQUIRED, found, strict=True)) if isinstance(found, tuple) else found)
 
@@ -157,40 +154,40 @@ class RowCodec:
         for name in ("group_id", "parent_id"):
             if row.get(name) is not None:
                 found[name] = row[name]
-        return found if TOLD.isdisjoint(row) else {**self._more(row), **found}
+        return found if EXTENDED_COLUMNS.isdisjoint(row) else {**self._extended_members(row), **found}
 
-    def _more(self, row: Row) -> TaskMeta:
-        """Return the extended members and the stamps of a row, without those that cannot be read."""
-        more = {name: row[name] for name in ("name", "worker", "retries", "queue") if row.get(name) is not None}
+    def _extended_members(self, row: Row) -> TaskMeta:
+        """Return the extended members and the stamps of a row, without those that cannot be decoded."""
+        members = {name: row[name] for name in ("name", "worker", "retries", "queue") if row.get(name) is not None}
         for name in ("args", "kwargs", "stamps"):
             try:
                 value = self.value(row.get(name))
             except (DecodeError, ContentDisallowed) as error:
                 logger.warning("%s of task %r cannot be read: %s", name, row["task_id"], error)
             else:
-                more |= _stamps(value) if name == "stamps" else {} if value is None else {name: value}
-        return more
+                members |= _stamps(value) if name == "stamps" else {} if value is None else {name: value}
+        return members
 
     def value(self, payload: Any) -> Any:
         """Return the value in a column of bytes, None for null. Raises DecodeError and ContentDisallowed."""
         if payload is None:
             return None
         if not isinstance(payload, (bytes, bytearray, memoryview)):
-            raise DecodeError(f"where bytes belong there is {type(payload).__name__}")
+            raise DecodeError(f"a column of bytes holds a value of type {type(payload).__name__}")
         found = bytes(payload)
         codec = self._pickle if is_pickle(found) else self._codec
         return codec.decode(found)
 
 
 def _readable(value: Any) -> str | None:
-    """Return a value as a text that every column holds, with escapes where it takes some."""
+    """Return a value as a text that every column can hold, with escapes where necessary."""
     if value is None:
         return None
     return printable(value if isinstance(value, str) else text_of(value)).replace("\x00", "\\x00")
 
 
 def _stamps(value: Any) -> TaskMeta:
-    """Return the stamps in what was decoded, under their names, but for names that other members have."""
+    """Return the stamps in a decoded value, by their names, without names of other members."""
     if not isinstance(value, dict) or STAMPED_HEADERS not in value:
         return {}
     stamps = value.get("stamps")

@@ -1,7 +1,8 @@
-"""The statements: to read a row, to forget it, and to store it with the guard in the same statement.
+"""The statements that read a row, remove it, and store it, with the guard in the same statement.
 
-Storing is one statement, in which the database itself compares the state that is there with those that are kept
-(`resultspec_reference.state_guard.Guard.kept`). So no writer comes between, and a refused row leaves no trace.
+Storing is one statement, in which the database compares the stored state with those that are to be kept
+(`resultspec_reference.state_guard.Guard.kept`). So no other writer can come in between, and a refused row leaves no
+trace.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from resultspec_adapters.sql.database import Database
-from resultspec_adapters.sql.fast_paths import Shortcuts
+from resultspec_adapters.sql.fast_paths import FastPaths
 from resultspec_adapters.sql.tables import REQUIRED, Layout
 
 logger: Final = logging.getLogger(__name__)
@@ -23,23 +24,23 @@ Row = Mapping[str, Any]
 
 
 def channel(table: str, task_id: str) -> str:
-    """Return the name of the channel of PostgreSQL on which a change of a task is told.
+    """Return the name of the PostgreSQL channel for changes of a task.
 
-    Names are limited to 63 bytes, so it is made of a hash: of the name of the table, a blank, and the id.
+    Names are limited to 63 bytes, so this one is a hash of the name of the table, a blank, and the id.
     """
     return "resultspec_" + hashlib.sha256(f"{table} {task_id}".encode()).hexdigest()[:40]
 
 
 class Statements:
-    """The statements for one table, each of which is made once. ``dialect`` is a name of SQLAlchemy's."""
+    """The statements for one table, each of which is made once. `dialect` is a name of SQLAlchemy's."""
 
     def __init__(self, layout: Layout, dialect: str, database: Database) -> None:
         table, task_id = layout.table, sa.bindparam("of_task", type_=sa.String())
-        # what every table has comes first: see `Found`
+        # the columns that every table has come first: see `Found`
         rest = [column for column in table.c if column.name not in (*REQUIRED, "id")]
         columns = [*(table.c[name] for name in REQUIRED), *rest]
         self.layout = layout
-        self.shortcuts: Final = Shortcuts(database)
+        self.fast_paths: Final = FastPaths(database)
         self.columns: Final = tuple(column.name for column in columns)
         self.read: Final = sa.select(*columns).where(table.c.task_id == task_id)
         self.read_many: Final = sa.select(*columns).where(_one_of(table.c.task_id, dialect))
@@ -55,9 +56,9 @@ class Statements:
         return sa.delete(self.layout.table).where(self._number == number)
 
     def store(self, kept: frozenset[str], notify: bool, given: frozenset[str]) -> sa.Executable:
-        """Return the statement that stores a row, unless the one that is there is in a state that is kept.
+        """Return the statement that stores a row, unless the stored one is in a state that is to be kept.
 
-        It takes `arguments`, whose names are ``given``. ``notify``: whether to tell who waits for the task, where the
+        It takes the `arguments` with the names in `given`. With `notify`, it notifies the waiters of the task if the
         database can.
         """
         key = (kept, notify, given)
@@ -66,14 +67,14 @@ class Statements:
         return self._stores[key]
 
     def arguments(self, row: Row) -> dict[str, Any]:
-        """Return the arguments of the statement that stores a row: what is null is in the statement itself."""
-        told = {}
+        """Return the arguments of the statement that stores a row. Null is part of the statement itself."""
+        arguments = {}
         if self._dialect == "postgresql":
-            told["channel"] = channel(self.layout.table.name, row["task_id"])
+            arguments["channel"] = channel(self.layout.table.name, row["task_id"])
         for name, value in row.items():
             if name in self._columns:
-                told[f"new_{name}"] = self._fitting(name, value)
-        return told
+                arguments[f"new_{name}"] = self._fitting(name, value)
+        return arguments
 
     def _fitting(self, name: str, value: Any) -> Any:
         """Return a value, or null for an extended member that is too long for its column (EXT-4)."""
@@ -85,7 +86,7 @@ class Statements:
 
 
 def _one_of(column: sa.Column[Any], dialect: str) -> Any:
-    """Return the condition that a text is one of many: one argument where the database has lists, else one for each."""
+    """Return the condition that a text is one of many: an array where the database has them, else a list."""
     if dialect == "postgresql":
         return column == sa.any_(sa.bindparam("of_tasks", type_=postgresql.ARRAY(sa.String())))
     return column.in_(sa.bindparam("of_tasks", type_=sa.String(), expanding=True))
@@ -108,12 +109,12 @@ def _store(layout: Layout, dialect: str, kept: frozenset[str], notify: bool, giv
     if not notify:
         return stored
     done = stored.cte("stored")
-    told = sa.func.pg_notify(sa.bindparam("channel", type_=sa.String()), sa.literal_column("''"))
-    return sa.select(told).select_from(done)
+    notification = sa.func.pg_notify(sa.bindparam("channel", type_=sa.String()), sa.literal_column("''"))
+    return sa.select(notification).select_from(done)
 
 
 def _on_conflict(insert: Any, table: sa.Table, names: list[str], kept: frozenset[str]) -> Any:
-    # the states are a part of the statement, which SQLAlchemy would else make anew for each store
+    # literals: with a list of parameters, SQLAlchemy would compile the statement again for each store
     states: list[Any] = [sa.literal_column(f"'{name}'") for name in sorted(kept)]
     replaced = sa.or_(table.c.status.is_(None), table.c.status.not_in(states)) if kept else None
     return insert.on_conflict_do_update(
@@ -124,10 +125,10 @@ def _on_conflict(insert: Any, table: sa.Table, names: list[str], kept: frozenset
 
 
 def _on_duplicate(insert: Any, table: sa.Table, names: list[str], kept: frozenset[str]) -> Any:
-    """Return the statement for MariaDB and MySQL, which has no condition of its own, and so one for each column.
+    """Return the statement for MariaDB and MySQL, where a condition is possible only for each single column.
 
-    The state comes last, since the conditions that follow an assignment see the new value. All texts are compared
-    as bytes: the collation of a table that somebody else made may fold them.
+    The status is assigned last, since later conditions see the new value. Texts are compared as bytes: in a table that
+    was not created here, the collation may make different ones equal.
     """
     same = sa.cast(table.c.task_id, sa.LargeBinary) == sa.cast(insert.inserted.task_id, sa.LargeBinary)
     state = sa.cast(table.c.status, sa.LargeBinary)

@@ -18,13 +18,13 @@ from resultspec_reference.keyvalue import completed_prefix
 CLASSES: Final = ("core", "waiting", "join", "atomic", "sql-wire", "extended", "groups", "chords", "expiry")
 
 WAKE_UP: Final = {"memory": 0.25, "sqlite": 0.25, "postgresql": 1.0, "mysql": 0.25}
-"""Seconds within which a waiter ends: with PostgreSQL that of a notification that was lost."""
+"""Seconds within which a waiter ends. For PostgreSQL it covers a lost notification."""
 
 
 def open_subject(target: Target) -> PythonSubject:
     """Put a database under test.
 
-    Raises UsageError for a URL that is none, SubjectError for a database that cannot be reached or refuses us.
+    Raises UsageError for an invalid URL, SubjectError for a database that cannot be reached or refuses access.
     """
     prefix = f"rs_{target.run}_"
     try:
@@ -69,7 +69,7 @@ def open_subject(target: Target) -> PythonSubject:
 def _made(
     url: str, prefix: str, given: Mapping[str, Any], app: AppProtocol, global_keyprefix: str = "", **options: Any
 ) -> SqlBackend:
-    """Return a backend; a client's own prefix is put behind that of the run, before the names of its tables."""
+    """Return a backend. The prefix of its tables is that of the run, followed by the client's own."""
     return SqlBackend(app, url, table_prefix=prefix + completed_prefix(global_keyprefix), **given, **options)
 
 

@@ -1,9 +1,9 @@
-"""The tables: those that we make, and those that others made and we find.
+"""The tables: those that this package creates, and existing ones.
 
-Names and columns are those of Celery's tables, so that either can read what the other stores. In tables that we
-make, ids and states have a binary collation, values have room, dates have microseconds, and there are the
-columns ``group_id`` and ``parent_id``, which Celery does not look at. A table that somebody else made is used as
-it is: what it has no column for is left out, and its reader is told so once. The two tables of chords are ours alone.
+Names and columns are those of Celery's tables, so that either can read what the other stores. In the tables that are
+created here, ids and states have a binary collation, values have room, dates have microseconds, and there are the
+columns `group_id` and `parent_id`, which Celery does not use. An existing table is used as it is: members without a
+column are left out, and a warning is logged once. Celery does not have the two tables of chords.
 """
 
 import logging
@@ -29,33 +29,33 @@ PART_TABLE: Final = "resultspec_chord_parts"
 ID_LENGTH: Final = 155
 
 REQUIRED: Final = ("task_id", "status", "result", "date_done", "traceback")
-"""What a table must have to be one of task metas: the columns of every release of Celery."""
+"""The columns that a table of task metas must have: those of every release of Celery."""
 
 REQUIRED_OF_GROUPS: Final = ("taskset_id", "result", "date_done")
-"""The same for one of groups."""
+"""The same for a table of groups."""
 
-OURS: Final = ("group_id", "parent_id")
-"""The columns that Celery's tables lack, and that a table has to have to keep all of a meta."""
+ADDED_COLUMNS: Final = ("group_id", "parent_id")
+"""The columns that Celery's tables lack, without which a part of the meta is lost."""
 
-TOLD: Final = ("name", "worker", "queue")
-"""The columns of text that tell of a call: nothing that is wrong with them keeps a result from being stored."""
+EXTENDED_TEXT_COLUMNS: Final = ("name", "worker", "queue")
+"""The columns of text for extended members. A text that does not fit never keeps a result from being stored."""
 
 EXACT_COLLATIONS: Final = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
-"""Collations of MariaDB and MySQL in which texts are equal only if they are the same, trailing blanks included."""
+"""Collations of MariaDB and MySQL in which only identical texts are equal, trailing blanks included."""
 
 
 PAUSES: Final = (0.0, 0.01, 0.1, 0.5)
-"""Seconds before each attempt to find or to make the table."""
+"""Seconds before each attempt to find or to create the table."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a table has to be like, and how it is made.
+    """What a table has to be like, and how it is created.
 
-    ``sequence`` gives rows their numbers; it is empty where they have none. ``key`` is the column of the ids; in a row
-    it is unique, together with the columns ``besides``. ``holds`` is what a row is, ``columns`` returns all columns but
-    the number of the row, with a collation for MariaDB and MySQL. Without ``required`` a table is of no use; without
-    ``ours`` it does not keep everything.
+    `sequence` numbers the rows; it is empty if they have no numbers. `key` is the column of the ids, which is unique
+    together with the columns `besides`. `holds` says what the rows are. `columns` returns all columns but the number,
+    with a collation for MariaDB and MySQL. A table without the `required` columns cannot be used; without the `added`
+    ones it loses a part of the meta.
     """
 
     name: str
@@ -64,18 +64,18 @@ class Shape:
     holds: str
     columns: Callable[[str | None], list[sa.Column[Any]]]
     required: tuple[str, ...]
-    ours: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
 
     @property
     def unique(self) -> tuple[str, ...]:
-        """The columns that no two rows have alike."""
+        """The columns that identify a row."""
         return (*self.besides, self.key)
 
 
 @dataclass(frozen=True)
 class TableNames:
-    """What the tables are called, and the sequences that the rows of tasks and groups are numbered by."""
+    """The names of the tables, and of the sequences that number the rows of tasks and groups."""
 
     task: str = TASK_TABLE
     task_sequence: str = TASK_SEQUENCE
@@ -86,7 +86,7 @@ class TableNames:
 
     @classmethod
     def of(cls, prefix: str, given: Mapping[str, str]) -> "TableNames":
-        """Return names with a prefix; ``given`` may have other names for the tables of a ``task`` and a ``group``."""
+        """Return the names with a prefix; `given` can have other names for the tables `task` and `group`."""
         task, group = given.get("task", TASK_TABLE), given.get("group", GROUP_TABLE)
         names = task, TASK_SEQUENCE, group, GROUP_SEQUENCE, CHORD_TABLE, PART_TABLE
         return cls(*(prefix + name for name in names))
@@ -94,7 +94,7 @@ class TableNames:
     @property
     def tasks(self) -> Shape:
         """The table of the tasks."""
-        return Shape(self.task, self.task_sequence, "task_id", "task results", _task_columns, REQUIRED, OURS)
+        return Shape(self.task, self.task_sequence, "task_id", "task results", _task_columns, REQUIRED, ADDED_COLUMNS)
 
     @property
     def groups(self) -> Shape:
@@ -117,10 +117,9 @@ class TableNames:
 class Layout:
     """A table as it was found.
 
-    ``key`` is the column of the ids. ``exact``: whether the database takes two ids for equal only if they are the
-    same text. ``number`` is what gives a new row its number, None where the database does that by itself.
-    ``id_length``: characters of an id.
-    ``limits``: characters of what is told of a call, where they are limited.
+    `key` is the column of the ids. `exact` says whether only identical ids are equal in the database. `number` numbers
+    new rows; it is None if the database does that by itself. `id_length` is the largest number of characters of an id,
+    `limits` that of extended members, where there is one.
     """
 
     table: sa.Table
@@ -229,52 +228,52 @@ def _own_table(shape: Shape, collation: str | None) -> sa.Table:
 
 
 def prepare(database: Database, shape: Shape) -> Layout:
-    """Return how a table looks, which is made if it is not there.
+    """Return the layout of a table, which is created if it does not exist.
 
-    Raises ImproperlyConfigured for a table that is something else, OperationalError if it cannot be made.
+    Raises ImproperlyConfigured for a table that cannot be used, OperationalError if it cannot be created.
     """
     failure: OperationalError | None = None
     for pause in PAUSES:
         time.sleep(pause)
-        found = _look(database, shape)
+        found = _existing(database, shape)
         if found is not None:
             return found
         try:
-            _make(database, shape)
+            _create(database, shape)
         except OperationalError as error:
-            # somebody else may be making it at the same time
+            # another process may be creating it at the same time
             failure = error
-    found = _look(database, shape)
+    found = _existing(database, shape)
     if found is None:
-        raise failure or OperationalError(f"{database.shown}: table {shape.name} was made and is not there")
+        raise failure or OperationalError(f"{database.shown}: table {shape.name} was created and does not exist")
     return found
 
 
-def _look(database: Database, shape: Shape) -> Layout | None:
+def _existing(database: Database, shape: Shape) -> Layout | None:
     with database.connect() as connection:
-        return _found(connection, shape)
+        return _layout(connection, shape)
 
 
-def _make(database: Database, shape: Shape) -> None:
+def _create(database: Database, shape: Shape) -> None:
     with database.connect() as connection:
         table = _own_table(shape, _collation(connection))
         if shape.sequence and not connection.dialect.supports_sequences:
             table.c.id.server_default = None
         if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
-            # a new file: readers and writers need not wait for each other, and a store costs one sync instead of three
+            # in a new file: readers and writers do not wait for each other, and a store costs one sync instead of three
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         table.create(connection, checkfirst=True)
 
 
 def remove(database: Database, names: TableNames) -> None:
-    """Remove the tables and their sequences, which may be absent."""
+    """Drop the tables and their sequences, as far as they exist."""
     with database.connect() as connection:
         for shape in (names.tasks, names.groups, names.chords, names.parts):
             _own_table(shape, None).drop(connection, checkfirst=True)
 
 
 def _collation(connection: sa.Connection) -> str | None:
-    """Return the collation for ids in a new table of MariaDB or MySQL, None for other databases."""
+    """Return the collation for ids in a new table of MariaDB or MySQL; None for other databases."""
     if connection.dialect.name != "mysql":
         return None
     known = sa.text("SELECT collation_name FROM information_schema.collations WHERE collation_name IN :names")
@@ -282,8 +281,8 @@ def _collation(connection: sa.Connection) -> str | None:
     return next((name for name in EXACT_COLLATIONS if name in found), "utf8mb4_bin")
 
 
-def _found(connection: sa.Connection, shape: Shape) -> Layout | None:
-    """Return the layout of the table if there is one. Raises ImproperlyConfigured for one of no use."""
+def _layout(connection: sa.Connection, shape: Shape) -> Layout | None:
+    """Return the layout of the table if it exists. Raises ImproperlyConfigured if it cannot be used."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(shape.name):
         return None
@@ -291,14 +290,14 @@ def _found(connection: sa.Connection, shape: Shape) -> Layout | None:
     missing = [name for name in shape.required if name not in columns]
     if missing:
         raise ImproperlyConfigured(
-            f"table {shape.name} is none of {shape.holds}: it has no column {', '.join(missing)}; "
-            "give ours another name, or a prefix"
+            f"table {shape.name} is not a table of {shape.holds}: it has no column {', '.join(missing)}; "
+            "configure another name, or a prefix"
         )
     if not _is_unique(inspector, shape):
         raise ImproperlyConfigured(
             f"in table {shape.name} a {shape.key} may have several rows: make {' with '.join(shape.unique)} unique"
         )
-    _tell_of_missing(shape.name, [name for name in shape.ours if name not in columns])
+    _warn_of_missing(shape.name, [name for name in shape.added if name not in columns])
     known = [column for column in shape.columns(None) if column.name in columns]
     number = [sa.Column("id", sa.BigInteger)] if "id" in columns else []
     table = sa.Table(shape.name, sa.MetaData(), *number, *known)
@@ -308,12 +307,12 @@ def _found(connection: sa.Connection, shape: Shape) -> Layout | None:
         exact=_is_exact(connection, shape),
         number=_number(connection, columns.get("id"), shape.sequence),
         id_length=_length(columns[shape.key]) or ID_LENGTH,
-        limits={name: length for name in TOLD if (length := _length(columns.get(name)))},
+        limits={name: length for name in EXTENDED_TEXT_COLUMNS if (length := _length(columns.get(name)))},
     )
 
 
 def _length(column: Mapping[str, Any] | None) -> int | None:
-    """Return how many characters a column holds, None for any number."""
+    """Return how many characters a column can hold; None for any number."""
     kind = None if column is None else column["type"]
     return kind.length if isinstance(kind, sa.String) and not isinstance(kind, sa.Text) else None
 
@@ -340,7 +339,7 @@ def _is_exact(connection: sa.Connection, shape: Shape) -> bool:
 
 
 def _number(connection: sa.Connection, key: Mapping[str, Any] | None, sequence: str) -> sa.Sequence | None:
-    """Return the sequence by which the client has to number a new row: Celery's tables have no default for it."""
+    """Return the sequence for new rows in tables that have no default for the number, such as Celery's."""
     if key is None or not sequence or not connection.dialect.supports_sequences or connection.dialect.name == "sqlite":
         return None
     if key.get("default") is not None or key.get("autoincrement") is True or key.get("identity"):
@@ -350,7 +349,7 @@ def _number(connection: sa.Connection, key: Mapping[str, Any] | None, sequence: 
     return found
 
 
-def _tell_of_missing(table: str, missing: list[str]) -> None:
+def _warn_of_missing(table: str, missing: list[str]) -> None:
     if missing:
         cure = f"ALTER TABLE {table} " + ", ".join(f"ADD COLUMN {name} TEXT" for name in missing)
-        logger.warning("table %s does not keep %s; it does after: %s", table, " and ".join(missing), cure)
+        logger.warning("table %s cannot store %s; to add the columns: %s", table, " and ".join(missing), cure)

@@ -1,8 +1,8 @@
-"""How a waiter learns that its row may have changed: by a notification, by a counter, or by looking again.
+"""How a waiter learns that its row may have changed: by a notification, by a counter, or by polling.
 
-Each watch has a connection of its own, which is closed with it, so that waiters take none from writers. What a
-notification carries is not looked at: it says only that the row has changed. A foreign writer does not notify,
-so a waiter reads again after `SqlBackend.reread_interval` in any case.
+Each watch has a connection of its own, which is closed with it, so that waiters do not take connections from writers.
+The payload of a notification is ignored: it says only that the row has changed. A foreign writer does not notify, so a
+waiter also reads after `SqlBackend.reread_interval`.
 """
 
 import time
@@ -16,8 +16,8 @@ from resultspec_adapters.sql.database import Database
 from resultspec_reference.entries.meta import TaskMeta
 from resultspec_reference.errors import OperationalError
 
-STEP: Final = 0.02
-"""Seconds between two looks at the counter of a SQLite."""
+COUNTER_INTERVAL: Final = 0.02
+"""Seconds between two reads of the change counter of a SQLite."""
 
 Read = Callable[[sa.Connection], TaskMeta]
 """Reads the meta over a connection."""
@@ -36,7 +36,7 @@ class _OwnConnection:
         return self._read(self._connection)
 
     def close(self) -> None:
-        """Close the connection, which may be lost already."""
+        """Close the connection. It may already be lost."""
         with suppress(OperationalError), self._database.errors():
             self._connection.close()
 
@@ -54,12 +54,12 @@ class NotifiedWatch(_OwnConnection):
             raise
 
     def rest(self, seconds: float) -> None:
-        """Return when something was heard, or when the time is over."""
-        heard(self._database, self._connection, seconds)
+        """Return after a notification, or when the time is over."""
+        notified_channels(self._database, self._connection, seconds)
 
 
-def heard(database: Database, connection: sa.Connection, seconds: float) -> list[str]:
-    """Return the channels of PostgreSQL on which something was heard as soon as there is one, none after a time."""
+def notified_channels(database: Database, connection: sa.Connection, seconds: float) -> list[str]:
+    """Return the channels of PostgreSQL's notifications as soon as there is one, or none after some seconds."""
     driver: Any = connection.connection.driver_connection
     with database.errors():
         try:
@@ -69,41 +69,41 @@ def heard(database: Database, connection: sa.Connection, seconds: float) -> list
 
 
 def driver_errors() -> type[Exception]:
-    """Return the class of the errors of psycopg, which is there if a connection of it is."""
+    """Return the class of the errors of psycopg, which is installed if there is a connection of it."""
     import psycopg
 
     return psycopg.Error
 
 
 class CountedWatch(_OwnConnection):
-    """The watch of a SQLite file, which has a counter of the changes that other connections have made."""
+    """The watch of a SQLite file, which counts the changes that other connections have made."""
 
     def __init__(self, database: Database, read: Read) -> None:
         super().__init__(database, read)
         self._seen: int | None = None
 
     def read(self, limit: float) -> TaskMeta:
-        """Read the row; what changes from now on ends the next rest."""
-        self._seen = count(self._database, self._connection)
+        """Read the row; a change from now on ends the next rest."""
+        self._seen = change_counter(self._database, self._connection)
         return super().read(limit)
 
     def rest(self, seconds: float) -> None:
         """Return when the file has changed since the last read, or when the time is over."""
-        until_counted(self._database, self._connection, self._seen, seconds)
+        wait_for_change(self._database, self._connection, self._seen, seconds)
 
 
-def count(database: Database, connection: sa.Connection) -> int:
-    """Return the counter of a SQLite, which each change of another connection moves."""
+def change_counter(database: Database, connection: sa.Connection) -> int:
+    """Return the change counter of a SQLite, which differs after each change by another connection."""
     with database.errors():
         return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
-def until_counted(database: Database, connection: sa.Connection, seen: int | None, seconds: float) -> int | None:
-    """Return the counter as soon as it is another than the one that was seen, or that one when the time is over."""
+def wait_for_change(database: Database, connection: sa.Connection, seen: int | None, seconds: float) -> int | None:
+    """Return the change counter as soon as it differs from `seen`, or `seen` when the time is over."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        found = count(database, connection)
+        found = change_counter(database, connection)
         if found != seen:
             return found
-        time.sleep(min(STEP, left))
+        time.sleep(min(COUNTER_INTERVAL, left))
     return seen

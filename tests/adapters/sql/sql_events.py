@@ -1,4 +1,4 @@
-"""What happens on the way to a database, as SQLAlchemy tells it, and our short way past it."""
+"""The statements that are executed, through SQLAlchemy and on the fast path past it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from resultspec_adapters.sql.psycopg_fast_path import Direct
+from resultspec_adapters.sql.psycopg_fast_path import PsycopgFastPath
 
 
 @contextmanager
@@ -22,19 +22,19 @@ def listening(target: Any, name: str, listener: Callable[..., None]) -> Iterator
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Yield the statements that were executed, over whatever connection: what is here has seen what it could see."""
+    """Yield the list of the statements that are executed on any connection, also on the fast path."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         seen.append(statement)
 
-    run = Direct.run
+    run = PsycopgFastPath.run
 
-    def noted(direct: Direct, arguments: Any) -> Any:
-        rows = run(direct, arguments)
-        seen.append(direct.text)
+    def noted(fast_path: PsycopgFastPath, arguments: Any) -> Any:
+        rows = run(fast_path, arguments)
+        seen.append(fast_path.text)
         return rows
 
     with listening(sa.Engine, "after_cursor_execute", note), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Direct, "run", noted)
+        patch.setattr(PsycopgFastPath, "run", noted)
         yield seen

@@ -345,7 +345,7 @@ def test_a_collation_that_folds_is_refused(backend: SqlBackend) -> None:
         connection.exec_driver_sql(
             f"ALTER TABLE {backend.names.part} MODIFY group_id VARCHAR(155) COLLATE utf8mb4_general_ci NOT NULL"
         )
-    backend._look_anew()
+    backend._forget_layouts()
     with pytest.raises(ImproperlyConfigured, match=r"resultspec_chord_parts.* binary collation"):
         backend.set_chord_size("g", 1)
 

@@ -1,4 +1,4 @@
-"""The connection at hand: when it is kept, when the pool has it, and that two threads keep no two."""
+"""The cache of one connection: when it holds one, when the pool gets it back, and that there is never a second."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ import sqlalchemy as sa
 from sqlalchemy import pool
 
 from resultspec_adapters.sql import connection_cache as module
-from resultspec_adapters.sql.connection_cache import Hand
+from resultspec_adapters.sql.connection_cache import ConnectionCache
 
 Until = Callable[[Callable[[], bool]], bool]
 
 
 class Opened:
-    """An engine, what lends its connections, and how many the pool has given out."""
+    """An engine, the cache of its connections, and the number of checkouts from its pool."""
 
     def __init__(self, path: Path, options: dict[str, Any]) -> None:
         self.engine = sa.create_engine(f"sqlite:///{path}", **options)
-        self.hand = Hand(self.engine)
+        self.cache = ConnectionCache(self.engine)
         self.asked = 0
         sa.event.listen(self.engine, "checkout", self._count)
 
@@ -34,13 +34,13 @@ class Opened:
 
     @property
     def out(self) -> int:
-        """Connections that the pool is without."""
+        """The connections that are checked out of the pool."""
         own: Any = self.engine.pool
         return int(own.checkedout())
 
     def use(self) -> None:
         """Take a connection, and give it back."""
-        self.hand.give_back(self.hand.take())
+        self.cache.give_back(self.cache.borrow())
 
 
 TWO = {"pool_size": 2, "max_overflow": 0, "pool_timeout": 5}
@@ -52,66 +52,66 @@ def one(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
     with ExitStack() as stack:
         found = Opened(tmp_path / "x.db", getattr(request, "param", TWO))
         stack.callback(found.engine.dispose)
-        stack.callback(found.hand.empty)
+        stack.callback(found.cache.clear)
         yield found
 
 
-def test_one_is_kept_until_it_is_asked_back(opened: Opened) -> None:
-    """The pool is asked once, and has it again in the end."""
+def test_a_connection_is_cached_until_the_cache_is_cleared(opened: Opened) -> None:
+    """The pool is asked once, and gets the connection back in the end."""
     opened.use()
     opened.use()
     assert (opened.asked, opened.out) == (1, 1)
-    opened.hand.empty()
-    opened.hand.empty()
+    opened.cache.clear()
+    opened.cache.clear()
     assert opened.out == 0
 
 
-def test_it_goes_back_after_a_while(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the pool can look at its age."""
-    monkeypatch.setattr(module, "KEPT", 0.0)
+def test_it_goes_back_to_the_pool_after_a_while(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the pool can check its age."""
+    monkeypatch.setattr(module, "MAX_IDLE_SECONDS", 0.0)
     opened.use()
     opened.use()
     assert (opened.asked, opened.out) == (2, 1)
 
 
 def test_the_second_one_goes_to_the_pool(opened: Opened) -> None:
-    """Which has it for those who ask there."""
-    lent = [opened.hand.take(), opened.hand.take()]
+    """Other callers can check it out there."""
+    borrowed = [opened.cache.borrow(), opened.cache.borrow()]
     assert opened.out == 2
-    for one in lent:
-        opened.hand.give_back(one)
+    for one in borrowed:
+        opened.cache.give_back(one)
     assert opened.out == 1
 
 
-def test_who_asks_the_pool_is_given_what_is_kept(opened: Opened) -> None:
-    """Also where its other connection is busy."""
+def test_a_checkout_gets_the_cached_connection(opened: Opened) -> None:
+    """Also if the other connection of the pool is busy."""
     with opened.engine.connect():
         opened.use()
-        with opened.hand.ask(opened.engine.connect):
+        with opened.cache.check_out(opened.engine.connect):
             assert opened.out == 2
 
 
-@pytest.mark.parametrize("waits", ["for the pool", "for the hand"])
-def test_who_waits_for_the_pool_is_given_what_comes_back(opened: Opened, until: Until, waits: str) -> None:
-    """A connection that is given back is not kept from him."""
-    ask: Callable[[], Any] = opened.hand.take
+@pytest.mark.parametrize("waits", ["for the pool", "for the cache"])
+def test_a_waiting_checkout_gets_a_connection_that_is_given_back(opened: Opened, until: Until, waits: str) -> None:
+    """It is not held back in the cache."""
+    ask: Callable[[], Any] = opened.cache.borrow
     if waits == "for the pool":
-        ask = functools.partial(opened.hand.ask, opened.engine.connect)
+        ask = functools.partial(opened.cache.check_out, opened.engine.connect)
     with opened.engine.connect(), ThreadPoolExecutor(1) as thread:
-        lent = opened.hand.take()
+        borrowed = opened.cache.borrow()
         waiting = thread.submit(ask)
-        assert until(lambda: bool(opened.hand._asking))
-        opened.hand.give_back(lent)
+        assert until(lambda: bool(opened.cache._checkouts))
+        opened.cache.give_back(borrowed)
         found = waiting.result()
-        (found.connection if waits == "for the hand" else found).close()
+        (found.connection if waits == "for the cache" else found).close()
 
 
-def test_a_connection_of_a_pool_that_was_replaced_is_not_kept(opened: Opened) -> None:
-    """It was in use meanwhile, or at hand."""
-    lent = opened.hand.take()
+def test_a_connection_of_a_pool_that_was_replaced_is_not_cached(opened: Opened) -> None:
+    """Neither one that was in use when it was replaced, nor one that was cached."""
+    borrowed = opened.cache.borrow()
     opened.engine.dispose()
-    opened.hand.give_back(lent)
-    assert not lent.connection.is_valid
+    opened.cache.give_back(borrowed)
+    assert not borrowed.connection.is_valid
     opened.use()
     opened.engine.dispose()
     opened.use()
@@ -122,8 +122,8 @@ NONE_TO_SPARE = [{"pool_size": 1, "max_overflow": 0, "pool_timeout": 5}, {"poolc
 
 
 @pytest.mark.parametrize("opened", NONE_TO_SPARE, indirect=True)
-def test_none_is_kept_where_the_pool_has_no_other(opened: Opened) -> None:
-    """Nor where it closes each."""
+def test_nothing_is_cached_if_the_pool_has_no_other_connection(opened: Opened) -> None:
+    """Nor if the pool closes every connection that it gets back."""
     opened.use()
     opened.use()
     assert opened.asked == 2
@@ -131,13 +131,13 @@ def test_none_is_kept_where_the_pool_has_no_other(opened: Opened) -> None:
         pass
 
 
-def test_threads_keep_no_two(opened: Opened) -> None:
-    """Whoever comes between, and nobody waits in vain for the other."""
+def test_threads_together_cache_one_connection(opened: Opened) -> None:
+    """In whatever order they run, and no thread waits for a connection that another one caches."""
 
     def work(_: int) -> None:
         for _ in range(50):
             opened.use()
-            with opened.hand.ask(opened.engine.connect):
+            with opened.cache.check_out(opened.engine.connect):
                 pass
 
     with ThreadPoolExecutor(8) as threads:

@@ -124,7 +124,7 @@ def test_a_connection_that_has_gone_before_it_is_cut_is_no_fault(
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """Because its directory is not there, or because it is something else."""
     (tmp_path / "text.db").write_bytes(b"this is no database" * 100)
-    for name, said in (("none/x.db", "cannot be opened"), ("text.db", "damaged, or no database")):
+    for name, said in (("none/x.db", "cannot be opened"), ("text.db", "damaged, or not a database")):
         for call in calls(opened(f"sqlite:///{tmp_path}/{name}")):
             with pytest.raises(OperationalError, match=said):
                 call()

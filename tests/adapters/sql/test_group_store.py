@@ -146,14 +146,14 @@ def test_a_table_that_was_removed_is_made_again(backend: SqlBackend) -> None:
 
 
 def test_a_table_that_is_something_else_is_refused(make: Make, backend: SqlBackend) -> None:
-    """With what it lacks."""
+    """The error names the columns that it lacks."""
     backend.mark_as_done("t", 1)
-    with pytest.raises(ImproperlyConfigured, match="none of groups: it has no column taskset_id"):
+    with pytest.raises(ImproperlyConfigured, match="not a table of groups: it has no column taskset_id"):
         make(table_names={"group": "celery_taskmeta"}).save_group("g", GROUP)
 
 
 def test_what_the_probe_cannot_put_into_a_column() -> None:
-    """It says so, rather than to test something else."""
+    """It reports that, instead of testing something else."""
     assert group_cell_of(b'{"result": [1], "more": 2}') == b"[1]"
     for payload in (b"", b"torn", b"3", b'{"status": 1}', bytes(9)):
         assert group_cell_of(payload) == payload

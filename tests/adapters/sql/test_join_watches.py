@@ -114,7 +114,7 @@ def test_a_notification_costs_a_read_of_its_row(notified: SqlBackend, until: Unt
 
 def test_a_store_wakes_a_join(backend: SqlBackend, until: Until) -> None:
     """Long before its next pass, where the database tells of changes; else before its interval is over."""
-    if backend.database.tells:
+    if backend.database.notifies:
         backend.reread_interval = 300.0
     with ThreadPoolExecutor(1) as pool:
         items = backend.get_many(["a", "b"], timeout=300, interval=300)
@@ -160,7 +160,7 @@ def test_a_writer_that_does_not_notify_is_seen(backend: SqlBackend) -> None:
 
 def test_channels_are_bounded(notified: SqlBackend, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
     """Passes find the tasks that have none."""
-    monkeypatch.setattr("resultspec_adapters.sql.join_watches.MOST_CHANNELS", 1)
+    monkeypatch.setattr("resultspec_adapters.sql.join_watches.MAX_CHANNELS", 1)
     notified.reread_interval = 0.2
     with statements() as seen, ThreadPoolExecutor(1) as pool:
         future = pool.submit(lambda: [task_id for task_id, _ in notified.get_many(["a", "b"], timeout=60)])
@@ -193,8 +193,8 @@ def test_a_deadline_passes_and_a_caller_leaves(backend: SqlBackend) -> None:
             list(backend.get_many(["b"], interval=0.01, on_interval=leave))
         for _ in backend.get_many(["a", "b"]):
             break
-    assert own.count("open") == own.count("close") == (2 if backend.database.tells else 0)
-    backend.database.hand.empty()
+    assert own.count("open") == own.count("close") == (2 if backend.database.notifies else 0)
+    backend.database.connection_cache.clear()
     pool: Any = backend.database.engine.pool
     assert pool.checkedout() == 0
 

@@ -1,4 +1,4 @@
-"""The short way to a PostgreSQL: lost connections, interrupts, what is prepared, what is told of an error."""
+"""The fast path to PostgreSQL: lost connections, interrupts, prepared statements, and what an error says."""
 
 import signal
 import time
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from resultspec_adapters.sql import SqlBackend
 from resultspec_adapters.sql.errors import TablesChanged
-from resultspec_adapters.sql.psycopg_fast_path import KNOWN, MOST_KNOWN, Direct
+from resultspec_adapters.sql.psycopg_fast_path import INFO_KEY, MAX_PREPARED, PsycopgFastPath
 from resultspec_reference import App
 from resultspec_reference.errors import OperationalError
 
@@ -39,15 +39,15 @@ def openers(server_url: Callable[[str], str], table_prefix: str) -> Iterator[Ope
         yield opened
 
 
-@pytest.fixture(name="backend", params=[1, 2], ids=["pooled", "at hand"])
+@pytest.fixture(name="backend", params=[1, 2], ids=["pooled", "cached"])
 def one_with_a_connection(open_backend: OpenBackend, request: pytest.FixtureRequest) -> SqlBackend:
-    """Return a backend whose pool has one connection, and one that keeps another at hand."""
+    """Return a backend whose pool has one connection, and one that caches a connection."""
     return open_backend(pool_size=request.param)
 
 
-def statement(backend: SqlBackend, text: str) -> Direct:
+def statement(backend: SqlBackend, text: str) -> PsycopgFastPath:
     """Return a statement on the pool of a backend."""
-    return Direct(backend.database, sa.text(text))
+    return PsycopgFastPath(backend.database, sa.text(text))
 
 
 def test_a_connection_that_was_cut_is_replaced(backend: SqlBackend) -> None:
@@ -61,7 +61,7 @@ def test_a_connection_that_was_cut_is_replaced(backend: SqlBackend) -> None:
 
 
 def test_a_connection_that_is_cut_while_nobody_uses_it_is_replaced(backend: SqlBackend) -> None:
-    """Who stores next does not notice."""
+    """The next store does not notice."""
     ((number,),) = statement(backend, "SELECT pg_backend_pid()").run({})
     cut(backend, number)
     backend.mark_as_done("t", 1)
@@ -74,8 +74,8 @@ def cut(backend: SqlBackend, number: int) -> None:
         another.execute(sa.select(sa.func.pg_terminate_backend(number)))
 
 
-def test_what_is_lost_for_one_way_is_lost_for_the_other(open_backend: OpenBackend) -> None:
-    """A connection at hand is not tried after another one was found to be cut."""
+def test_a_connection_found_lost_clears_the_cache(open_backend: OpenBackend) -> None:
+    """The cached connection is not tried after another one was found to be cut."""
     backend = open_backend(pool_size=2)
     own = statement(backend, "SELECT pg_backend_pid()")
     with backend.database.connect() as connection:
@@ -87,7 +87,7 @@ def test_what_is_lost_for_one_way_is_lost_for_the_other(open_backend: OpenBacken
     assert own.run({})[0][0] not in numbers
 
 
-def test_who_wants_a_ping_gets_one(open_backend: OpenBackend) -> None:
+def test_pool_pre_ping_is_respected(open_backend: OpenBackend) -> None:
     """Before each statement, so that none fails for a connection that was cut."""
     backend = open_backend(pool_size=2, pool_pre_ping=True)
     own = statement(backend, "SELECT pg_backend_pid()")
@@ -99,11 +99,11 @@ def test_who_wants_a_ping_gets_one(open_backend: OpenBackend) -> None:
 def test_a_result_does_not_stay_with_the_connection(backend: SqlBackend) -> None:
     """It may be large."""
     statement(backend, "SELECT 1").run({})
-    lent = backend.database.hand.take()
-    known = lent.info[KNOWN]
-    backend.database.hand.give_back(lent)
-    assert known
-    assert [one for one in known.values() if one.pgresult is not None] == []
+    borrowed = backend.database.connection_cache.borrow()
+    prepared = borrowed.info[INFO_KEY]
+    backend.database.connection_cache.give_back(borrowed)
+    assert prepared
+    assert [one for one in prepared.values() if one.pgresult is not None] == []
 
 
 def test_a_refused_statement_leaves_the_connection(backend: SqlBackend) -> None:
@@ -114,8 +114,8 @@ def test_a_refused_statement_leaves_the_connection(backend: SqlBackend) -> None:
     assert statement(backend, "SELECT pg_backend_pid()").run({}) == [before]
 
 
-def test_an_interrupt_gives_the_connection_up(backend: SqlBackend) -> None:
-    """Nobody knows how far the statement has come; the pool has a place for another one."""
+def test_an_interrupt_gives_up_the_connection(backend: SqlBackend) -> None:
+    """It is unknown how far the statement got; the pool can open another connection."""
 
     class Interrupted(dict[str, Any]):
         def __getitem__(self, name: str) -> Any:
@@ -151,11 +151,11 @@ PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%'
 
 @pytest.mark.parametrize("arguments", [{}, {"connect_args": {"prepare_threshold": None}}])
 def test_a_statement_is_prepared_once(open_backend: OpenBackend, arguments: dict[str, Any]) -> None:
-    """On each connection; not at all where psycopg is told not to, since a server in between would lose it."""
+    """On each connection; not at all if psycopg is configured not to, because a proxy would lose it."""
     backend = open_backend(**arguments)
     marked = statement(backend, "SELECT CAST(:value AS text), 'marked'")
     assert [marked.run({"value": value}) for value in "xy"] == [[("x", "marked")], [("y", "marked")]]
-    ((count,),) = Direct(backend.database, sa.text(PREPARED)).run({})
+    ((count,),) = PsycopgFastPath(backend.database, sa.text(PREPARED)).run({})
     # what counts has the mark in it too
     assert count == (0 if arguments else 2)
 
@@ -165,13 +165,13 @@ def test_values_come_back(backend: SqlBackend) -> None:
     date = datetime(2026, 1, 2, 3, 4, 5, 678901)
     row = {"text": "ä", "value": b"\x00\xff", "date": date, "number": -(2**31), "no": None}
     casts = {"text": "text", "value": "bytea", "date": "timestamp", "number": "integer", "no": "text"}
-    told = statement(backend, "SELECT " + ", ".join(f"CAST(:{name} AS {kind})" for name, kind in casts.items()))
-    assert told.run(row) == [tuple(row.values())]
+    casting = statement(backend, "SELECT " + ", ".join(f"CAST(:{name} AS {kind})" for name, kind in casts.items()))
+    assert casting.run(row) == [tuple(row.values())]
 
 
-def test_a_connection_knows_so_many_statements(backend: SqlBackend) -> None:
-    """One that knows more is replaced."""
-    several = [statement(backend, f"SELECT pg_backend_pid(), {number}") for number in range(MOST_KNOWN + 2)]
+def test_a_connection_has_a_limited_number_of_prepared_statements(backend: SqlBackend) -> None:
+    """One with more is replaced."""
+    several = [statement(backend, f"SELECT pg_backend_pid(), {number}") for number in range(MAX_PREPARED + 2)]
     assert len({one.run({})[0][0] for one in several}) == 2
 
 
@@ -185,7 +185,7 @@ def test_a_connection_knows_so_many_statements(backend: SqlBackend) -> None:
     ],
 )
 def test_what_was_prepared_may_become_stale(backend: SqlBackend, change: str) -> None:
-    """By somebody who throws it away, or who alters the table: it is prepared anew, and nobody notices."""
+    """If it is deallocated, or the table is altered, it is prepared again, and the caller does not notice."""
     backend.mark_as_done("t", 1)
     assert backend.get_result("t") == 1
     with backend.database.connect() as connection:

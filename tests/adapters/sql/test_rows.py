@@ -1,4 +1,4 @@
-"""What is made of a row: the short way for a plain SUCCESS says the same as the careful one."""
+"""Decoding of rows: the fast path for a plain SUCCESS has the same results as the general path."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resultspec_adapters.sql.rows import RowCodec, found_by_id
-from resultspec_adapters.sql.tables import OURS, REQUIRED
+from resultspec_adapters.sql.tables import ADDED_COLUMNS, REQUIRED
 from resultspec_reference.entries import meta
 from resultspec_reference.entries.serialization import Codec
 from resultspec_reference.errors import BackendError
 from resultspec_reference.states import READY_STATES
 
-COLUMNS = (*REQUIRED, "children", "name", *OURS)
+COLUMNS = (*REQUIRED, "children", "name", *ADDED_COLUMNS)
 ROWS = RowCodec(Codec("json", ["json"]))
 DATE = datetime(2026, 1, 2, 3, 4, 5, 678901)
 PICKLED = b"\x80\x04K\x01."
@@ -45,7 +45,7 @@ def carefully(found: Any) -> Any:
     more=st.tuples(*(st.sampled_from([None, value]) for value in (b"[]", "add", "g", "p"))),
 )
 def test_both_ways_say_the_same(status: Any, result: Any, date: Any, traceback: Any, more: Any) -> None:
-    """Whatever the short way takes on itself comes out as by the careful one; its errors too."""
+    """Every row that the fast path accepts has the same result, or the same error, as on the general path."""
     found = found_by_id(COLUMNS, [("t", status, result, date, traceback, *more)])["t"]
     short = outcome(lambda: ROWS.plain(found))
     assert short is None or short == carefully(found)

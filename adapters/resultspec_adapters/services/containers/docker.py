@@ -1,7 +1,7 @@
 """A server in a Docker container, by testcontainers. As a program it is a keeper of one.
 
-``container look STORE IMAGE`` tells whether an engine answers and has the image, ``container start STORE IMAGE`` runs
-it as a server of that store (``images``).
+`container look STORE IMAGE` tells whether an engine answers and has the image, `container start STORE IMAGE` runs
+it as a server of that store (`images`).
 """
 
 import os
@@ -137,7 +137,7 @@ def running(name: str, image: str) -> Iterator[str]:
 
 
 def main(verb: str, name: str, image: str) -> None:
-    """Answer one verb, ``look`` or ``start``."""
+    """Answer one verb, `look` or `start`."""
     # the keeper itself removes the container; the reaper of testcontainers would be a second image to pull
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     answering((lambda: look(image)) if verb == "look" else (lambda: keep(running(name, image))))

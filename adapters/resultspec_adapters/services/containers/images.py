@@ -17,8 +17,8 @@ USER = "resultspec"
 class Image:
     """How an image is run.
 
-    ``environment`` and ``command`` get the password of the server; ``url`` has places for ``{password}`` and
-    ``{address}``.
+    `environment` and `command` get the password of the server; `url` has places for `{password}` and
+    `{address}`.
     """
 
     port: int

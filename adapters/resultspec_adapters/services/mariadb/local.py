@@ -1,4 +1,4 @@
-"""A mariadbd binary, run as a throw-away server. As a program (``mariadb_binary BINARY``) it is a keeper of one.
+"""A mariadbd binary, run as a throw-away server. As a program (`mariadb_binary BINARY`) it is a keeper of one.
 
 The usual way to make a data directory, mariadb-install-db, fills help texts, time zones and a schema of views, which
 takes several times as long as everything else here. A server only needs its system tables.

@@ -1,8 +1,8 @@
 """PostgreSQL's own programs, run as a throw-away server.
 
-As a program (``postgresql_binary POSTGRES [wheel]``) it is a keeper of one. ``initdb`` is beside ``postgres``.
-PostgreSQL refuses the rights of root. Where we have them, its programs run as the account ``postgres``, or else
-``nobody``, in a directory that belongs to it.
+As a program (`postgresql_binary POSTGRES [wheel]`) it is a keeper of one. `initdb` is beside `postgres`.
+PostgreSQL refuses the rights of root. Where we have them, its programs run as the account `postgres`, or else
+`nobody`, in a directory that belongs to it.
 """
 
 import secrets
@@ -20,7 +20,7 @@ from resultspec_adapters.services.unprivileged_user import Account, without_root
 USER = "resultspec"
 DATABASE = "postgres"
 READY_LINE = 7
-"""The line of ``postmaster.pid``, counted from 0, that says whether connections are accepted."""
+"""The line of `postmaster.pid`, counted from 0, that says whether connections are accepted."""
 
 THROWN_AWAY = {
     # nothing has to reach a disk

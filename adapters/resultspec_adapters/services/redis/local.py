@@ -1,4 +1,4 @@
-"""A redis-server binary, run as a throw-away server. As a program (``redis_binary BINARY``) it is a keeper of one."""
+"""A redis-server binary, run as a throw-away server. As a program (`redis_binary BINARY`) it is a keeper of one."""
 
 import re
 import socket
