@@ -1,8 +1,8 @@
-"""A driver program in Python: any target of the suite, served by the driver protocol.
+"""A driver in Python: it serves any target of the suite by the driver protocol.
 
 `python -m resultspec_adapters.python_driver redis://127.0.0.1:6379/0` reads requests from standard input and writes
-answers to standard output, a line each, as chapter 17 of the specification says. It shows that the protocol carries all
-that the suite asks, and it is a template: the class `Driver` is what a port has to write in its own language.
+answers to standard output, one to a line, as chapter 17 of the specification says. It shows that the protocol covers
+everything that the suite asks, and it is a template: the class `Driver` is what a port writes in its own language.
 """
 
 import json
@@ -44,7 +44,7 @@ class Driver:
             self.close()
             return answer | {"result": None}
         if method not in OPERATIONS or self._connection is None:
-            reason = "not initialized" if method in OPERATIONS else f"no operation is called {method}"
+            reason = "not initialized" if method in OPERATIONS else f"there is no operation {method}"
             return answer | _error("NotImplementedError", reason, UNKNOWN_METHOD)
         outcome = self._connection.call(method, {name: decode(value) for name, value in params.items()})
         return answer | _outcome(method, outcome)
@@ -56,7 +56,7 @@ class Driver:
         if "expires" in options:
             options["expires"] = decode(options["expires"])
         try:
-            # it is for the suite to see that the store is empty where that matters, at its first client
+            # "again": the suite itself checks with its first client that the store is empty, where that matters
             self._subject = open_target(self.target, params["run"], "again")
             capabilities = self._subject.capabilities
             self._subject.outbox.listen(self._report)
@@ -73,7 +73,7 @@ class Driver:
         self.notify({"jsonrpc": "2.0", "method": "body_called", "params": params})
 
     def close(self) -> None:
-        """Let go of the client. What it stored stays: other clients of the run may want to read it."""
+        """Close the client. What it stored stays, for the other clients of the run."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -102,7 +102,7 @@ def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
     def answer(request: Mapping[str, Any]) -> None:
         write(driver.handle(request))
 
-    # a call is reported before the answer to the request in which it was made
+    # a call is sent before the answer to the request during which it was made
     driver.notify = write
 
     for line in requests:
@@ -116,11 +116,11 @@ def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the target that is named. Returns the exit code: 0, or 2 for wrong use."""
+    """Serve a target. Returns the exit code: 0, or 2 for wrong use."""
     if len(arguments) != 1:
         print(USAGE, file=sys.stderr)
         return 2
-    # what the backend prints must not get between the answers
+    # output of the backend must not get between the answers: it goes to standard error
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(Driver(arguments[0]), sys.stdin, answers)
@@ -130,5 +130,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stderr.flush()
-    # threads of the backend, a wait that nobody ends say, are not waited for
+    # without waiting for threads of the backend, such as a wait that does not end
     os._exit(code)

@@ -1,4 +1,4 @@
-"""What the adapters of this package have in common: how a backend of the reference becomes a subject of the suite."""
+"""What the adapters have in common: how a backend of the reference becomes a subject of the suite."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,17 +12,17 @@ FEATURES: Final = frozenset({"cache", "uuid", "surrogates", "base-exceptions"}) 
     "current-task",
     "current-stack",
 }
-"""The features of every backend that stands on the reference."""
+"""The features of every backend that is based on the reference."""
 
 
 def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[..., BaseBackend]:
-    """Return what makes a backend from the options of a client of the suite (`ClientOptions`).
+    """Return a factory that makes a backend from the options of a client of the suite (`ClientOptions`).
 
-    `make` takes an app and options of the reference; `prefix` is that of the run, and goes before the client's.
+    `make` takes an app and options of the reference. `prefix` is that of the run; the client's own follows it.
     """
 
     def made(app: Any, **options: Any) -> BaseBackend:
-        options.pop("extended", None)  # the app that is given has it as its setting
+        options.pop("extended", None)  # the app already has it as a setting
         own_serializer = options.get("serializer", "json")
         options["accept"] = list(options.get("accept") or [own_serializer])
         if prefix or "prefix" in options:
@@ -33,7 +33,7 @@ def factory(make: Callable[..., BaseBackend], prefix: str = "") -> Callable[...,
 
 
 CHORD_LEASE: Final = 2.0
-"""Seconds of the lease of a chord's claim while a backend is judged: checks wait for its end."""
+"""Seconds that the claim of a chord lasts while a backend is judged. It is short because checks wait for its end."""
 
 
 _CONSTRUCT: Final = """
@@ -56,5 +56,5 @@ def make(url, timezone=None, **options):
 
 
 def construct(cls: type[BaseBackend], url: str = "url") -> str:
-    """Return what a standalone script needs to make a backend (`Adapter.construct`); `url` is source of its URL."""
+    """Return the source by which a standalone script makes a backend (`Adapter.construct`); `url` is an expression."""
     return _CONSTRUCT.format(module=cls.__module__, name=cls.__name__, url=url)

@@ -9,7 +9,7 @@ from resultspec_conformance.subject.python_object import PythonSubject
 from resultspec_reference.disabled import DisabledBackend
 
 
-def open_subject(target: Target) -> PythonSubject:  # noqa: ARG001 - it keeps nothing, so runs need not be told apart
+def open_subject(target: Target) -> PythonSubject:  # noqa: ARG001 - it stores nothing, so runs cannot meet
     """Put the disabled backend under test."""
     capabilities = Capabilities(
         classes=("disabled",),
@@ -19,4 +19,4 @@ def open_subject(target: Target) -> PythonSubject:  # noqa: ARG001 - it keeps no
     return PythonSubject(factory(DisabledBackend), capabilities)
 
 
-adapter: Final = Adapter(open_subject, "the backend that keeps nothing", "disabled://")
+adapter: Final = Adapter(open_subject, "the backend that stores nothing", "disabled://")

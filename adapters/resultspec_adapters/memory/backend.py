@@ -1,11 +1,11 @@
-"""Results in the memory of this process: safe in threads, gone with the process.
+"""Results in the memory of this process. Thread-safe; the results are lost when the process ends.
 
-`memory://name` is one store per name, shared by all backends of the process that have this URL;
-`memory://` is a store of the backend's own. A forked child begins with empty stores.
+`memory://name` is one store per name, which all backends of the process with this URL share; with `memory://`, the
+backend has a store of its own. A forked child begins with empty stores.
 
-**Lives.** An entry whose life is over is not there for any reader, from that moment on. Its memory is given back a
-little later: every store also looks at two entries, those that were looked at longest ago, so that what is over goes
-without a thread of its own, and no store takes long. `cleanup` looks at all of them.
+**Lives.** From the moment of its expiry, an entry is absent for every reader. Its memory is freed a little later: each
+store operation also checks the two entries that were not checked for the longest time. So expired entries are removed
+without a thread, and no operation takes long. `cleanup` checks all entries.
 """
 
 import functools
@@ -23,7 +23,7 @@ from resultspec_reference.state_guard import Guard
 
 
 class MemoryBackend(KeyValueStoreBackend):
-    """A result backend in memory; see the module for what its URL means."""
+    """A result backend in memory; the docstring of the module explains its URL."""
 
     reread_interval = 1.0
     persistent = False
@@ -49,7 +49,7 @@ class MemoryBackend(KeyValueStoreBackend):
         return [self.store.get(key) for key in keys]
 
     def set(self, key: bytes, value: bytes) -> None:
-        """Put bytes under a key and notify who waits for it."""
+        """Store bytes under a key and notify its waiters."""
         self.store.set(key, value, self.expires)
 
     def delete(self, key: bytes) -> None:
@@ -57,15 +57,15 @@ class MemoryBackend(KeyValueStoreBackend):
         self.store.delete(key)
 
     def expire(self, key: bytes, value: Any) -> None:
-        """Give what is under a key a life that begins now, if there is something."""
+        """Give the value of a key, if it exists, a life that begins now."""
         self.store.expire(key, expiry.life(value))
 
     def cleanup(self) -> None:
-        """Give back the memory of all entries that are over; nobody could read them any more."""
+        """Free the memory of all expired entries, which can no longer be read."""
         self.store.sweep()
 
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
-        """Put bytes under a key if the guard allows it; atomic, by compare and set."""
+        """Store bytes under a key if the guard allows it, atomically, by compare and set."""
         while True:
             there = self.store.get(key)
             if not guard.allows(there):
@@ -83,5 +83,5 @@ class MemoryBackend(KeyValueStoreBackend):
 
     @property
     def chord_store(self) -> MemoryChordStore:
-        """What counts the parts of chords."""
+        """The store in which the parts of chords are counted."""
         return self.store.ledgers.of(*self._chord_lives)

@@ -9,9 +9,9 @@ from resultspec_reference.chords.ledger import Claim, Ledger, Part, Recorded
 
 
 class MemoryLedgers:
-    """Ledgers by group id. `clock` gives seconds that never go back. Safe in threads.
+    """Ledgers by group id. `clock` is monotonic and returns seconds. Thread-safe.
 
-    A ledger is let go when nothing has changed it for its life, which is in seconds.
+    A ledger is removed when nothing has changed it for the length of its life, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,11 +23,11 @@ class MemoryLedgers:
         return len(self._ledgers)
 
     def of(self, life: float, life_of_mark: float) -> "MemoryChordStore":
-        """Return a view for backends that keep ledgers for so many seconds."""
+        """Return a view for backends whose ledgers live for so many seconds."""
         return MemoryChordStore(self, life, life_of_mark)
 
     def step(self, group_id: str, life: Callable[[Ledger], float], change: Callable[[Ledger, float], object]) -> None:
-        """Take one step on a ledger, and let it live on for `life` of what has become of it."""
+        """Perform one step on a ledger, and renew its life: `life` of the ledger after the step."""
         with self._lock:
             now = self._clock()
             while self._ledgers and next(iter(self._ledgers.values()))[1] <= now:
@@ -38,7 +38,7 @@ class MemoryLedgers:
             was_done = ledger.done
             change(ledger, now)
             if ledger.done and was_done:
-                # what changes nothing does not prolong the mark either
+                # a step that changes nothing does not renew the life of the mark either
                 self._ledgers[group_id] = (ledger, until)
                 self._ledgers.move_to_end(group_id, last=False)
             else:
@@ -46,7 +46,7 @@ class MemoryLedgers:
 
 
 class MemoryChordStore:
-    """The steps of a ledger, for backends that keep ledgers alike (`resultspec_reference.chords.ledger.ChordStore`)."""
+    """The steps of a ledger (`resultspec_reference.chords.ledger.ChordStore`), for backends with the same lives."""
 
     def __init__(self, ledgers: MemoryLedgers, life: float, life_of_mark: float) -> None:
         self._ledgers = ledgers
@@ -80,7 +80,7 @@ class MemoryChordStore:
         return found[0]
 
     def finish(self, group_id: str, token: str) -> bool:
-        """Say that the chord is decided."""
+        """Mark the chord as decided."""
         found: list[bool] = []
         self._step(group_id, lambda ledger, _: found.append(ledger.finish(token)))
         return found[0]

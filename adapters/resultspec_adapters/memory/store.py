@@ -1,4 +1,4 @@
-"""A store in memory: bytes under keys, each with a life, and who waits for a change of which."""
+"""A store in memory: bytes under keys, each with a life, and the subscriptions of waiters."""
 
 import math
 import threading
@@ -11,8 +11,8 @@ from typing import Final
 from resultspec_adapters.memory.chords import MemoryLedgers
 from resultspec_reference.per_process import PerProcess
 
-_NOTHING: Final = (None, math.inf)
-"""What is found under a key that is not there."""
+_ABSENT: Final = (None, math.inf)
+"""The value and the end of life of a key that does not exist."""
 
 
 class Change:
@@ -21,12 +21,12 @@ class Change:
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def notify(self, key: bytes) -> None:  # noqa: ARG002 - there is but one
+    def notify(self, key: bytes) -> None:  # noqa: ARG002 - there is only one
         """End the rest of the waiter."""
         self._event.set()
 
     def wait(self, seconds: float) -> None:
-        """Return when the key has changed since the last call, or after the seconds."""
+        """Return when the key has changed since the last call, or after some seconds."""
         self._event.wait(seconds)
         self._event.clear()
 
@@ -45,7 +45,7 @@ class Changes:
             self._condition.notify()
 
     def wait(self, seconds: float) -> set[bytes]:
-        """Return the keys that have changed since the last call, or none after the seconds."""
+        """Return the keys that have changed since the last call, or none after some seconds."""
         with self._condition:
             self._condition.wait_for(lambda: self._changed, seconds)
             changed, self._changed = self._changed, set()
@@ -53,33 +53,33 @@ class Changes:
 
 
 class MemoryClock:
-    """The clock of a store in memory: monotonic, and moved on by whoever tests."""
+    """The clock of a store in memory: monotonic, and advanced by tests."""
 
     def __init__(self) -> None:
-        self._made_up = 0.0
+        self._offset = 0.0
 
     def __call__(self) -> float:
-        """Return the seconds of this clock."""
-        return time.monotonic() + self._made_up
+        """Return the time of this clock, in seconds."""
+        return time.monotonic() + self._offset
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass at once."""
-        self._made_up += seconds
+        self._offset += seconds
 
     def restore(self) -> None:
-        """Go back to the time of the machine."""
-        self._made_up = 0.0
+        """Return to the time of the machine."""
+        self._offset = 0.0
 
 
 SWEEP: Final = 2
-"""How many entries a store looks at for those that are over. With 1, a store that is always full would never shrink."""
+"""How many entries each store checks for expiry. With 1, a store that is always full would never shrink."""
 
 BATCH: Final = 1000
-"""How many entries a cleanup looks at before it lets others have the store."""
+"""How many entries a cleanup checks before it releases the lock."""
 
 
 class MemoryStore:
-    """Bytes under keys, each with a life, and who waits for a change of which. `clock` counts seconds."""
+    """Bytes under keys, each with a life, and the subscriptions of waiters. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -90,21 +90,21 @@ class MemoryStore:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the bytes under a key, or None."""
-        value, end = self._values.get(key, _NOTHING)
+        value, end = self._values.get(key, _ABSENT)
         return value if end > self.clock() else None
 
     def set(self, key: bytes, value: bytes, life: float | None = None) -> None:
-        """Put bytes under a key for so many seconds, None for ever, and notify who waits for it."""
+        """Store bytes under a key for `life` seconds, None for ever, and notify its waiters."""
         with self._lock:
             self._set(key, value, life)
 
     def put_silently(self, key: bytes, value: bytes) -> None:
-        """Put bytes under a key as a foreign writer may do: nobody is notified."""
+        """Store bytes under a key without a notification, as a foreign writer may."""
         with self._lock:
             self._values[key] = value, math.inf
 
     def replace(self, key: bytes, expected: bytes | None, value: bytes, life: float | None = None) -> bool:
-        """Put bytes under a key if `expected` is still what is there; return whether it was."""
+        """Store bytes under a key if it still has the `expected` ones; return whether it had."""
         with self._lock:
             if self.get(key) != expected:
                 return False
@@ -112,7 +112,7 @@ class MemoryStore:
             return True
 
     def expire(self, key: bytes, life: float | None) -> None:
-        """Give what is under a key a life that begins now, if there is something."""
+        """Give the value of a key, if it exists, a life that begins now."""
         with self._lock:
             value = self.get(key)
             if value is not None:
@@ -124,7 +124,7 @@ class MemoryStore:
             self._values.pop(key, None)
 
     def sweep(self) -> None:
-        """Give back the memory of all entries that are over, a batch at a time."""
+        """Free the memory of all expired entries, one batch at a time."""
         left = len(self._values)
         while left > 0:
             with self._lock:
@@ -132,7 +132,7 @@ class MemoryStore:
             left -= BATCH
 
     def __len__(self) -> int:
-        """How many entries take up memory, those included that are over and were not swept yet."""
+        """The number of entries in memory, those included that have expired and were not removed yet."""
         return len(self._values)
 
     @contextmanager
@@ -164,7 +164,7 @@ class MemoryStore:
                         del self._changes[key]
 
     def watched(self) -> list[bytes]:
-        """Return the keys that somebody waits for."""
+        """Return the keys that have subscriptions."""
         with self._lock:
             return list(self._changes)
 
@@ -172,7 +172,7 @@ class MemoryStore:
         return math.inf if life is None else self.clock() + life
 
     def _sweep(self, entries: int) -> None:
-        """Look at the entries that were looked at longest ago, and remove those that are over."""
+        """Check the entries that were not checked for the longest time, and remove the expired ones."""
         now = self.clock()
         for _ in range(min(entries, len(self._values))):
             key = next(iter(self._values))
@@ -208,10 +208,10 @@ def store_name(url: str | None) -> str:
 
 
 def named_store(name: str) -> MemoryStore:
-    """Return the store of a name, which is made when it is first asked for."""
+    """Return the store of a name, which is created at the first call."""
     return _NAMED.get().get(name)
 
 
 def drop_store(name: str) -> None:
-    """Let go of the store of a name; backends that have it keep it."""
+    """Forget the store of a name; backends that use it keep it."""
     _NAMED.get().drop(name)

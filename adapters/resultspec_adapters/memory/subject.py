@@ -22,7 +22,7 @@ class MemoryProbe:
         return self._store.get(_key(task_id))
 
     def write(self, task_id: str, payload: bytes) -> None:
-        """Put bytes under a task, without a notification."""
+        """Store bytes as the entry of a task, without a notification."""
         self._store.put_silently(_key(task_id), payload)
 
     def read_group(self, group_id: str) -> bytes | None:
@@ -30,14 +30,14 @@ class MemoryProbe:
         return self._store.get(_group_key(group_id))
 
     def write_group(self, group_id: str, payload: bytes) -> None:
-        """Put bytes under a group."""
+        """Store bytes as the entry of a group."""
         self._store.put_silently(_group_key(group_id), payload)
 
     def ping(self) -> None:
-        """Do nothing: memory can always be reached."""
+        """Do nothing: memory is always reachable."""
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing: a store in memory has no connection."""
 
 
 def _key(task_id: str) -> bytes:
@@ -51,7 +51,7 @@ def _group_key(group_id: str) -> bytes:
 CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "chords", "extended", "expiry")
 
 WAKE_UP: Final = 0.25
-"""Seconds within which a waiter ends. On an idle machine it is less than a millisecond."""
+"""Seconds within which a waiter ends. On an idle machine, it takes less than a millisecond."""
 
 
 def open_subject(target: Target) -> PythonSubject:
@@ -84,6 +84,6 @@ adapter: Final = Adapter(
     open_subject,
     "results in the memory of one process",
     "memory://",
-    # a store without a name would be each client's own
+    # without a name, each client would have a store of its own
     construct=construct(MemoryBackend, "'memory://script'"),
 )

@@ -1,19 +1,18 @@
-"""Results in a Redis: safe in threads, in processes and on several hosts.
+"""Results in a Redis: safe with threads, processes and several hosts.
 
-Keys and notifications are those of Celery's Redis backend, so either can read what the other stores: the
-meta of a task is under `celery-task-meta-<id>`, a saved group under `celery-taskset-meta-<id>`, and each
-store publishes the same bytes on the channel of that name.
+Keys and notifications are those of Celery's Redis backend, so either can read what the other stores: the meta of a task
+is under `celery-task-meta-<id>`, a saved group under `celery-taskset-meta-<id>`, and each store publishes the stored
+bytes on the channel of the same name.
 
-**Storing.** One Lua script looks at what is there, decides, sets and publishes, so no writer comes between.
-A script can read the state of an entry in json; that is one round trip. What it cannot read, or must not
-replace, it returns as it is, and the client decides: the script is then run again with the bytes that were
-seen, and does nothing if others have come meanwhile. An entry that is accepted is under its key and on its
-channel in one step, and a refused one is nowhere.
+**Storing.** One Lua script reads the stored entry, decides, sets and publishes, so no other writer can come in between.
+A script can read the state of an entry in json; then a store is one round trip. An entry that it cannot read, or must
+not replace, is returned to the client, which decides: it runs the script again with the bytes that it has seen, and the
+script does nothing if the entry has changed since. An accepted entry is set and published in one step; a refused one is
+neither set nor published.
 
-**Waiting.** A waiter has connections of its own: on one it subscribes, on the other it reads. A message
-means only that the key has changed; what is in it is not looked at. Since a foreign writer may not publish,
-a waiter also reads again every second, and at its deadline. A join does the same for many keys at a time
-(`resultspec_adapters.redis.join`).
+**Waiting.** A waiter has two connections of its own: it subscribes on one and reads on the other. A message means only
+that the key has changed; its body is ignored. Since a foreign writer may not publish, a waiter also reads every second
+and at its deadline. A join does the same for many keys at a time (`resultspec_adapters.redis.join`).
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from typing import Any, Final, cast
 import redis
 
 from resultspec_adapters.redis.chords import SUFFIXES, RedisChordStore, Scripts
-from resultspec_adapters.redis.connection import Lines, Server
+from resultspec_adapters.redis.connection import CommandConnections, Server
 from resultspec_adapters.redis.join import RedisJoinWatch
 from resultspec_adapters.redis.watch import RedisWatch
 from resultspec_reference import expiry
@@ -43,10 +42,10 @@ from resultspec_reference.state_guard import Guard
 from resultspec_reference.waiting.loop import PollingWatch, Watch
 
 STORE_SCRIPT: Final = """
--- KEYS: the key, which is the channel too
--- ARGV: the value; its life in ms, or 0; '1' if the state of an entry may be read here; '1' if bytes are expected;
---       the expected bytes; the states that are not replaced without asking
--- returns 1 if the value was stored, and else what is there
+-- KEYS: the key, which is also the channel
+-- ARGV: the value; its life in ms, or 0; '1' if the state of an entry can be read here; '1' if bytes are expected;
+--       the expected bytes; the states for which the client decides
+-- returns 1 if the value was stored, else the stored entry
 local there = redis.pcall('GET', KEYS[1])
 if type(there) == 'string' and not (ARGV[4] == '1' and there == ARGV[5]) then
     if ARGV[3] ~= '1' then return there end
@@ -66,7 +65,7 @@ return 1
 """
 
 STORE_DIGEST: Final = hashlib.sha1(STORE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""The name that Redis gives to the script."""
+"""The digest by which Redis knows the script."""
 
 _OPTIONS: Final = frozenset(
     {"socket_timeout", "socket_connect_timeout", "socket_keepalive", "username", "password", "db", "client_name"}
@@ -74,7 +73,7 @@ _OPTIONS: Final = frozenset(
 
 
 def milliseconds(life: float | None) -> int:
-    """Return a life of so many seconds in milliseconds, rounded up; 0 is for ever."""
+    """Return a life in milliseconds, rounded up; 0 is for ever."""
     return 0 if life is None else expiry.units(life, 0.001)
 
 
@@ -88,27 +87,28 @@ class _TaskWatch(RedisWatch):
         self._key = backend.get_key_for_task(task_id)
 
     def subscribe(self, limit: float) -> None:
-        limit = self._patience.limit(limit)
+        limit = self._step_timeout.limit(limit)
         listener = self._listen(limit)
         listener.send("SUBSCRIBE", self._key)
-        listener.hear(limit)
+        listener.receive(limit)
 
     def read(self, limit: float) -> TaskMeta:
-        return self._backend.fetch_meta(self._task_id, lambda: cast("bytes | None", self._ask(limit, "GET", self._key)))
+        return self._backend.fetch_meta(
+            self._task_id, lambda: cast("bytes | None", self._execute(limit, "GET", self._key))
+        )
 
     def rest(self, seconds: float) -> None:
-        if self._listener is not None and self._listener.is_heard(seconds):
-            self._listener.hear(self._patience.least)
+        if self._listener is not None and self._listener.has_input(seconds):
+            self._listener.receive(self._step_timeout.minimum)
 
 
 class RedisBackend(KeyValueStoreBackend):
     """A result backend in a Redis.
 
-    Besides the options of `KeyValueStoreBackend` it takes `expires`, the life of an entry in seconds or
-    as a timedelta (None: the setting `result_expires`), `retry_policy`, and options of redis-py's
-    connections: `socket_timeout`, `socket_connect_timeout`, `socket_keepalive`, `username`,
-    `password`, `db`, `client_name`. Raises ImproperlyConfigured for a URL or options that are of no
-    use; nothing is connected until it is needed.
+    Besides the options of `KeyValueStoreBackend` it takes `expires`, the life of an entry in seconds or as a timedelta
+    (None: the setting `result_expires`), `retry_policy`, and options of redis-py's connections: `socket_timeout`,
+    `socket_connect_timeout`, `socket_keepalive`, `username`, `password`, `db`, `client_name`. Raises
+    ImproperlyConfigured for a URL or options that cannot be used. Connections are opened when they are needed.
     """
 
     supports_autoexpire = True
@@ -125,8 +125,8 @@ class RedisBackend(KeyValueStoreBackend):
         )
         self.server = Server(url, connection)
         self._clients = PerProcess(lambda: redis.Redis(connection_pool=self.server.pool()))
-        self._lines = PerProcess(lambda: Lines(self.server))
-        self._chord_scripts = PerProcess(lambda: Scripts(self._lines.get(), self.client))
+        self._connections = PerProcess(lambda: CommandConnections(self.server))
+        self._chord_scripts = PerProcess(lambda: Scripts(self._connections.get(), self.client))
         self._chord_store = RedisChordStore(
             self._run_chord_script,
             self._chord_keys,
@@ -141,19 +141,19 @@ class RedisBackend(KeyValueStoreBackend):
         return self._clients.get()
 
     def close(self) -> None:
-        """Close the connections that are open; a later call opens new ones."""
+        """Close the open connections; a later call opens new ones."""
         self.client.connection_pool.disconnect()
-        self._lines.get().close()
+        self._connections.get().close()
 
     # -- the store -----------------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the bytes under a key, or None. Raises DecodeError if there is something else than bytes."""
+        """Return the bytes under a key, or None. Raises DecodeError if the key holds another type."""
         return with_retries(lambda: self._get(key), self.retry_policy)
 
     def _get(self, key: bytes) -> bytes | None:
         with self.server.errors():
-            return cast("bytes | None", self._lines.get().ask("GET", key))
+            return cast("bytes | None", self._connections.get().execute("GET", key))
 
     def mget(self, keys: Iterable[bytes]) -> Sequence[bytes | None]:
         """Return the bytes under each of the keys, in their order."""
@@ -166,7 +166,7 @@ class RedisBackend(KeyValueStoreBackend):
         return with_retries(ask, self.retry_policy) if wanted else []
 
     def set(self, key: bytes, value: bytes) -> None:
-        """Put bytes under a key and publish them, whatever was there."""
+        """Store bytes under a key and publish them, whatever was stored before."""
 
         def put() -> None:
             with self.server.errors(), self.client.pipeline(transaction=True) as pipeline:
@@ -186,7 +186,7 @@ class RedisBackend(KeyValueStoreBackend):
         with_retries(remove, self.retry_policy)
 
     def expire(self, key: bytes, value: Any) -> None:
-        """Give what is under a key a life that begins now, if there is something."""
+        """Give the value of a key, if it exists, a life that begins now."""
         life = milliseconds(expiry.life(value))
 
         def begin() -> None:
@@ -209,7 +209,7 @@ class RedisBackend(KeyValueStoreBackend):
         self.close()
 
     def store_if(self, key: bytes, value: bytes, guard: Guard) -> bool:
-        """Put bytes under a key and publish them if the guard allows it; atomic, in one step of the server."""
+        """Store bytes under a key and publish them if the guard allows it, in one atomic step of the server."""
         expected: bytes | None = None
         while True:
             there = self._run_script(key, value, guard, expected)
@@ -220,19 +220,19 @@ class RedisBackend(KeyValueStoreBackend):
             expected = there
 
     def _run_script(self, key: bytes, value: bytes, guard: Guard, expected: bytes | None) -> bytes | None:
-        """Return None if the value was stored, and else what is there."""
+        """Return None if the value was stored, else the stored entry."""
         readable = b"1" if self.serializer == "json" else b"0"
         given = (b"0", b"") if expected is None else (b"1", expected)
         arguments: list[str | bytes | int] = [1, key, value, self._life, readable, *given, *sorted(guard.kept)]
 
         def run() -> bytes | None:
-            lines = self._lines.get()
+            connections = self._connections.get()
             with self.server.errors():
                 try:
-                    found = lines.ask("EVALSHA", STORE_DIGEST, *arguments)
+                    found = connections.execute("EVALSHA", STORE_DIGEST, *arguments)
                 except redis.exceptions.NoScriptError:
-                    # the server keeps it from now on
-                    found = lines.ask("EVAL", STORE_SCRIPT, *arguments)
+                    # from now on, the server has the script
+                    found = connections.execute("EVAL", STORE_SCRIPT, *arguments)
             return None if found == 1 else cast("bytes", found)
 
         return with_retries(run, self.retry_policy)
@@ -241,7 +241,7 @@ class RedisBackend(KeyValueStoreBackend):
 
     @property
     def chord_store(self) -> RedisChordStore:
-        """What counts the parts of chords."""
+        """The store in which the parts of chords are counted."""
         return self._chord_store
 
     def _run_chord_script(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
@@ -255,7 +255,7 @@ class RedisBackend(KeyValueStoreBackend):
         return [*(group + suffix.encode() for suffix in SUFFIXES), self.get_key_for_chord(group_id), group]
 
     def _saved_shape(self, payload: bytes) -> bytes | None:
-        """Return the nesting of a header that a client of Celery has saved as a group, None if it has none."""
+        """Return the nesting of a header that a client of Celery has saved as a group; None if it is flat."""
         try:
             shape = chord_header.shape_of(self.decode(payload)["result"])
         except (DecodeError, ContentDisallowed, TypeError, LookupError):
@@ -265,7 +265,7 @@ class RedisBackend(KeyValueStoreBackend):
     # -- reading and waiting -------------------------------------------------------------------
 
     def fetch_meta(self, task_id: str, get: Any) -> TaskMeta:
-        """Return the meta of what `get` returns, from the cache or to it as `get_task_meta` does."""
+        """Return the meta of the bytes that `get` returns. It uses the cache as `get_task_meta` does."""
 
         def read(task_id: str) -> TaskMeta:
             with naming(task_id):

@@ -1,19 +1,19 @@
 """The ledgers of chords in a Redis: each step of a ledger is one Lua script, one round trip.
 
-The keys are those of Celery 5.7, and what is in them is such that it can be read as Celery's:
+The keys are those of Celery 5.7, and Celery can read their values:
 
 * `<key of the group>.j`: a sorted set of `[…, task id, state, result]` in the serializer, by their index
 * `….d`: the set of `<task id>:<index>` of the parts that have been counted
 * `….s`: the size that the client has set; `….t`: how many parts were added
 * `….c`: the token of the worker that decides, for the time of its lease; then `done`
-* `chord-unlock-<group id>`: a hash of what Celery does not keep: the number of leaves and the nesting of
-  the header, the token of the call that set the size, and that of the last claim.
+* `chord-unlock-<group id>`: a hash of what Celery does not store: the number of leaves and the nesting of the header,
+  the token of the call that set the size, and that of the last claim.
 
-Each of them has a lifetime from its first write on, which every part renews. When the chord is decided they
-are removed, but for the mark `done`, and the token of the last claim for a minute, by which a worker that
-did not get its answer knows that it was it.
+Each key has a lifetime from its first write on, which every part renews. When the chord is decided, all are removed
+except the mark `done` and, for a minute, the token of the last claim. By that token a worker whose answer was lost
+knows that it has the decision.
 
-What was written by a release that counts otherwise, in a list or without the set of parts, is left as it is.
+The keys of a release that counts in another way, in a list or without the set of parts, are left as they are.
 """
 
 import math
@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from resultspec_adapters.redis.connection import Lines, Server
+from resultspec_adapters.redis.connection import CommandConnections, Server
 from resultspec_reference.chords.ledger import Claim, Claimed, Part, Recorded
 from resultspec_reference.errors import DecodeError
 
@@ -35,16 +35,16 @@ local function live(life)
     redis.call('PEXPIRE', run, life)
 end
 
--- returns how many parts have returned, and whether that is all of them; or nil and what is wrong
+-- returns how many parts have returned, and whether that is all of them; or nil and the reason
 local function look(hint)
     local here, known = redis.pcall('ZCARD', results), redis.pcall('SCARD', counted)
     local size, added = redis.pcall('GET', size_key), redis.pcall('GET', added_key)
     local leaves = redis.pcall('HGET', run, 'leaves')
     for _, found in ipairs({here, known, size, added, leaves}) do
-        if type(found) == 'table' and found.err then return nil, 'a key of it is of another type' end
+        if type(found) == 'table' and found.err then return nil, 'one of its keys has another type' end
     end
-    if here ~= known then return nil, 'what was counted is not what has returned' end
-    if (size and not tonumber(size)) or (added and not tonumber(added)) then return nil, 'its size is no number' end
+    if here ~= known then return nil, 'the number of counted parts differs from that of the results' end
+    if (size and not tonumber(size)) or (added and not tonumber(added)) then return nil, 'its size is not a number' end
     local needed = tonumber(size or nil) or tonumber(hint) or tonumber(leaves or nil)
     return here, needed ~= nil and here >= needed + (tonumber(added or nil) or 0), needed, tonumber(added or nil) or 0
 end
@@ -131,7 +131,7 @@ SCRIPTS: Final = {
 }
 
 TOKEN_LIFE: Final = 60_000
-"""Milliseconds for which it is known who decided a chord: longer than a step is tried again."""
+"""Milliseconds for which the token of the decision is kept: longer than a step is retried."""
 
 SUFFIXES: Final = (".j", ".d", ".s", ".t", ".c")
 
@@ -139,9 +139,9 @@ SUFFIXES: Final = (".j", ".d", ".s", ".t", ".c")
 class RedisChordStore:
     """The steps of a ledger (`resultspec_reference.chords.ledger.ChordStore`).
 
-    `run` runs a script by its name with keys and arguments, again if the answer was lost and `repeat` is
-    true; `keys` gives the keys of a group; lives are in milliseconds; `shape` makes a nesting of what a
-    client of Celery saved under the key of the group.
+    `run` runs a script by its name with keys and arguments, with `repeat` also again if the answer was lost. `keys`
+    returns the keys of a group. Lives are in seconds. `shape` returns the nesting of a header that a client of Celery
+    has saved under the key of the group.
     """
 
     def __init__(
@@ -171,11 +171,11 @@ class RedisChordStore:
         self._step("resize", group_id, size, run, self._life)
 
     def add(self, group_id: str, count: int) -> None:
-        """Let there be more parts. Not tried again: it would count twice."""
+        """Let there be more parts. Not retried: it could count twice."""
         self._step("add", group_id, count, self._life, repeat=False)
 
     def record(self, group_id: str, part: Part, hint: int | None) -> Recorded:
-        """Count a part: one round trip, which costs the same for any number of parts."""
+        """Count a part, in one round trip whose cost does not depend on the number of parts."""
         index = "+inf" if part.index is None else part.index
         name = f"{part.task_id}:{index}"
         found: bytes = self._step("record", group_id, name, part.payload, index, hint, self._life)
@@ -195,26 +195,26 @@ class RedisChordStore:
         return Claim(kind, payloads, header)
 
     def finish(self, group_id: str, token: str) -> bool:
-        """Say that the chord is decided."""
+        """Mark the chord as decided."""
         return bool(self._step("finish", group_id, token, self._life_of_mark, TOKEN_LIFE))
 
 
 class Scripts:
-    """The scripts, as far as one process is concerned: on lines, which may send a command twice, or by a client."""
+    """The scripts of one process, on connections that may send a command twice, or else by a client."""
 
-    def __init__(self, lines: Lines, client: redis.Redis) -> None:
-        self._lines = lines
+    def __init__(self, connections: CommandConnections, client: redis.Redis) -> None:
+        self._connections = connections
         self._scripts = {name: cast(Any, client).register_script(source) for name, source in SCRIPTS.items()}
 
     def run(self, server: Server, name: str, keys: Sequence[bytes], arguments: Sequence[Any], repeat: bool) -> Any:
-        """Run a script, which does no harm twice if `repeat` is true.
+        """Run a script. With `repeat`, running it twice must be harmless.
 
-        Raises DecodeError for a bookkeeping that it does not know, OperationalError.
+        Raises DecodeError for bookkeeping in an unknown format, OperationalError.
         """
         with server.errors():
             try:
                 if repeat:
-                    return self._asked(name, keys, arguments)
+                    return self._execute(name, keys, arguments)
                 return self._scripts[name](keys=keys, args=arguments)
             except redis.ResponseError as error:
                 if "CHORDLAYOUT" in str(error) or "WRONGTYPE" in str(error):
@@ -222,9 +222,9 @@ class Scripts:
                     raise DecodeError(f"unknown chord layout under {group}: {error}") from None
                 raise
 
-    def _asked(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
+    def _execute(self, name: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         try:
-            return self._lines.ask("EVALSHA", self._scripts[name].sha, len(keys), *keys, *arguments)
+            return self._connections.execute("EVALSHA", self._scripts[name].sha, len(keys), *keys, *arguments)
         except redis.exceptions.NoScriptError:
-            # the server keeps it from now on
-            return self._lines.ask("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)
+            # from now on, the server has the script
+            return self._connections.execute("EVAL", SCRIPTS[name], len(keys), *keys, *arguments)

@@ -1,4 +1,4 @@
-"""Connections to a Redis: from the URL, with errors in our own terms and never a password in them."""
+"""Connections to a Redis: from its URL, with translated errors that never have a password in them."""
 
 import math
 import time
@@ -20,7 +20,7 @@ SOCKET_TIMEOUT: Final = 30.0
 """Seconds that the server may take for a reply, where neither the URL nor an option says otherwise."""
 
 CONNECT_TIMEOUT: Final = 5.0
-"""Seconds that connecting may take, likewise."""
+"""Seconds that connecting may take, where neither says otherwise."""
 
 _CELERY_CERT_REQS: Final = {"CERT_REQUIRED": "required", "CERT_OPTIONAL": "optional", "CERT_NONE": "none"}
 
@@ -28,11 +28,11 @@ _TRANSIENT: Final = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyEr
 _REFUSED: Final = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
 
 
-def _nameless(connection: redis.Connection) -> dict[str, None]:
-    """Return the options with which a connection does not say by which client library it was made.
+def _without_client_info(connection: redis.Connection) -> dict[str, None]:
+    """Return the options with which a connection does not send the name of its client library.
 
-    To say it takes two round trips, and in recent releases of redis-py the reading of a file, too: for each of the
-    connections that every wait and every join opens.
+    Sending it takes two round trips, and recent releases of redis-py also read a file for it. Every wait and every join
+    would pay that for each connection that it opens.
     """
     names = ("driver_info",) if hasattr(connection, "driver_info") else ("lib_name", "lib_version")
     return dict.fromkeys(names)
@@ -41,8 +41,7 @@ def _nameless(connection: redis.Connection) -> dict[str, None]:
 class Server:
     """Where a Redis is, and how to connect to it.
 
-    `options` are those of redis-py's connections and count more than the URL's. Raises
-    ImproperlyConfigured.
+    `options` are those of redis-py's connections, and take precedence over the URL. Raises ImproperlyConfigured.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
@@ -51,8 +50,8 @@ class Server:
             parse: Callable[[str], Mapping[str, Any]] = parse_url
             self._options: dict[str, Any] = {**parse(url), **options}
             if "db" not in self._options and urlsplit(url).path.strip("/") and not url.startswith("unix:"):
-                # redis-py would take database 0 in the place of one that it cannot read
-                raise ValueError("the database is no number")
+                # redis-py would use database 0 instead
+                raise ValueError("the database is not a number")
         except ValueError:
             # the message may hold a part of the password
             raise ImproperlyConfigured(f"{self.shown} is not a Redis URL") from None
@@ -65,17 +64,17 @@ class Server:
             **self._options,
             "protocol": 2,
             "decode_responses": False,
-            # whether to try again is decided by the retry policy of the backend, and by the deadline of a wait
+            # retries are decided by the retry policy of the backend, and by the deadline of a wait
             "retry": Retry(NoBackoff(), 0),
         }
-        self.patience: float = self._options["socket_timeout"] or SOCKET_TIMEOUT
+        self.socket_timeout: float = self._options["socket_timeout"] or SOCKET_TIMEOUT
         try:
-            self._options |= _nameless(self.connection())
+            self._options |= _without_client_info(self.connection())
         except (TypeError, ValueError, redis.RedisError) as error:
             raise ImproperlyConfigured(f"{self.shown}: {self._clean(error)}") from None
 
     def pool(self) -> redis.ConnectionPool:
-        """Return a new pool of connections, none of them open."""
+        """Return a new pool of connections, none of which is open."""
         return redis.ConnectionPool(connection_class=self._class, **self._options)
 
     def connection(self, limit: float = math.inf) -> redis.Connection:
@@ -88,7 +87,7 @@ class Server:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the errors of redis-py into OperationalError, and a key that holds no bytes into DecodeError."""
+        """Raise OperationalError for errors of redis-py, DecodeError for a key that does not hold bytes."""
         try:
             yield
         except _REFUSED as error:
@@ -97,7 +96,7 @@ class Server:
             raise OperationalError(f"{self.shown}: {self._clean(error)}") from None
         except redis.RedisError as error:
             if str(error).startswith("WRONGTYPE"):
-                raise DecodeError("the key holds something else than a string") from None
+                raise DecodeError("the key holds another type than a string") from None
             raise OperationalError(f"{self.shown}: {self._clean(error)}", permanent=True) from None
 
     def _clean(self, error: Exception) -> str:
@@ -106,10 +105,10 @@ class Server:
         return text.replace(str(secret), "**") if secret else text
 
 
-class Line:
-    """One connection of a waiter's own, each step of which is bounded in time.
+class WaiterConnection:
+    """A connection of one waiter, with a time limit for each step.
 
-    A step that fails or is interrupted ends the line: what the next reply would belong to is not known.
+    A step that fails or is interrupted ends the connection: it is unknown to which command the next reply would belong.
     """
 
     def __init__(self, server: Server, limit: float) -> None:
@@ -121,7 +120,7 @@ class Line:
 
     @property
     def alive(self) -> bool:
-        """Whether every step so far has succeeded, and the line has not been closed."""
+        """Whether every step so far has succeeded, and the connection has not been closed."""
         return self._alive
 
     def send(self, *command: str | bytes) -> None:
@@ -129,20 +128,20 @@ class Line:
         with self._step():
             self._connection.send_command(*command)
 
-    def hear(self, limit: float) -> Any:
+    def receive(self, limit: float) -> Any:
         """Return the next reply or message. Raises OperationalError if none comes within the limit, in seconds."""
         with self._step():
-            if not self._connection.can_read(timeout=min(limit, self._server.patience)):
+            if not self._connection.can_read(timeout=min(limit, self._server.socket_timeout)):
                 raise redis.TimeoutError(f"no reply after {limit:.3g} s")
             return self._connection.read_response()
 
-    def is_heard(self, seconds: float) -> bool:
-        """Whether something comes within the time; the end of the connection is something, too."""
+    def has_input(self, seconds: float) -> bool:
+        """Whether there is something to receive within the time. The end of the connection counts, too."""
         with self._step():
             return bool(self._connection.can_read(timeout=seconds))
 
     def close(self) -> None:
-        """Close the connection. Idempotent, and raises nothing."""
+        """Close the connection. Idempotent; never raises."""
         self._alive = False
         try:
             self._connection.disconnect()
@@ -161,19 +160,19 @@ class Line:
             raise
 
 
-class Lines:
-    """The connections of one process on which single commands are asked; they stay open between two of them.
+class CommandConnections:
+    """The connections of one process for single commands. They stay open between commands. Thread-safe.
 
-    A pool of redis-py's looks at a connection before each command and keeps accounts of it, which costs as much time as
-    the command itself. Here a connection is found out to be closed when it is used: then the command is sent once more
-    on a new one, so it has to be one that does no harm twice. Safe in threads.
+    A pool of redis-py checks a connection before each command and does bookkeeping, which takes as much time as the
+    command itself. Here, a closed connection is noticed only when it is used. Then the command is sent again on a new
+    one, so it has to be one that is harmless when it runs twice.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._idle: deque[Any] = deque()
 
-    def ask(self, *command: str | bytes | int) -> Any:
+    def execute(self, *command: str | bytes | int) -> Any:
         """Return the reply to a command. Raises the errors of redis-py."""
         try:
             connection = self._idle.pop()
@@ -181,20 +180,20 @@ class Lines:
             pass
         else:
             try:
-                return self._ask(connection, command)
+                return self._execute_on(connection, command)
             except (redis.ConnectionError, ConnectionError):
-                # what has befallen this one has befallen the others
+                # the others were probably lost with it
                 self.close()
         connection = cast(Any, self._server.connection())
         connection.connect()
-        return self._ask(connection, command)
+        return self._execute_on(connection, command)
 
-    def _ask(self, connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
+    def _execute_on(self, connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
         try:
             connection.send_command(*command)
             reply = connection.read_response()
         except redis.ResponseError:
-            # an error is a reply like others
+            # an error is a reply like any other
             self._idle.append(connection)
             raise
         except BaseException:
@@ -213,29 +212,29 @@ class Lines:
             connection.disconnect()
 
 
-class Patience:
-    """How long a step of a wait may take: for the rest of the time, or a little longer.
+class StepTimeout:
+    """How long a step of a wait may take: until the deadline, or a little longer.
 
-    Ready wins over late, so what begins at the deadline is given time to end: as much as the store has
-    shown to need, and a second as long as it has shown nothing.
+    Ready wins over late, so a step that begins at the deadline gets time to end: a multiple of the slowest step so far,
+    or a second if no step has been measured.
     """
 
-    unknown: Final = 1.0
-    least: Final = 0.1
+    initial: Final = 1.0
+    minimum: Final = 0.1
     factor: Final = 3.0
 
     def __init__(self) -> None:
         self._slowest: float | None = None
 
     def limit(self, remaining: float) -> float:
-        """Return the seconds for a step, given those that remain until the deadline."""
+        """Return the seconds for a step, given those until the deadline."""
         if self._slowest is None:
-            return max(remaining, self.unknown)
-        return max(remaining, self.least, self.factor * self._slowest)
+            return max(remaining, self.initial)
+        return max(remaining, self.minimum, self.factor * self._slowest)
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Learn from a step that succeeds."""
+        """Measure a step, if it succeeds."""
         began = time.monotonic()
         yield
         self._slowest = max(self._slowest or 0.0, time.monotonic() - began)

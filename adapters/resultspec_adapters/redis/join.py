@@ -1,31 +1,31 @@
 """A join's view of its keys in a Redis: one connection to read, and one that is subscribed to all channels.
 
-Channels are subscribed to many at a time, and so are keys read. What is in a message is not looked at: its channel says
-which key has changed.
+Each command subscribes to many channels, or reads many keys. The body of a message is ignored: its channel says which
+key has changed.
 
-A key that holds something else than a string reads as absent, since `MGET` says no more; `get` tells of it. That
-is left so: nobody who keeps results puts such a thing there, and to ask `TYPE` of each key that is absent would make
-every pass of a join that waits for many as dear as two.
+A key of another type than a string reads as absent, since `MGET` does not distinguish the two; `get` reports it. This
+is accepted: no result backend stores such a key, and asking for the `TYPE` of each absent key would double the cost of
+every pass.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, cast
 
-from resultspec_adapters.redis.connection import Line, Server
+from resultspec_adapters.redis.connection import Server, WaiterConnection
 from resultspec_adapters.redis.watch import RedisWatch
 from resultspec_reference.joining.loop import JoinAnswer
 from resultspec_reference.keyvalue import KeyValueStoreBackend
 
-CHANNELS: Final = 1000
+CHANNELS_PER_COMMAND: Final = 1000
 """Channels that are subscribed to by one command."""
 
-MESSAGES: Final = 10_000
-"""Messages that are taken in at most before the keys that they speak of are read."""
+MAX_MESSAGES: Final = 10_000
+"""Messages that are received at most before their keys are read."""
 
 
 class RedisJoinWatch(RedisWatch):
-    """A join's view of its tasks. A subscription is not made before it is asked for."""
+    """A join's view of its tasks. It subscribes only when it is asked to."""
 
     def __init__(self, backend: KeyValueStoreBackend, server: Server) -> None:
         super().__init__(server)
@@ -35,36 +35,36 @@ class RedisJoinWatch(RedisWatch):
 
     def subscribe(self, task_ids: Iterable[str], limit: float) -> None:
         """Subscribe to the channels of tasks, and return when the server has confirmed them all."""
-        limit = self._patience.limit(limit)
+        limit = self._step_timeout.limit(limit)
         self._task_ids = {self._backend.get_key_for_task(task_id): task_id for task_id in task_ids}
         listener = self._listen(limit)
         channels = iter(self._task_ids)
-        while some := list(islice(channels, CHANNELS)):
+        while some := list(islice(channels, CHANNELS_PER_COMMAND)):
             listener.send("SUBSCRIBE", *some)
             confirmed = 0
             while confirmed < len(some):
-                confirmed += self._take_in(listener, limit) == b"subscribe"
+                confirmed += self._receive(listener, limit) == b"subscribe"
 
     def read(self, task_ids: Sequence[str], limit: float) -> Iterator[JoinAnswer]:
         """Read the keys of tasks by one command."""
         return self._backend.answers(task_ids, lambda keys: self._mget(keys, limit))
 
     def _mget(self, keys: Sequence[bytes], limit: float) -> Sequence[bytes | None]:
-        return cast("Sequence[bytes | None]", self._ask(limit, "MGET", *keys))
+        return cast("Sequence[bytes | None]", self._execute(limit, "MGET", *keys))
 
     def rest(self, seconds: float) -> Iterable[str]:
-        """Return the tasks of the messages that have come, once there are any."""
-        if self._listener is not None and (self._changed or self._listener.is_heard(seconds)):
-            for _ in range(MESSAGES):
-                if not self._listener.is_heard(0):
+        """Return the tasks of the messages that have arrived, as soon as there are any."""
+        if self._listener is not None and (self._changed or self._listener.has_input(seconds)):
+            for _ in range(MAX_MESSAGES):
+                if not self._listener.has_input(0):
                     break
-                self._take_in(self._listener, self._patience.least)
+                self._receive(self._listener, self._step_timeout.minimum)
         changed, self._changed = self._changed, set()
         return changed
 
-    def _take_in(self, listener: Line, limit: float) -> bytes:
-        """Take the next reply or message, and return of which kind it is."""
-        kind, channel, _ = listener.hear(limit)
+    def _receive(self, listener: WaiterConnection, limit: float) -> bytes:
+        """Receive the next reply or message, and return its kind."""
+        kind, channel, _ = listener.receive(limit)
         if kind == b"message" and channel in self._task_ids:
             self._changed.add(self._task_ids[channel])
         return cast(bytes, kind)

@@ -1,4 +1,4 @@
-"""A Redis, put under test: a run has a key prefix of its own, and removes what is under it at the end."""
+"""A Redis, put under test: a run has a key prefix of its own, and removes its keys at the end."""
 
 import functools
 from typing import Final
@@ -16,9 +16,9 @@ CLASSES: Final = ("core", "waiting", "join", "atomic", "groups", "chords", "kv-w
 
 
 def open_subject(target: Target) -> PythonSubject:
-    """Put a Redis under test. A run has a key prefix of its own, and removes what is under it at the end.
+    """Put a Redis under test. A run has a key prefix of its own, and removes its keys at the end.
 
-    Raises UsageError for a URL that is none, SubjectError for a server that cannot be reached or refuses us.
+    Raises UsageError for an invalid URL, SubjectError for a server that cannot be reached or refuses access.
     """
     prefix = f"resultspec-{target.run}:"
     make = functools.partial(RedisBackend, url=target.text, chord_lease=CHORD_LEASE)

@@ -1,39 +1,39 @@
-"""What every waiter on a Redis has: a connection that listens and one that reads, and how it takes its leave."""
+"""What every waiter on a Redis has: a connection that listens, one that reads, and how both are closed."""
 
 from typing import Any, Final
 
-from resultspec_adapters.redis.connection import Line, Patience, Server
+from resultspec_adapters.redis.connection import Server, StepTimeout, WaiterConnection
 from resultspec_reference.errors import OperationalError
 
-GOODBYE: Final = 0.25
-"""Seconds that a waiter which leaves waits for the server to end its subscriptions."""
+UNSUBSCRIBE_SECONDS: Final = 0.25
+"""Seconds that a waiter waits at its end for the server to confirm that it is unsubscribed."""
 
-REPLIES: Final = 1000
-"""Replies and messages that it takes in meanwhile."""
+MAX_REPLIES: Final = 1000
+"""Replies and messages that it receives meanwhile, at most."""
 
 
 class RedisWatch:
-    """The connections of one waiter; a subclass knows what it subscribes to and what it reads."""
+    """The connections of one waiter; a subclass decides what it subscribes to and what it reads."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._patience = Patience()
-        self._listener: Line | None = None
-        self._reader: Line | None = None
+        self._step_timeout = StepTimeout()
+        self._listener: WaiterConnection | None = None
+        self._reader: WaiterConnection | None = None
 
-    def _listen(self, limit: float) -> Line:
-        """Open the connection that listens; opening may take so many seconds."""
-        self._listener = Line(self._server, limit)
+    def _listen(self, limit: float) -> WaiterConnection:
+        """Open the connection that listens, within `limit` seconds."""
+        self._listener = WaiterConnection(self._server, limit)
         return self._listener
 
-    def _ask(self, limit: float, *command: str | bytes) -> Any:
-        """Send a command on the connection that reads, and return its reply; both may take so many seconds."""
-        limit = self._patience.limit(limit)
-        with self._patience.measured():
+    def _execute(self, limit: float, *command: str | bytes) -> Any:
+        """Send a command on the connection that reads, and return its reply, within `limit` seconds."""
+        limit = self._step_timeout.limit(limit)
+        with self._step_timeout.measured():
             if self._reader is None:
-                self._reader = Line(self._server, limit)
+                self._reader = WaiterConnection(self._server, limit)
             self._reader.send(*command)
-            return self._reader.hear(limit)
+            return self._reader.receive(limit)
 
     def close(self) -> None:
         """End the subscriptions, and the connections."""
@@ -45,12 +45,12 @@ class RedisWatch:
             self._reader.close()
 
 
-def _unsubscribe(listener: Line) -> None:
-    """Have the server end the subscriptions; where that fails or takes long, they end with the connection."""
+def _unsubscribe(listener: WaiterConnection) -> None:
+    """Unsubscribe; if that fails or takes too long, the subscriptions end with the connection."""
     try:
         listener.send("UNSUBSCRIBE")
-        for _ in range(REPLIES):
-            kind, _, left = listener.hear(GOODBYE)
+        for _ in range(MAX_REPLIES):
+            kind, _, left = listener.receive(UNSUBSCRIBE_SECONDS)
             if kind == b"unsubscribe" and left == 0:
                 return
     except OperationalError:

@@ -1,6 +1,6 @@
-"""Throw-away servers: where they come from, and that none outlives the process which asked for it.
+"""Throw-away servers, none of which outlives the process that asked for it.
 
-A source is a ladder of ways (`ladder`), tried in order. A server that is started belongs to a keeper, a small process
-of its own (`keeper` is this side of it, `kept` the other), which stops the server as soon as its standard input
-ends: at `stop`, but also when the process that asked for the server is killed.
+A source has several ways to a server, which are tried in order (`sources`). A server that is started belongs to a
+supervisor, a small process that runs `supervisor`; `supervised` is the side of the process that asked for the server.
+The supervisor stops its server as soon as its standard input ends: at `stop`, but also when that process is killed.
 """

@@ -1,4 +1,4 @@
-"""What the servers that are run from a binary have in common: a free port, a log, a bounded start, a certain end."""
+"""What servers that run from a binary have in common: a free port, a log, a time limit for the start, a sure end."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from resultspec_adapters.services.supervisor import Unavailable
-from resultspec_adapters.services.unprivileged_user import OURS, Account
+from resultspec_adapters.services.unprivileged_user import CURRENT_ACCOUNT, Account
 
 HOST = "127.0.0.1"
 PORT_ATTEMPTS = 20
@@ -32,13 +32,13 @@ Process = subprocess.Popen[bytes]
 
 
 class _PortTaken(Exception):
-    """Somebody else has bound the port since it was found free."""
+    """Another process has bound the port since it was found free."""
 
 
 def version(binary: str, pattern: str, name: str) -> str:
-    """Return the version that a server tells, `7.0.15`. Raises Unavailable if the file does not run as one.
+    """Return the version of a server, such as `7.0.15`. Raises Unavailable if the file is not such a server.
 
-    `pattern` finds the version, its first group, in what `--version` prints.
+    The first group of `pattern` is the version in the output of `--version`.
     """
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
@@ -46,12 +46,12 @@ def version(binary: str, pattern: str, name: str) -> str:
         raise Unavailable(f"{binary} does not run ({type(error).__name__}); install another {name}") from None
     found = re.search(pattern, said)
     if found is None:
-        raise Unavailable(f"{binary} is no {name}: it does not tell its version; install another one")
+        raise Unavailable(f"{binary} is not a {name}: it does not print its version; install another one")
     return found[1]
 
 
 def free_ports() -> Iterator[int]:
-    """Yield ports that are free now. Whether one still is, only binding it can tell."""
+    """Yield ports that are free now. Whether one is still free later, only binding it shows."""
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -60,34 +60,34 @@ def free_ports() -> Iterator[int]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the programs of a server run: a directory of their own, one log, and the account that they run as."""
+class LocalServer:
+    """The programs of one server: their directory, their log, and the account that they run as."""
 
     directory: Path
-    account: Account = OURS
-    ending: signal.Signals = signal.SIGKILL
-    """What ends a program at once. Its data is thrown away: nothing is gained by a slow end."""
+    account: Account = CURRENT_ACCOUNT
+    stop_signal: signal.Signals = signal.SIGKILL
+    """The signal that stops a program at once. Its data is thrown away, so an orderly shutdown gains nothing."""
 
     @property
     def log(self) -> Path:
-        """The file that holds what all the programs print."""
+        """The file with the output of all the programs."""
         return self.directory / "log"
 
     def tail(self) -> str:
-        """Return the end of the log, in one line."""
-        lines = [" ".join(line.split()) for line in self.said().splitlines() if line.strip()]
+        """Return the end of the log, as one line."""
+        lines = [" ".join(line.split()) for line in self.read_log().splitlines() if line.strip()]
         return " | ".join(lines[-LOG_LINES:]) or "(empty)"
 
-    def said(self) -> str:
-        """Return the log."""
+    def read_log(self) -> str:
+        """Return the content of the log."""
         return self.log.read_text(errors="replace")
 
     def spawn(self, command: Sequence[str], stdin: int = subprocess.DEVNULL) -> Process:
-        """Start a program. It ends with the keeper, also when that is killed."""
+        """Start a program. It ends with this process, also if that is killed."""
 
-        def die_with_keeper() -> None:
-            if sys.platform == "linux":  # elsewhere only the keeper's own exit ends it
-                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, self.ending)
+        def die_with_supervisor() -> None:
+            if sys.platform == "linux":  # elsewhere the program survives if this process is killed
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, self.stop_signal)
 
         with self.log.open("wb") as output:
             return subprocess.Popen(
@@ -96,14 +96,14 @@ class Place:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
-                # servers do not start under a locale that the machine does not have, and their words are read here
+                # servers do not start under a locale that the machine lacks, and their messages are parsed here
                 env={**os.environ, "LC_ALL": "C"},
-                preexec_fn=die_with_keeper,  # noqa: PLW1509 - a keeper has one thread
+                preexec_fn=die_with_supervisor,  # noqa: PLW1509 - a supervisor has one thread
                 **self.account.identity,
             )
 
     def prepare(self, command: Sequence[str], given: bytes = b"") -> None:
-        """Run a program to its end. Raises Unavailable with the end of its log if it fails."""
+        """Run a program and wait for its end. Raises Unavailable with the end of its log if it fails."""
         process = self.spawn(command, subprocess.PIPE)
         name = Path(command[0]).name
         try:
@@ -124,10 +124,10 @@ class Place:
         ready: Callable[[Process, int], bool],
         ports: Iterable[int] | None,
     ) -> Iterator[int]:
-        """Run a server at the first port that nobody else takes, and give that port. Raises Unavailable.
+        """Run a server at the first port that no other process takes, and yield the port. Raises Unavailable.
 
-        `ready` gets the process and the port, and says whether this very process serves there.
-        A port that somebody else binds first costs an attempt, not the server.
+        `ready` gets the process and the port, and says whether that very process serves there. If another process binds
+        the port first, the next port is tried.
         """
         for port in islice(free_ports() if ports is None else ports, PORT_ATTEMPTS):
             process = self.spawn(command(port))
@@ -149,12 +149,12 @@ class Place:
             if time.monotonic() > deadline:
                 raise Unavailable(f"it did not answer within {READY_SECONDS:.0f} s; its log ends: {self.tail()}")
             time.sleep(POLL_SECONDS)
-        if "Address already in use" in self.said():
+        if "Address already in use" in self.read_log():
             raise _PortTaken
         raise Unavailable(f"it ended with exit code {process.returncode}; its log ends: {self.tail()}")
 
     def _end(self, process: Process) -> None:
-        process.send_signal(self.ending)
+        process.send_signal(self.stop_signal)
         try:
             process.wait(ENDING_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
-"""Where servers come from: the ways to one, which are tried in order, each with the reason why it did not work.
+"""Where servers come from: the ways to a server, which are tried in order. One that does not work gives its reason.
 
-Every store has three kinds of them: a URL in the environment, a Docker image, a binary.
+Every store has three kinds of ways: a URL in the environment, a Docker image, a binary.
 """
 
 import importlib.util
@@ -24,15 +24,15 @@ CONTAINER_SECONDS = 300.0
 
 
 IMAGE_NAMES: Mapping[str, str] = {"redis": "redis:7", "postgresql": "postgres:16", "mariadb": "mariadb:11"}
-"""The Docker image of each store. How it is run is said by `containers.images`."""
+"""The Docker image of each store; `containers.images` says how it is run."""
 
 
 @dataclass(frozen=True)
 class Way:
     """One way to a server.
 
-    `look` is quick, starts nothing and returns one line about what was found; `start` returns the server. Both
-    raise `Unavailable`.
+    `look` is quick, does not start anything, and returns one line about what was found; `start` returns the server.
+    Both raise `Unavailable`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Way:
     start: Callable[[], RunningServer]
 
     def availability(self) -> Availability:
-        """Return what `look` finds."""
+        """Report what `look` finds."""
         try:
             return Availability(self.name, True, self.look())
         except Unavailable as reason:
@@ -55,7 +55,7 @@ class FirstAvailable:
     ways: tuple[Way, ...]
 
     def availability(self) -> Sequence[Availability]:
-        """Say of every way whether it leads to a server here, and why not."""
+        """Report of every way whether it works here, and if not, why."""
         return tuple(way.availability() for way in self.ways)
 
     def start(self) -> RunningServer:
@@ -66,12 +66,12 @@ class FirstAvailable:
                 return way.start()
             except Unavailable as reason:
                 failed.append(f"  {way.name}: {reason}")
-        raise SubjectError("\n".join([f"no {self.name} server can be had here. Any one of these helps:", *failed]))
+        raise SubjectError("\n".join([f"no {self.name} server is available here. Any one of these helps:", *failed]))
 
 
 @dataclass(frozen=True)
 class GivenServer:
-    """A server that somebody else runs: it is used, and left alone at the end."""
+    """A server of the user: it is used, and not stopped at the end."""
 
     url: str = field(repr=False)
     origin: str
@@ -82,10 +82,9 @@ class GivenServer:
 
 
 def given_way(variable: str, store: str, form: str, schemes: Sequence[str]) -> Way:
-    """Return the way to a server that is named by an environment variable.
+    """Return the way to a server whose URL is in an environment variable.
 
-    `form` is how its URL is written, `redis://HOST:PORT/DB`. A driver may be named after the scheme:
-    `postgresql+psycopg`.
+    `form` says how the URL is written: `redis://HOST:PORT/DB`. The scheme can have a driver: `postgresql+psycopg`.
     """
 
     def find() -> str:
@@ -99,9 +98,9 @@ def given_way(variable: str, store: str, form: str, schemes: Sequence[str]) -> W
 
     def start() -> RunningServer:
         url = find()
-        # the user has asked for this server: silently judging another one would be worse than an error
+        # the user chose this server: to judge another one silently would be worse than an error
         if urlsplit(url).scheme.partition("+")[0] not in schemes:
-            raise UsageError(f"{variable} is no URL of a {store}.\nWrite it as {form}, or unset it.")
+            raise UsageError(f"{variable} is not a {store} URL.\nWrite it as {form}, or unset it.")
         return GivenServer(url, f"{variable} ({maybe_sanitize_url(url)})")
 
     return Way(variable, look, start)
@@ -117,7 +116,7 @@ def _say(text: str) -> None:
 
 
 def docker_way(store: str, image: str = "") -> Way:
-    """Return the way that runs an image; without one, the image that is known for the store."""
+    """Return the way that runs an image, by default that of the store."""
     image = image or IMAGE_NAMES[store]
 
     def look() -> str:
@@ -136,8 +135,8 @@ def docker_way(store: str, image: str = "") -> Way:
 def binary_way(name: str, module: str, locate: Callable[[], Sequence[str]], version: Callable[[str], str]) -> Way:
     """Return the way that runs a binary.
 
-    `locate` returns the arguments of the module that keeps the server, first the path of the binary; `version`
-    tells its version. Both may raise Unavailable.
+    `locate` returns the arguments of the module that runs the server, the path of the binary first; `version` returns
+    its version. Both can raise Unavailable.
     """
 
     def look() -> str:

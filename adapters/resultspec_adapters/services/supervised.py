@@ -1,8 +1,8 @@
-"""This side of a keeper: starting it, listening to it, and letting it end.
+"""The client of a supervisor process: it starts the supervisor, receives its messages, and ends it.
 
-The keeper lives in a session of its own, so that an interrupt from the keyboard reaches the run but not the server:
-the run can still clean up what it has written. The keeper reads from a pipe whose only writing end is in this process;
-however this process ends, the pipe ends with it, and the keeper stops its server.
+The supervisor has a session of its own, so that an interrupt from the keyboard reaches the run but not the server: the
+run can still clean up what it has written. The supervisor reads from a pipe whose only writing end is in this process;
+however this process ends, the pipe is closed, and the supervisor stops its server.
 """
 
 import json
@@ -16,39 +16,39 @@ from resultspec_adapters.services.supervisor import Unavailable
 
 ENDING_SECONDS = 10.0
 
-Keeper = subprocess.Popen[str]
+Supervisor = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
-class KeptServer:
-    """A server that belongs to a keeper. It is a `RunningServer` of the conformance suite."""
+class SupervisedServer:
+    """A server that a supervisor runs: a `RunningServer` of the conformance suite."""
 
     url: str = field(repr=False)
     origin: str
     throw_away: bool = field(default=True, init=False)
-    _keeper: Keeper = field(repr=False)
+    _supervisor: Supervisor = field(repr=False)
 
     def stop(self) -> None:
-        """Stop the server, wait until it is gone and its files with it. Idempotent."""
-        _end(self._keeper)
+        """Stop the server, and wait until it has ended and its files are removed. Idempotent."""
+        _end(self._supervisor)
 
 
-def _end(keeper: Keeper) -> None:
-    """End a keeper: by the end of its input, by a signal if that is not enough, and by force at last."""
-    for stream in (keeper.stdin, keeper.stdout):
+def _end(supervisor: Supervisor) -> None:
+    """End a supervisor: by closing its input, then by SIGTERM, then by SIGKILL."""
+    for stream in (supervisor.stdin, supervisor.stdout):
         if stream is not None:
             stream.close()
-    for harder in (keeper.terminate, keeper.kill):
+    for force in (supervisor.terminate, supervisor.kill):
         try:
-            keeper.wait(ENDING_SECONDS)
+            supervisor.wait(ENDING_SECONDS)
         except subprocess.TimeoutExpired:
-            harder()
-    keeper.wait()
+            force()
+    supervisor.wait()
 
 
-def _begin(module: str, arguments: Sequence[str]) -> Keeper:
+def _spawn(module: str, arguments: Sequence[str]) -> Supervisor:
     return subprocess.Popen(
-        # -P: a file of the user's that is named like a package must not be imported in its place
+        # -P: a file of the user with the name of a package must not be imported instead of it
         [sys.executable, "-P", "-m", f"resultspec_adapters.services.{module}", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -60,10 +60,10 @@ def _begin(module: str, arguments: Sequence[str]) -> Keeper:
     )
 
 
-def _hear(keeper: Keeper, wanted: str, say: Callable[[str], None]) -> str:
-    """Return the text of the kind that is wanted. Raises Unavailable with what the keeper told instead."""
+def _receive(supervisor: Supervisor, wanted: str, say: Callable[[str], None]) -> str:
+    """Return the text of the message of the wanted kind. Raises Unavailable with the error that came instead."""
     noise = ""
-    for line in keeper.stdout or ():
+    for line in supervisor.stdout or ():
         try:
             ((kind, text),) = json.loads(line).items()
         except (ValueError, AttributeError):
@@ -74,21 +74,21 @@ def _hear(keeper: Keeper, wanted: str, say: Callable[[str], None]) -> str:
         if kind == "error":
             raise Unavailable(text)
         say(text)
-    raise Unavailable(f"its keeper ended and last said: {noise or 'nothing'}")
+    raise Unavailable(f"its supervisor ended and last said: {noise or 'nothing'}")
 
 
-def _hear_in_time(keeper: Keeper, wanted: str, seconds: float, say: Callable[[str], None]) -> str:
+def _receive_in_time(supervisor: Supervisor, wanted: str, seconds: float, say: Callable[[str], None]) -> str:
     late = threading.Event()
 
     def give_up() -> None:
         late.set()
-        keeper.terminate()
+        supervisor.terminate()
 
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True
     timer.start()
     try:
-        return _hear(keeper, wanted, say)
+        return _receive(supervisor, wanted, say)
     except Unavailable:
         if late.is_set():
             raise Unavailable(f"no answer within {seconds:.0f} s") from None
@@ -103,24 +103,24 @@ def _say_nothing(_text: str) -> None:
 
 def ask(module: str, arguments: Sequence[str], seconds: float) -> str:
     """Return the answer of a module of this package that is run as a program. Raises Unavailable."""
-    keeper = _begin(module, arguments)
+    supervisor = _spawn(module, arguments)
     try:
-        return _hear_in_time(keeper, "found", seconds, _say_nothing)
+        return _receive_in_time(supervisor, "found", seconds, _say_nothing)
     finally:
-        _end(keeper)
+        _end(supervisor)
 
 
 def start(
     module: str, arguments: Sequence[str], origin: str, seconds: float, say: Callable[[str], None] = _say_nothing
-) -> KeptServer:
-    """Start the server that a module of this package keeps, within some seconds. Raises Unavailable.
+) -> SupervisedServer:
+    """Start the server that a module of this package runs, within `seconds`. Raises Unavailable.
 
     `say` is called with each line of progress.
     """
-    keeper = _begin(module, arguments)
+    supervisor = _spawn(module, arguments)
     try:
-        url = _hear_in_time(keeper, "url", seconds, say)
+        url = _receive_in_time(supervisor, "url", seconds, say)
     except BaseException:
-        _end(keeper)
+        _end(supervisor)
         raise
-    return KeptServer(url, origin, keeper)
+    return SupervisedServer(url, origin, supervisor)

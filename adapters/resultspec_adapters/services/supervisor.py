@@ -1,7 +1,7 @@
-"""The keeper's own side: it starts a server, tells its URL, and stops it when its standard input ends.
+"""The supervisor process: it starts a server, reports its URL, and stops it when its standard input ends.
 
-Everything that a keeper tells is one line of JSON on its standard output, an object with one member: `said`
-(progress), `found` (an answer to a question), `url` (the server is up), or `error` (why not, with the cure).
+A supervisor writes messages to its standard output, a line of JSON each. A message is an object with one member:
+`progress`, `found` (what could be started), `url` (the server is up), or `error` (why not, with the cure).
 """
 
 import json
@@ -14,43 +14,43 @@ from types import FrameType
 
 
 class Unavailable(Exception):
-    """A way to a server that cannot be used here. The text is one line: what is missing, then the cure."""
+    """A way to a server that does not work here. The text is one line: what is missing, then the cure."""
 
 
-def tell(kind: str, text: str) -> None:
-    """Tell one thing to the process that started the keeper. Raises BrokenPipeError if it is gone."""
+def send(kind: str, text: str) -> None:
+    """Send a message to the process that started this one. Raises BrokenPipeError if that has ended."""
     print(json.dumps({kind: text}), flush=True)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    # a second signal must not interrupt the cleaning up that the first one has begun
+    # a second signal must not interrupt the cleanup that the first one began
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.SIG_IGN)
     sys.exit(1)
 
 
-def _silence() -> None:
-    """Point both outputs at nothing: nobody reads them any more, and a full pipe would block the server's keeper."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
+def _detach_output() -> None:
+    """Redirect both outputs to the null device: nobody reads them any more, and a full pipe would block."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
 
 
-def answering(question: Callable[[], None]) -> None:
-    """Run the body of a keeper, and tell as an `error` whatever it raises."""
+def run_program(body: Callable[[], None]) -> None:
+    """Run the body of a supervisor, and send what it raises as an `error`."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:
-        question()
+        body()
     except Unavailable as reason:
-        tell("error", str(reason))
-    except Exception as error:  # noqa: BLE001 - the other side has to be told whatever it is
-        tell("error", f"{type(error).__name__}: {' '.join(str(error).split())}")
+        send("error", str(reason))
+    except Exception as error:  # noqa: BLE001 - the other side has to learn of every error
+        send("error", f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def keep(server: AbstractContextManager[str]) -> None:
-    """Open a server, a context whose value is its URL, and leave it when the standard input ends."""
+def supervise(server: AbstractContextManager[str]) -> None:
+    """Enter a server, a context whose value is its URL, and leave it when standard input ends."""
     with server as url:
-        tell("url", url)
-        _silence()
+        send("url", url)
+        _detach_output()
         sys.stdin.read()

@@ -1,4 +1,4 @@
-"""The account that a server runs as: ours, or another one if we have the rights of root and the server refuses them."""
+"""The account that a server runs as: the current one, or another if that is root and the server refuses root."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from resultspec_adapters.services.supervisor import Unavailable
 
 
 class Identity(TypedDict):
-    """What `subprocess.Popen` takes to run a program as somebody else; all None: as ourselves."""
+    """The arguments of `subprocess.Popen` to run a program as another user; all None means the current one."""
 
     user: int | None
     group: int | None
@@ -28,8 +28,8 @@ class Account:
     name: str
     identity: Identity
 
-    def give(self, path: Path) -> None:
-        """Make a file or a directory belong to this account."""
+    def own(self, path: Path) -> None:
+        """Make this account the owner of a file or a directory."""
         user, group = self.identity["user"], self.identity["group"]
         if user is not None and group is not None:
             os.chown(path, user, group)
@@ -40,10 +40,10 @@ class Account:
 
     @contextmanager
     def directory(self, prefix: str) -> Iterator[Path]:
-        """Give a directory that only this account may enter, and root; remove it at the end. Raises Unavailable."""
+        """Make a directory that only this account and root can enter; remove it at the end. Raises Unavailable."""
         with TemporaryDirectory(prefix=prefix) as name:
             directory = Path(name)
-            self.give(directory)
+            self.own(directory)
             if not self.can("-w", directory):
                 raise Unavailable(
                     f"it has to run as {self.name}, which cannot enter {directory.parent}; "
@@ -52,17 +52,19 @@ class Account:
             yield directory
 
 
-OURS = Account("our own account", {"user": None, "group": None, "extra_groups": None})
+CURRENT_ACCOUNT = Account("the current account", {"user": None, "group": None, "extra_groups": None})
 
 
 def without_root(*names: str) -> Account:
-    """Return our own account, or, if that is root, the first of some others that there is. Raises Unavailable."""
+    """Return the current account or, if that is root, the first of some others that exists. Raises Unavailable."""
     if os.geteuid() != 0:
-        return OURS
+        return CURRENT_ACCOUNT
     for name in names:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return Account(name, {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []})
-    raise Unavailable(f"it does not run as root, and there is no account {' or '.join(names)}; make one, or be another")
+    raise Unavailable(
+        f"it does not run as root, and there is no account {' or '.join(names)}; create one, or run as another user"
+    )

@@ -522,7 +522,7 @@ def test_pickling_keeps_the_options_and_no_connection(make: Callable[..., RedisB
     backend.mark_as_done("t", 1)
     again = pickle.loads(pickle.dumps(backend))
     assert again.get_result("t") == 1
-    assert (again.expires, again.retry_policy["max_retries"], again.server.patience) == (77, 2, 3)
+    assert (again.expires, again.retry_policy["max_retries"], again.server.socket_timeout) == (77, 2, 3)
     assert again.client is not backend.client
 
 

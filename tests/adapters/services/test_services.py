@@ -285,8 +285,8 @@ def test_no_server_outlives_the_process_that_asked_for_it(number: signal.Signals
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process together with its parent")
-def test_no_server_outlives_its_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
-    """A keeper that is killed takes its server along."""
+def test_no_server_outlives_its_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
+    """A supervisor that is killed takes its server along."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with running("redis") as found:
         server, _directory = process_and_directory(found.url)

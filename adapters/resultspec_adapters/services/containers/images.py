@@ -1,4 +1,4 @@
-"""The images of the stores: how each is run for a server that is thrown away, and what URL it then has.
+"""The images of the stores: how each is run as a throw-away server, and the URL that it then has.
 
 The variables and arguments are those that the images' publishers document.
 """
@@ -17,8 +17,7 @@ USER = "resultspec"
 class Image:
     """How an image is run.
 
-    `environment` and `command` get the password of the server; `url` has places for `{password}` and
-    `{address}`.
+    `environment` and `command` get the password of the server; `url` has placeholders for `{password}` and `{address}`.
     """
 
     port: int
@@ -33,7 +32,7 @@ def _of_redis(password: str) -> Sequence[str]:
 
 
 def _of_postgresql(_password: str) -> Sequence[str]:
-    return ["postgres", *postgresql_binary.options(postgresql_binary.THROWN_AWAY)]
+    return ["postgres", *postgresql_binary.options(postgresql_binary.THROWAWAY_SETTINGS)]
 
 
 def _of_mariadb(_password: str) -> Sequence[str]:
@@ -50,7 +49,7 @@ IMAGES = {
             "POSTGRES_USER": USER,
             "POSTGRES_PASSWORD": password,
             "POSTGRES_DB": "postgres",
-            "POSTGRES_INITDB_ARGS": " ".join(postgresql_binary.KIND_OF_DATA),
+            "POSTGRES_INITDB_ARGS": " ".join(postgresql_binary.INITDB_OPTIONS),
         },
         _of_postgresql,
     ),

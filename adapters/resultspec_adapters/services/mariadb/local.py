@@ -1,7 +1,7 @@
-"""A mariadbd binary, run as a throw-away server. As a program (`mariadb_binary BINARY`) it is a keeper of one.
+"""A mariadbd binary, run as a throw-away server. As a program, `local BINARY`, this module supervises one.
 
-The usual way to make a data directory, mariadb-install-db, fills help texts, time zones and a schema of views, which
-takes several times as long as everything else here. A server only needs its system tables.
+The usual program to make a data directory, mariadb-install-db, also loads help texts, time zones and a schema of views,
+which takes several times as long as everything else here. A server needs only its system tables.
 """
 
 import os
@@ -11,24 +11,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from resultspec_adapters.services.local_process import HOST, Place
-from resultspec_adapters.services.supervisor import Unavailable, answering, keep
-from resultspec_adapters.services.unprivileged_user import OURS
+from resultspec_adapters.services.local_process import HOST, LocalServer
+from resultspec_adapters.services.supervisor import Unavailable, run_program, supervise
+from resultspec_adapters.services.unprivileged_user import CURRENT_ACCOUNT
 
 USER = DATABASE = "resultspec"
 
 SETTINGS = (
     "--character-set-server=utf8mb4",
     "--skip-name-resolve",
-    # loose: a release that does not know one of these starts all the same.
-    # The data is thrown away: nothing has to reach a disk
+    # loose: a release that does not know a setting starts nevertheless.
+    # The data is thrown away, so it need not reach a disk
     "--loose-skip-log-bin",
     "--loose-innodb-flush-log-at-trx-commit=0",
     "--loose-innodb-flush-method=nosync",
     "--loose-innodb-doublewrite=OFF",
     "--loose-innodb-log-file-size=16M",
     "--loose-innodb-buffer-pool-size=32M",
-    # many containers forbid io_uring, and limit the memory that other asynchronous input needs
+    # many containers forbid io_uring, and limit the memory for other asynchronous I/O
     "--loose-innodb-use-native-aio=0",
     "--loose-performance-schema=OFF",
 )
@@ -36,7 +36,7 @@ SETTINGS = (
 
 
 def _system_tables(binary: str) -> bytes:
-    """Return the statements that make the system tables, which lie in the share directory of every installation."""
+    """Return the statements that create the system tables: a file in the share directory of every installation."""
     share = Path(binary).resolve().parent.parent / "share"
     for directory in (share / "mariadb", share / "mysql", share):
         for name in ("mariadb", "mysql"):
@@ -47,7 +47,7 @@ def _system_tables(binary: str) -> bytes:
 
 
 def _statements(system_tables: bytes, password: str) -> bytes:
-    """Return what is run to make the data directory; each statement of ours is on a line of its own."""
+    """Return the statements that make the data directory; each of those added here has a line of its own."""
     before = ["CREATE DATABASE mysql;", "USE mysql;", ""]
     after = [
         "",
@@ -62,29 +62,31 @@ def _statements(system_tables: bytes, password: str) -> bytes:
 
 @contextmanager
 def running(binary: str, ports: Iterable[int] | None = None) -> Iterator[str]:
-    """Run a mariadbd in a directory of its own and give its URL, with a password. Raises Unavailable."""
+    """Run a mariadbd in a directory of its own, and yield its URL, which has a password. Raises Unavailable."""
     system_tables = _system_tables(binary)
     password = secrets.token_hex(16)
-    with OURS.directory("resultspec-mariadb-") as directory:
+    with CURRENT_ACCOUNT.directory("resultspec-mariadb-") as directory:
         data, temporary = directory / "data", directory / "tmp"
         data.mkdir(mode=0o700)
         temporary.mkdir(mode=0o700)
-        place = Place(directory)
-        # as root it only runs if it is told to
+        server = LocalServer(directory)
+        # it refuses to run as root without this option
         account = ["--user=root"] if os.geteuid() == 0 else []
-        # a server that starts removes from that directory the temporary tables of any other that has the same
+        # not a shared tmpdir: a server that starts removes the temporary tables of all others from it
         places = [f"--datadir={data}", f"--tmpdir={temporary}"]
         base = [binary, "--no-defaults", *account, *places, *SETTINGS]
-        place.prepare([*base, "--bootstrap"], _statements(system_tables, password))
+        server.prepare([*base, "--bootstrap"], _statements(system_tables, password))
 
         def command(port: int) -> list[str]:
-            # relative, because the path of a socket must be short
+            # a relative path, because the path of a socket must be short
             files = [f"--pid-file={directory}/pid", "--socket=socket"]
             return [*base, f"--bind-address={HOST}", f"--port={port}", *files]
 
-        with place.serving(command, lambda _process, _port: "ready for connections" in place.said(), ports) as port:
+        with server.serving(
+            command, lambda _process, _port: "ready for connections" in server.read_log(), ports
+        ) as port:
             yield f"mysql://{USER}:{password}@{HOST}:{port}/{DATABASE}"
 
 
 if __name__ == "__main__":
-    answering(lambda: keep(running(sys.argv[1])))
+    run_program(lambda: supervise(running(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Throw-away MariaDB servers: a given one, Docker, a binary on PATH. No wheel carries one."""
+"""Throw-away MariaDB servers: a given URL, Docker, an installed binary. There is no wheel with one."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from resultspec_adapters.services.supervisor import Unavailable
 
 URL_VARIABLE = "RESULTSPEC_MARIADB_URL"
 
-BESIDE_PATH = ("/usr/sbin", "/usr/libexec")
-"""Where distributions put the server, which an ordinary user does not have on PATH."""
+SYSTEM_DIRECTORIES = ("/usr/sbin", "/usr/libexec")
+"""Where distributions install the server, which is not on the PATH of an ordinary user."""
 
 
 def version(binary: str) -> str:
@@ -20,7 +20,7 @@ def version(binary: str) -> str:
 
 
 def _on_machine() -> Sequence[str]:
-    binary = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", os.defpath), *BESIDE_PATH]))
+    binary = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_DIRECTORIES]))
     if binary is None:
         raise Unavailable("there is none; install MariaDB, on Debian with: apt-get install mariadb-server-core")
     return [binary]

@@ -1,4 +1,4 @@
-"""Throw-away PostgreSQL servers: a given one, Docker, the programs of the machine, the programs of a wheel."""
+"""Throw-away PostgreSQL servers: a given URL, Docker, installed programs, the programs of a wheel."""
 
 import importlib.util
 import re
@@ -14,8 +14,8 @@ from resultspec_adapters.services.supervisor import Unavailable
 
 URL_VARIABLE = "RESULTSPEC_POSTGRESQL_URL"
 
-APART = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-"""Where distributions put the server so that several releases of it fit beside each other, and not on PATH."""
+VERSIONED_DIRECTORIES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+"""Where distributions install several releases of the server beside each other, outside PATH."""
 
 
 def version(binary: str) -> str:
@@ -32,7 +32,7 @@ def _directories() -> Iterator[Path]:
     on_path = shutil.which("postgres")
     if on_path:
         yield Path(on_path).resolve().parent
-    yield from sorted(map(Path, chain.from_iterable(map(glob, APART))), key=_release, reverse=True)
+    yield from sorted(map(Path, chain.from_iterable(map(glob, VERSIONED_DIRECTORIES))), key=_release, reverse=True)
 
 
 def _on_machine() -> Sequence[str]:

