@@ -13,7 +13,7 @@ from resultspec_conformance.subject import SubjectError
 from resultspec_reference import App
 
 CELERY_DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql", "mysql": "mysql+pymysql"}
-"""What Celery needs to be told, where we take these by ourselves."""
+"""The drivers that Celery needs in its URLs; the adapters choose them by themselves."""
 
 
 @pytest.fixture(name="raw")

@@ -1,8 +1,8 @@
 """Chords that many processes count at once, with and without processes that are killed in the middle.
 
 Each process takes deliveries from a queue in a Redis and counts them, in that Redis or in a PostgreSQL. A delivery that
-was taken and not done is delivered again, as by a broker that was not told that it was done. What the processes call
-lands in a file, to which they all append.
+was taken and not finished is delivered again, as by a broker that did not get an acknowledgement. The calls of the
+processes are appended to a file.
 """
 
 import json
@@ -42,7 +42,7 @@ class Fleet:
         self.running: list[BaseProcess] = []
 
     def start(self, count: int) -> None:
-        """Start so many more."""
+        """Start `count` more processes."""
         started = [self._context.Process(target=count_parts, args=self._arguments, daemon=True) for _ in range(count)]
         for process in started:
             process.start()
@@ -141,7 +141,7 @@ def apply_all(backend: BaseBackend, chords: int, dice: random.Random) -> list[st
 
 
 def wait_until_handled(fleet: Fleet, raw: Any, prefix: str, count: int, seconds: float) -> None:
-    """Return when so many deliveries were handled; fail if that takes too long."""
+    """Return when that number of deliveries was handled; fail if it takes too long."""
     deadline = time.monotonic() + seconds
     while int(raw.get(f"{prefix}handled") or 0) < count:
         assert time.monotonic() < deadline, f"{raw.get(f'{prefix}handled')} of {count} deliveries were handled"

@@ -175,7 +175,7 @@ def test_steps_are_those_of_the_pure_ledger(tried: Tried, seed: int) -> None:
 
 
 def test_steps_are_repeated_with_the_same_answer(store: ChordStore) -> None:
-    """Whoever did not hear the answer asks again."""
+    """A caller whose answer was lost asks again."""
     store.resize("g", 1, "call")
     part = Part("t0", 0, b'[0, "t0", "SUCCESS", 1]')
     assert [store.record("g", part, None) for _ in range(2)] == [Recorded.FULL] * 2

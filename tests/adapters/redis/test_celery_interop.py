@@ -85,7 +85,7 @@ def test_celery_reads_what_we_store(app: Celery, ours: RedisBackend, state: str,
 
 @pytest.mark.parametrize(("state", "value"), STORED)
 def test_we_read_what_celery_stores(app: Celery, ours: RedisBackend, state: str, value: Any) -> None:
-    """Also what Celery itself cannot read again: a value that is no exception, in FAILURE."""
+    """Also an entry that Celery itself cannot read: a value that is not an exception, in FAILURE."""
     app.backend.store_result("t", value, state, traceback="tb")
     found = ours.get_task_meta("t")
     assert (found["status"], found["traceback"], found["task_id"]) == (state, "tb", "t")

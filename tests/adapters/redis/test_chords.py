@@ -57,7 +57,7 @@ def keys(raw: Any, prefix: str) -> dict[str, int]:
 
 
 def test_keys_are_those_of_celery(backend: RedisBackend, raw: Any, prefix: str) -> None:
-    """Names, types and content, so that whoever knows Celery's can read ours."""
+    """Names, types and content are the same, so that a client that reads Celery's keys can read these."""
     backend.apply_chord(["t0", "t1"], (), "g", BODY)
     backend.set_chord_size("g", 2)
     backend.on_chord_part_return(request(1), "SUCCESS", {"a": 1})
@@ -116,7 +116,7 @@ LAYOUTS = {
     "results without the set of what was counted": lambda raw, key: raw.zadd(f"{key}.j", {"[1]": 0}),
     "counted parts without results": lambda raw, key: raw.sadd(f"{key}.d", "t9:9"),
     "a text for results": lambda raw, key: raw.set(f"{key}.j", "x"),
-    "a size that is no number": lambda raw, key: raw.set(f"{key}.s", "three"),
+    "a size that is not a number": lambda raw, key: raw.set(f"{key}.s", "three"),
     "a size of another type": lambda raw, key: raw.rpush(f"{key}.s", "3"),
     "a claim of another type": lambda raw, key: raw.rpush(f"{key}.c", "x"),
 }

@@ -114,7 +114,7 @@ def make_image(store: str) -> None:
     needed = [*programs, *map(str, recipe.parts(binary)), *(found for name in programs for found in linked(name))]
     paths = {Path(os.path.normpath(name)) for name in [*needed, "/etc/passwd"]}
     whole = {path for path in paths if not paths.intersection(path.parents)}
-    # a directory that is not told is made as one that only root may enter
+    # docker import creates a directory that the archive does not list so that only root can enter it
     above = {parent for path in whole for parent in path.parents} | {Path("/tmp")}
     tree = ["tar", "--create", "--dereference", "--hard-dereference", "--absolute-names", "--mode=a+rX"]
     tree += ["--no-recursion", *map(str, sorted(above)), "--recursion", *map(str, sorted(whole))]

@@ -180,8 +180,8 @@ def test_a_binary_that_fails_shows_its_log(tmp_path: Path) -> None:
         way.start()
 
 
-def test_what_is_no_redis_is_refused(tmp_path: Path) -> None:
-    """A file that does not run, or that tells no version, is no way; the reason names the file."""
+def test_a_file_that_is_not_a_redis_is_refused(tmp_path: Path) -> None:
+    """A file that does not run, or does not print a version, is refused with a reason that names the file."""
     mute = tmp_path / "redis-server"
     mute.write_text("#!/bin/sh\nexit 0\n")
     assert not way_to("no program", mute).availability().available
@@ -259,8 +259,8 @@ def test_an_engine_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.Mon
         assert time.monotonic() - began < sources.LOOK_SECONDS + supervised.ENDING_SECONDS
 
 
-def test_the_ladder_tries_in_order_and_stops_at_the_first() -> None:
-    """The first way that works is taken, and those after it are not even looked at."""
+def test_ways_are_tried_in_order_until_one_works() -> None:
+    """The first way that works is used, and those after it are not tried."""
 
     def refuse() -> RunningServer:
         raise Unavailable("not here")

@@ -57,15 +57,15 @@ def test_each_reads_what_the_other_stores(app: Celery, ours: SqlBackend, first: 
     for number, (state, value) in enumerate(STORED):
         theirs.store_result(f"theirs-{number}", value, state, traceback="trace")
         ours.store_result(f"ours-{number}", value, state, traceback="trace")
-        read, told = ours.get_task_meta(f"theirs-{number}"), AsyncResult(f"ours-{number}", app=app)
-        assert (read["status"], read["traceback"]) == (told.state, told.traceback) == (state, "trace")
+        read, celery_result = ours.get_task_meta(f"theirs-{number}"), AsyncResult(f"ours-{number}", app=app)
+        assert (read["status"], read["traceback"]) == (celery_result.state, celery_result.traceback) == (state, "trace")
         assert same(read["result"], value), (state, value)
-        assert same(told.result, value), (state, value)
+        assert same(celery_result.result, value), (state, value)
         if state in ("SUCCESS", "FAILURE", "REVOKED"):
-            moments = [datetime.fromisoformat(read["date_done"]), told.date_done.replace(tzinfo=UTC)]
+            moments = [datetime.fromisoformat(read["date_done"]), celery_result.date_done.replace(tzinfo=UTC)]
             assert max(abs((moment - datetime.now(UTC)).total_seconds()) for moment in moments) < 60
         else:
-            assert read["date_done"] is None is told.date_done
+            assert read["date_done"] is None is celery_result.date_done
 
 
 @pytest.mark.parametrize("first", ["ours", "celery"])
@@ -122,9 +122,9 @@ def test_a_table_of_celery_keeps_what_it_has_columns_for(
     assert ours.get_result("u") == "x" * 40_000
     assert ours.get_task_meta("t").get("group_id") is None
     cure = f"ALTER TABLE {task_table} ADD COLUMN group_id TEXT, ADD COLUMN parent_id TEXT"
-    told = [record.getMessage() for record in caplog.records if "group_id" in record.getMessage()]
-    assert len(told) == 1
-    assert told[0].endswith(cure)
+    warnings = [record.getMessage() for record in caplog.records if "group_id" in record.getMessage()]
+    assert len(warnings) == 1
+    assert warnings[0].endswith(cure)
 
 
 def test_a_name_that_is_too_long_for_a_table_of_celery(app: Celery, database_url: str, kind: str) -> None:
@@ -165,7 +165,7 @@ def test_a_value_that_does_not_fit_is_refused(app: Celery, ours: SqlBackend) -> 
 
 @pytest.mark.parametrize("kind", ["postgresql"])
 def test_the_numbers_of_rows_do_not_collide(app: Celery, server_url: Callable[[str], str], ours: SqlBackend) -> None:
-    """Both number rows by the one sequence, whoever has made the table."""
+    """Both number rows by the same sequence, no matter which of them created the table."""
     theirs: Any = app.backend
     for number in range(5):
         ours.store_result(f"ours-{number}", number, "SUCCESS")

@@ -280,7 +280,7 @@ def test_ids_are_compared_as_they_are(backend: SqlBackend) -> None:
 @pytest.mark.parametrize(("column", "value"), [("size", "three"), ("returned", "x"), ("claimant", b"x"), ("done", 0.5)])
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_an_unknown_layout_is_left_alone(make: Make, tmp_path: Path, column: str, value: Any) -> None:
-    """A definite error, and nothing is changed; whoever applies the chord anew begins a run of ours."""
+    """The error is definite, and nothing is changed. Applying the chord again begins a new run."""
     backend = SqlBackend(RecordingApp(), f"sqlite:///{tmp_path}/x.db")
     backend.set_chord_size("g", 2)
     with sqlite3.connect(tmp_path / "x.db") as raw:

@@ -32,7 +32,7 @@ def ten_minutes() -> dict[str, Any]:
 
 
 def date_back(backend: SqlBackend, seconds: float) -> None:
-    """Give all rows, of whatever state, the date of so many seconds ago."""
+    """Date all rows, of every state, back by some seconds."""
     date = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
     with backend.database.connect() as connection:
         for name in (backend.names.task, backend.names.group):
@@ -48,7 +48,7 @@ def store_all(backend: SqlBackend) -> None:
 
 
 def there(backend: SqlBackend) -> set[str]:
-    """Return the states of which a task is there, and the group."""
+    """Return the states of the tasks that are stored, and `g` if the group is."""
     found = {state for state in STATES if backend.get_state(state) == state}
     return found | ({"g"} if backend.restore_group("g") is not None else set())
 
@@ -184,14 +184,14 @@ def test_many_chords_by_several_cleaners(backend: SqlBackend, make: Make, monkey
         for done in (*cleaners, *counted):
             done.result(60)
     make().cleanup()
-    # g0 to g2 were begun anew, in whatever order that happened, and so was g4
+    # g0 to g2 and g4 were started again, in whatever order that happened
     expected = {"g0", "g1", "g2", *(f"g{number}" for number in range(20, 24))}
     assert chords_and_parts(backend) == ({*expected, "g4"}, expected)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_cleanup_that_may_not_remove_ends(backend: SqlBackend) -> None:
-    """A trigger keeps what is over: that is no reason to try for ever."""
+    """If a trigger prevents the removal of expired rows, the cleanup does not try for ever."""
     store_all(backend)
     date_back(backend, 2 * LIFE)
     with backend.database.connect() as connection:

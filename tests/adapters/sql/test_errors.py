@@ -122,8 +122,8 @@ def test_a_connection_that_has_gone_before_it_is_cut_is_no_fault(
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    """Because its directory is not there, or because it is something else."""
-    (tmp_path / "text.db").write_bytes(b"this is no database" * 100)
+    """Its directory does not exist, or it is not a database."""
+    (tmp_path / "text.db").write_bytes(b"this is not a database" * 100)
     for name, said in (("none/x.db", "cannot be opened"), ("text.db", "damaged, or not a database")):
         for call in calls(opened(f"sqlite:///{tmp_path}/{name}")):
             with pytest.raises(OperationalError, match=said):
@@ -153,7 +153,7 @@ def test_a_database_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_database(tmp_path: Path) -> None:
-    """Is told, and what was there stays."""
+    """It is reported, and the stored entry stays."""
     backend = opened(f"sqlite:///{tmp_path}/x.db", engine_options={"pool_size": 1, "max_overflow": 0})
     backend.mark_as_started("t")
     with backend.database.connect() as connection:

@@ -113,7 +113,7 @@ def test_a_notification_costs_a_read_of_its_row(notified: SqlBackend, until: Unt
 
 
 def test_a_store_wakes_a_join(backend: SqlBackend, until: Until) -> None:
-    """Long before its next pass, where the database tells of changes; else before its interval is over."""
+    """Long before its next pass, if the database notifies of changes; else before the end of its interval."""
     if backend.database.notifies:
         backend.reread_interval = 300.0
     with ThreadPoolExecutor(1) as pool:
@@ -130,7 +130,7 @@ def test_a_store_wakes_a_join(backend: SqlBackend, until: Until) -> None:
 
 
 def test_stores_that_come_all_at_once(backend: SqlBackend) -> None:
-    """Each is yielded once, whatever is told how often, and however slow its caller is."""
+    """Each is yielded once, however often it is notified, and however slow the caller is."""
     ids = IDS[:60]
 
     def store() -> None:
