@@ -1,11 +1,11 @@
 """A join's view of its keys in a Redis: one connection to read, and one that is subscribed to all channels.
 
-Each command subscribes to many channels, or reads many keys. The body of a message is ignored: its channel says which
-key has changed.
+Each command subscribes to many channels, or reads many keys. The body of a message is ignored: the name of its channel
+says which key has changed.
 
 A key of another type than a string reads as absent, since `MGET` does not distinguish the two; `get` reports it. This
-is accepted: no result backend stores such a key, and asking for the `TYPE` of each absent key would double the cost of
-every pass.
+is accepted: no result backend stores such a key, and asking for the `TYPE` of every absent key would double the cost of
+each pass of a join.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -4,8 +4,7 @@ The tables are Celery's (`tables`), so either can read what the other stores. Th
 collation, room for large values, and columns for the members that Celery's tables lack. A store is one statement that
 contains the guard (`statements`). A waiter is woken by a notification of PostgreSQL or by the change counter of SQLite,
 and otherwise reads several times a second (`wait_watches`). A join does the same for many tasks over one connection
-(`join_watches`). Chords are counted in two tables that Celery does not have, each step in one transaction
-(`chord_store`).
+(`join_watches`). Chords are counted in two tables of this package, a transaction for each step (`chord_store`).
 """
 
 from resultspec_adapters.sql.backend import SqlBackend

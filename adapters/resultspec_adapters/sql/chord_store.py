@@ -95,8 +95,8 @@ class ChordTables:
 class SqlChordStore:
     """The steps of a ledger (`resultspec_reference.chords.ledger.ChordStore`); lives are in seconds.
 
-    Raises ValueError for an id that is too long for its column, DecodeError for a row in an unknown format, and the
-    errors of `Database.errors`.
+    Raises ValueError for an id that does not fit its column, DecodeError for a row in an unknown format, and the errors
+    that `Database.errors` lists.
     """
 
     def __init__(self, tables: ChordTables, run: Run, life: float, life_of_mark: float) -> None:

@@ -153,8 +153,8 @@ def _by_class(error: exc.DBAPIError) -> Fault:
 def translated(error: exc.DBAPIError, shown: str, secret: str | None) -> Exception:
     """Return the error that a driver's becomes: OperationalError, DecodeError, or ValueError for a value.
 
-    `shown` is the database without its password, `secret` is removed from the text. The text never has the statement or
-    its parameters.
+    `shown` is the database without its password; `secret` is removed from the text. The text never holds the statement
+    or the parameters of it.
     """
     fault, text = fault_of(error), " ".join(str(error.orig).split())
     if secret:

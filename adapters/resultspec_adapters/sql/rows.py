@@ -138,8 +138,7 @@ class RowCodec:
     def meta(self, found: Found) -> TaskMeta:
         """Return the meta of a row, still to be completed.
 
-        Raises DecodeError for a result or children that cannot be decoded, ContentDisallowed for a pickle that is not
-        accepted.
+        Raises DecodeError for a result or children that cannot be decoded, ContentDisallowed for a refused pickle.
         """
         return self._meta(dict(zip(REQUIRED, found, strict=True)) if isinstance(found, tuple) else found)
 

@@ -1,8 +1,7 @@
 """The statements that read a row, remove it, and store it, with the guard in the same statement.
 
 Storing is one statement, in which the database compares the stored state with those that are to be kept
-(`resultspec_reference.state_guard.Guard.kept`). So no other writer can come in between, and a refused row leaves no
-trace.
+(`resultspec_reference.state_guard.Guard.kept`). No other writer can come in between, and a refused row leaves no trace.
 """
 
 import hashlib
@@ -58,8 +57,7 @@ class Statements:
     def store(self, kept: frozenset[str], notify: bool, given: frozenset[str]) -> sa.Executable:
         """Return the statement that stores a row, unless the stored one is in a state that is to be kept.
 
-        It takes the `arguments` with the names in `given`. With `notify`, it notifies the waiters of the task if the
-        database can.
+        It takes the `arguments` with the names in `given`. With `notify` it notifies the waiters, if the database can.
         """
         key = (kept, notify, given)
         if key not in self._stores:
