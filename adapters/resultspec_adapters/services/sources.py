@@ -31,8 +31,8 @@ IMAGE_NAMES: Mapping[str, str] = {"redis": "redis:7", "postgresql": "postgres:16
 class Way:
     """One way to a server.
 
-    `look` is quick, does not start anything, and returns one line about what was found. `start` returns the server. Both
-    raise `Unavailable` if the way does not work.
+    `look` is quick, does not start anything, and returns one line about what was found. `start` returns the server.
+    Both raise `Unavailable` if the way does not work.
     """
 
     name: str
