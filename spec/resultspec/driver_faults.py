@@ -10,7 +10,7 @@ from resultspec._data import text
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault of the closed list. `cure` tells the author of the driver what to do about it."""
+    """A kind of fault of the closed list. `cure` says what the author of the driver can do about it."""
 
     name: str
     meaning: str

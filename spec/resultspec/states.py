@@ -1,7 +1,7 @@
 """The states of a task, the sets that they form, and what a store does for every pair of them.
 
 The theory is data (`states.json`). A state is looked up in the table under its *row*: its own name for the
-named and the reserved states, `custom` for every other text, and `absent` where there is no entry.
+named and the reserved states, `custom` for every other text, and `absent` if no entry exists.
 """
 
 import json

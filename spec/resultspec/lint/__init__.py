@@ -3,7 +3,7 @@
 `lint(root)` reads the directory `spec/` and returns what is wrong with it: a sentence that the register
 does not have, an id that nobody knows, a cell of a table that differs from `states.json`, an example that
 is not valid. `python -m resultspec.lint [spec-dir]` prints it and exits with 1 if there is anything, with
-2 if there is no specification to read.
+2 if no specification was found.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ CHECKS = (*prose.CHECKS, *data.CHECKS)
 
 
 class NoSpecError(Exception):
-    """There is no specification where it was looked for. The text is one line and names the cure."""
+    """No specification was found in the given place. The text is one line and names the cure."""
 
 
 def lint(root: Path) -> list[Finding]:

@@ -38,7 +38,7 @@ def _entry(tree: Tree, identifier: str, entry: Mapping[str, Any]) -> Iterator[st
 
 
 def schemas(tree: Tree) -> Iterator[Finding]:
-    """Every schema is valid by draft 2020-12, has its name in its URN, and refers to what there is."""
+    """Every schema is valid by draft 2020-12, has its name in its URN, and refers to what exists."""
     for name, content in tree.schemas.items():
         path = f"{PACKAGE}/schemas/{name}.json"
         if not isinstance(content, dict):
@@ -221,7 +221,7 @@ def _schema_of(vector: str) -> str:
 
 
 def vectors(tree: Tree) -> Iterator[Finding]:
-    """Every vector is valid, in the folder of its kind, and shows a requirement that there is."""
+    """Every vector is valid, in the folder of its kind, and shows a requirement that exists."""
     for path, content in tree.vectors():
         complaint = tree.complaint(content, _schema_of(path))
         if complaint:

@@ -154,7 +154,7 @@ def _complaint(schemas: str, schema: str, instance: str) -> str | None:
 
 @cache
 def schema_error(schema: str) -> str | None:
-    """Return why a JSON text is no schema of draft 2020-12, as one line, or None if it is one."""
+    """Return why a JSON text is not a schema of draft 2020-12, as one line, or None if it is one."""
     try:
         Draft202012Validator.check_schema(json.loads(schema))
     except SchemaError as error:
