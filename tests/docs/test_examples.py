@@ -52,7 +52,7 @@ def test_the_test_module_is_green(copy: Path) -> None:
 
 MISTAKES = [
     ('if self._stored_state(path) != "SUCCESS":', "if True:", "STATE-3", "states.every_pair"),
-    ("hashlib.sha256(task_id.encode()).hexdigest()", "task_id", "ID-6", "identifiers.id_is_no_pattern"),
+    ("hashlib.sha256(task_id.encode()).hexdigest()", "task_id", "ID-6", "identifiers.id_is_not_a_pattern"),
     ("if late:", "if False:", "WAIT-5", "waiting.timeout_of_zero_is_a_look"),
 ]
 

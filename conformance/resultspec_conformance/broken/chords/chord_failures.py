@@ -25,7 +25,7 @@ class ExceptionsAreResults(Correct):
         return False
 
 
-@broken("CHORD-10", "revoked-part-is-no-failure")
+@broken("CHORD-10", "revoked-part-is-not-a-failure")
 class RevokedIsNoFailure(Correct):
     """Calls the body though a part was revoked."""
 
@@ -141,9 +141,9 @@ class LastStepFails(Correct):
         return found[-1:] if body.get("subtask_type") == "chain" else found
 
 
-@broken("CHORD-12", "chord-around-is-not-told")
-class ChordAroundNotTold(Correct):
-    """Fails the body of an inner chord, and does not count it for the chord around."""
+@broken("CHORD-12", "enclosing-chord-is-not-failed")
+class EnclosingChordNotFailed(Correct):
+    """Fails the body of an inner chord, and does not count it for the enclosing chord."""
 
     def fail_around(self, options: Mapping[str, Any], error: Exception) -> None:
         """Do nothing."""

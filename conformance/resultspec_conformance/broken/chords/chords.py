@@ -218,8 +218,8 @@ class OldNestingStays(Correct):
         super().begin(record, leaves, first if any(isinstance(member, list) for member in first) else shape)
 
 
-@broken("CHORD-7", "whoever-finishes-decides")
-class WhoeverFinishesDecides(Correct):
+@broken("CHORD-7", "any-counter-finishes-a-chord")
+class AnyCounterFinishesAChord(Correct):
     """Records that a chord is decided, whichever counter and whichever run that comes from."""
 
     def finish(self, record: Record, token: str) -> bool:

@@ -76,8 +76,8 @@ class EmptyArgumentsAreNull(Correct):
         return {**told, "args": told["args"] or None, "kwargs": told["kwargs"] or None}
 
 
-@broken("EXT-3", "told-unasked")
-class ToldUnasked(Correct):
+@broken("EXT-3", "extended-members-without-the-option")
+class ExtendedWithoutTheOption(Correct):
     """Tells of every request, whether anybody asked or not, as RPC did until Celery 5.7.0."""
 
     def stores_members_of(self, request: Any) -> bool:
@@ -222,8 +222,8 @@ class EntriesOfYesterdayRefused(Correct):
         return shaped
 
 
-@broken("EXT-9", "told-to-those-with-the-option-only")
-class ToldWithTheOptionOnly(Correct):
+@broken("EXT-9", "extended-members-for-readers-with-the-option-only")
+class ExtendedForReadersWithTheOption(Correct):
     """Hands extended members only to clients that have the option."""
 
     def read(self, task_id: str) -> dict[str, Any]:
@@ -244,8 +244,8 @@ class TypesInsistedOn(Correct):
         return shaped
 
 
-@broken("EXT-10", "told-in-a-map-of-its-own")
-class ToldInAMap(Correct):
+@broken("EXT-10", "extended-members-in-a-map-of-their-own")
+class ExtendedInAMap(Correct):
     """Stores extended members in one member `request`, and takes them apart when reading."""
 
     def build(self, task_id: str, result: Any, state: str, traceback: Any, request: Any) -> dict[str, Any]:

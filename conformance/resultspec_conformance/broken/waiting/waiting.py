@@ -23,7 +23,7 @@ class FailureReturned(Correct):
         return meta["result"]
 
 
-@broken("WAIT-1", "false-result-is-no-result")
+@broken("WAIT-1", "false-result-is-not-a-result")
 class FalseResultIsNone(Correct):
     """Goes on waiting where the value of a SUCCESS is false in a condition."""
 
@@ -146,7 +146,7 @@ class CountsReads(Correct):
         return None
 
 
-@broken("WAIT-4", "every-message-begins-the-timeout-anew")
+@broken("WAIT-4", "every-message-restarts-the-timeout")
 class TimeoutBeginsAnew(Correct):
     """Gives each rest the whole timeout, so that a task which reports progress is waited for without end."""
 
@@ -203,7 +203,7 @@ class LargeTimeoutOverflows(Correct):
         return super().deadline(timeout)
 
 
-@broken("WAIT-6", "no-timeout-is-no-wait")
+@broken("WAIT-6", "no-timeout-means-no-wait")
 class NoneIsNoWait(Correct):
     """Takes the timeout None for 0."""
 

@@ -184,7 +184,7 @@ def compound_body_is_called_once(ctx: Context, kind: str) -> None:
 
 
 @check("CHORD-12", cases=[{"outer": outer} for outer in (1, 2)])
-def failure_reaches_the_chord_around(ctx: Context, outer: int) -> None:
+def failure_reaches_the_enclosing_chord(ctx: Context, outer: int) -> None:
     """A chord that fails inside another chord counts there as a failed part."""
     client = ctx.client("client")
     around = Chord.of(ctx, FLAT_HEADERS[outer]).apply(client, outer)

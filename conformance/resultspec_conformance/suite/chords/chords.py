@@ -183,7 +183,7 @@ def parts_before_the_size_are_kept(ctx: Context, parts: int, early: int) -> None
 
 
 @check("CHORD-7", cases=[{"left": left} for left in (["FAILURE"], ["SUCCESS"], ["SUCCESS", "FAILURE"])])
-def run_begins_anew(ctx: Context, left: list[str]) -> None:
+def older_run_does_not_count(ctx: Context, left: list[str]) -> None:
     """A chord that is applied again is decided by the parts of the new run alone, whatever the old one has left."""
     client = ctx.client("client")
     chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)

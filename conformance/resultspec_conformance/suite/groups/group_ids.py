@@ -153,7 +153,7 @@ NEIGHBOURS = ("", "-a", "-abc", "-abd", "-a.x", "0")
 
 
 @check("GROUP-8", cases=[{"pattern": pattern} for pattern in PATTERNS])
-def group_id_is_no_pattern(ctx: Context, pattern: str) -> None:
+def group_id_is_not_a_pattern(ctx: Context, pattern: str) -> None:
     """What is done to an id with a special character is done to no other group."""
     client, reader, base = ctx.client("writer"), ctx.client("reader"), ctx.new_id("Group") + "_"
     special = pattern.replace("{b}", base)
@@ -172,7 +172,7 @@ def group_id_is_no_pattern(ctx: Context, pattern: str) -> None:
 
 
 @check("GROUP-9", cases=[{"group_id": group_id} for group_id in NO_IDS])
-def what_is_no_group_id_is_refused(ctx: Context, group_id: Value) -> None:
+def invalid_group_id_is_refused(ctx: Context, group_id: Value) -> None:
     """Every operation on groups refuses what is neither text nor a UUID, and nothing is saved under its text."""
     client = ctx.client()
     texts = [text for text in (str(group_id), f"{group_id!r}", "null", "None") if text]
@@ -260,7 +260,7 @@ def task_and_group_of_one_id_are_two(ctx: Context, cached: bool, group_first: bo
 
 
 @check("GROUP-11", needs=["cache"])
-def cached_group_is_no_cached_task(ctx: Context) -> None:
+def cached_group_is_not_a_cached_task(ctx: Context) -> None:
     """`is_cached` and `reload_task_result` do not see cached groups, and the other way round."""
     client, writer = ctx.client("client", **CACHED), ctx.client("writer")
     first, second = ctx.new_id("both"), ctx.new_id("both")

@@ -53,7 +53,7 @@ def worker_runs_without_a_backend(ctx: Context, op: str, args: dict[str, Value] 
         ctx.require("DIS-4", holds, got=ctx.describe(outcome), allowed=allowed)
 
 
-def _require_told(ctx: Context, op: str, **args: Value) -> None:
+def _require_no_backend_error(ctx: Context, op: str, **args: Value) -> None:
     task_id = ctx.new_id()
     ctx.client().attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
     _require_refused(ctx, op, task_id=task_id, **args)
@@ -69,13 +69,13 @@ def _require_refused(ctx: Context, op: str, **args: Value) -> None:
 @check("DIS-2", cases=[{"op": op} for op in READS], blame_hang="DIS-2")
 def read_says_that_there_is_no_backend(ctx: Context, op: str) -> None:
     """Every read ends in an error that says that no result backend is configured."""
-    _require_told(ctx, op)
+    _require_no_backend_error(ctx, op)
 
 
 @check("DIS-2", cases=[{"options": options} for options in WAITS], blame_hang="DIS-2")
 def wait_says_that_there_is_no_backend(ctx: Context, options: dict[str, Value]) -> None:
     """Every wait ends at once in an error that says that no result backend is configured, whatever its timeout."""
-    _require_told(ctx, "wait_for", **options)
+    _require_no_backend_error(ctx, "wait_for", **options)
 
 
 @check(

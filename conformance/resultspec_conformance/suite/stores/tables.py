@@ -239,7 +239,7 @@ def row_is_replaced_whole(ctx: Context, state: str) -> None:
         for result in (GARBAGE, None, b'"kept"')
     ],
 )
-def success_is_told_by_its_column(ctx: Context, arrives: str, result: bytes | None) -> None:
+def success_is_recognised_by_its_column(ctx: Context, arrives: str, result: bytes | None) -> None:
     """A row in SUCCESS is kept as it is, even if its result is missing or cannot be decoded."""
     client, task_id = json_client(ctx, "writer"), ctx.new_id()
     _put(ctx, task_id, status="SUCCESS", result=result, traceback="kept", date_done="2026-03-01 12:00:00")
@@ -347,7 +347,7 @@ def row_of_a_state_alone_is_read(ctx: Context, state: str) -> None:
 
 
 @check("SQL-11", needs=["rows"], cases=[{"column": column} for column in ("args", "kwargs", "stamps")])
-def what_is_told_of_a_call_hides_no_result(ctx: Context, column: str) -> None:
+def unreadable_extended_column_hides_no_result(ctx: Context, column: str) -> None:
     """A result is read even if the arguments or stamps beside it cannot be decoded."""
     reader, task_id = json_client(ctx), ctx.new_id()
     if column not in ctx.rows.columns():

@@ -118,7 +118,7 @@ def tagged_arguments_come_back(ctx: Context, args: tuple[Value, ...]) -> None:
     },
     effort=0.25,
 )
-def value_that_is_no_exception_becomes_an_argument(ctx: Context, value: Value, state: str, serializer: int) -> None:
+def value_that_is_not_an_exception_becomes_an_argument(ctx: Context, value: Value, state: str, serializer: int) -> None:
     """A value that is not an exception, stored in a state of EXCEPTION, reads as the argument of one."""
     if value is None and state == "RETRY":
         raise Unobserved("a null in RETRY is null")
@@ -407,7 +407,7 @@ CALLABLES: list[dict[str, Value]] = [
 @check(
     "EXC-4", needs=["probe"], cases=[{**named, "state": state} for named in CALLABLES for state in ("FAILURE", "RETRY")]
 )
-def what_is_no_exception_is_not_called(ctx: Context, name: str, module: str, message: Value, state: str) -> None:
+def what_is_not_an_exception_is_not_called(ctx: Context, name: str, module: str, message: Value, state: str) -> None:
     """What a stored name resolves to is called only if it is an exception class."""
     samples.called.clear()
     found = _read_foreign(ctx, {"exc_type": name, "exc_message": message, "exc_module": module}, state)
@@ -439,7 +439,7 @@ def _texts(value: Value) -> str:
 
 
 @check("EXC-5", cases=[{"error": error, "state": state} for error in AWKWARD for state in EXCEPTION_STATES])
-def awkward_constructor_is_no_error(ctx: Context, error: ExceptionData, state: str) -> None:
+def awkward_constructor_is_not_an_error(ctx: Context, error: ExceptionData, state: str) -> None:
     """An exception whose constructor raises or wants other arguments reads as one with its name and arguments."""
     for serializer in _serializers(ctx, state):
         found = _stored(ctx, "EXC-5", error, state, serializer)
@@ -447,7 +447,7 @@ def awkward_constructor_is_no_error(ctx: Context, error: ExceptionData, state: s
 
 
 @check("EXC-5", needs=["probe"], cases=[{"error": error} for error in AWKWARD])
-def awkward_constructor_of_another_writer_is_no_error(ctx: Context, error: ExceptionData) -> None:
+def awkward_constructor_of_another_writer_is_not_an_error(ctx: Context, error: ExceptionData) -> None:
     """The same, where another writer stored the arguments."""
     result = {"exc_type": error.type, "exc_message": list(error.args), "exc_module": error.module}
     _require_held(ctx, _read_foreign(ctx, result), error, "json")

@@ -60,7 +60,7 @@ def _require_none(ctx: Context, requirement: str, meta: Mapping[str, Value], nam
     ctx.require(requirement, not there, got=show(there), allowed=f"none of {', '.join(names)}")
 
 
-def _require_told(ctx: Context, meta: Mapping[str, Value], request: Mapping[str, Value]) -> None:
+def _require_extended_members(ctx: Context, meta: Mapping[str, Value], request: Mapping[str, Value]) -> None:
     """Require that the members that EXT-1 speaks of are those of a request."""
     delivery = request.get("delivery_info") or {}
     expected = {
@@ -80,9 +80,9 @@ def _require_told(ctx: Context, meta: Mapping[str, Value], request: Mapping[str,
 
 
 @check("EXT-1", cases=[{"state": state, "serializer": number} for number, state in enumerate(STATES.named)])
-def call_is_told_in_every_state(ctx: Context, state: str, serializer: int) -> None:
+def extended_members_in_every_state(ctx: Context, state: str, serializer: int) -> None:
     """Name, worker, retries and routing key come back in every state, and with every serializer."""
-    _require_told(ctx, _stored(ctx, CALL, state, serializer_of(ctx, serializer)), CALL)
+    _require_extended_members(ctx, _stored(ctx, CALL, state, serializer_of(ctx, serializer)), CALL)
 
 
 @check(
@@ -97,13 +97,13 @@ def call_is_told_in_every_state(ctx: Context, state: str, serializer: int) -> No
     },
     effort=0.2,
 )
-def call_is_told_as_the_request_says(
+def extended_members_are_those_of_the_request(
     ctx: Context, name: str | None, hostname: str | None, retries: int | None, delivery: Value
 ) -> None:
     """Each of them is that of the request, or null where the request has none."""
     given = {"name": name, "hostname": hostname, "retries": retries, "delivery_info": delivery}
     request = {member: value for member, value in given.items() if not (member == "retries" and value is None)}
-    _require_told(ctx, _stored(ctx, request), request)
+    _require_extended_members(ctx, _stored(ctx, request), request)
 
 
 @check("EXT-1", cases=[{"left_out": member} for member in CALL])
@@ -111,7 +111,7 @@ def what_the_request_lacks_is_null(ctx: Context, left_out: str) -> None:
     """A request that lacks a member leaves it null, and not that of the task before."""
     _stored(ctx, CALL)
     request = {member: value for member, value in CALL.items() if member != left_out}
-    _require_told(ctx, _stored(ctx, request), request)
+    _require_extended_members(ctx, _stored(ctx, request), request)
 
 
 @check(
@@ -148,7 +148,7 @@ def odd_arguments_come_back(ctx: Context, args: Value, kwargs: Value, state: str
 
 
 @check("EXT-3", cases=[{"state": state, "option": option} for state in STATES.named for option in (False, True)])
-def nothing_is_told_unasked(ctx: Context, state: str, option: bool) -> None:
+def nothing_extended_without_option_and_request(ctx: Context, state: str, option: bool) -> None:
     """Nothing of a request is stored without the option, nor with the option where no request is given."""
     _stored(ctx, {**CALL, **STAMPS})
     task_id = ctx.new_id()
@@ -357,7 +357,7 @@ LATER: dict[str, dict[str, Value] | None] = {
         for option in (True, False)
     ],
 )
-def nothing_told_remains(ctx: Context, later: str, state: str, option: bool) -> None:
+def no_extended_member_of_an_earlier_write_remains(ctx: Context, later: str, state: str, option: bool) -> None:
     """The next store removes what was stored of the first run's request, whatever its own request has."""
     task_id = ctx.new_id()
     _writer(ctx).store(task_id, None, "STARTED", request=_request(task_id, **CALL, **STAMPS))
@@ -375,7 +375,7 @@ def nothing_told_remains(ctx: Context, later: str, state: str, option: bool) -> 
 
 
 @check("EXT-7", cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
-def store_that_loses_tells_nothing(ctx: Context, state: str) -> None:
+def losing_write_stores_no_extended_member(ctx: Context, state: str) -> None:
     """A write that loses to SUCCESS leaves neither members nor stamps."""
     task_id, first = ctx.new_id(), {"name": "proj.tasks.first", "stamps": {"run": 1}, STAMPED: ["run"]}
     client = _writer(ctx)
@@ -415,7 +415,7 @@ def option_changes_no_reading(ctx: Context, state: str | None, request: bool) ->
 
 
 @check("EXT-9", cases=[{"state": state} for state in STATES.named])
-def whoever_reads_is_told(ctx: Context, state: str) -> None:
+def every_reader_gets_the_extended_members(ctx: Context, state: str) -> None:
     """What a client with the option stored reads the same with the option and without it."""
     task_id = ctx.new_id()
     _writer(ctx).store(task_id, any_result(state), state, request=_request(task_id, **CALL, **STAMPS))

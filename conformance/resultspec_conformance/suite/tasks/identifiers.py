@@ -229,7 +229,7 @@ NO_IDS: list[Value] = ["", None, 0, 7, True, False, 1.5, [], ["a"], {}, {"id": "
 
 
 @check("ID-4", cases=[{"task_id": task_id} for task_id in NO_IDS])
-def what_is_no_id_is_refused(ctx: Context, task_id: Value) -> None:
+def invalid_id_is_refused(ctx: Context, task_id: Value) -> None:
     """Every operation refuses what is neither text nor a UUID, and nothing is stored under its text."""
     client = ctx.client()
     texts = [text for text in (str(task_id), f"{task_id!r}", "null", "None") if text]
@@ -306,7 +306,7 @@ SPECIAL = ("{b}", "-abc", "-a", "*", "?", "/", "..", "%", "_", "\\", "[", "]", "
 
 
 @check("ID-6", cases=[{"pattern": pattern} for pattern in PATTERNS])
-def id_is_no_pattern(ctx: Context, pattern: str) -> None:
+def id_is_not_a_pattern(ctx: Context, pattern: str) -> None:
     """What is done to an id with a special character is done to no other task."""
     base = _base(ctx)
     _require_left_alone(ctx, base, pattern.replace("{b}", base))

@@ -343,7 +343,7 @@ member_names = st.one_of(
     given={"members": st.dictionaries(member_names, portable_scalars, min_size=1, max_size=3), "first": st.booleans()},
     effort=0.25,
 )
-def unknown_members_are_no_error(ctx: Context, members: dict[str, Value], first: bool) -> None:
+def unknown_members_are_not_an_error(ctx: Context, members: dict[str, Value], first: bool) -> None:
     """A meta with members that nobody knows reads as one without them."""
     reader, task_id = json_client(ctx), ctx.new_id()
     whole = {**WHOLE, "task_id": task_id}

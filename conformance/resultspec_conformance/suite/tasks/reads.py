@@ -219,7 +219,7 @@ def forget_drops_every_form_of_the_id(ctx: Context, read_as: str, forgot_as: str
 
 
 @check("READ-9", cases=[{"limit": limit} for limit in (100, 0)])
-def is_cached_tells_what_this_client_has(ctx: Context, limit: int) -> None:
+def is_cached_reports_what_this_client_has(ctx: Context, limit: int) -> None:
     """`is_cached` is true once this client has cached a SUCCESS, and not before, nor for others, nor after `forget`."""
     name, options = "cached", {"max_cached_results": limit}
     cached, stranger = ctx.client(name, **options), ctx.client("stranger", **options)

@@ -81,13 +81,13 @@ _told = scalar_text.filter(lambda name: name.isidentifier() and name not in ("se
     "WORK-1",
     cases=[{"meta": meta} for meta in ({}, None, {"pid": 1}, {"pid": 1, "hostname": "w@h"}, {"when": [1.5, None]})],
 )
-def started_tells_what_it_is_told(ctx: Context, meta: Value) -> None:
+def started_stores_what_the_worker_reports(ctx: Context, meta: Value) -> None:
     """What a worker reports when a run begins is the result of STARTED, even if it is empty."""
     _require_started(ctx, meta)
 
 
 @check("WORK-1", given={"meta": st.dictionaries(_told, portable_values, max_size=4)}, effort=0.1)
-def started_tells_anything(ctx: Context, meta: Value) -> None:
+def started_stores_any_map(ctx: Context, meta: Value) -> None:
     """Whatever the members of the map are called, and whatever they are."""
     _require_started(ctx, meta)
 
