@@ -93,7 +93,7 @@ docs: $(VENV)/.made-for-docs docs/node_modules/.package-lock.json
 
 # the pictures of docs/architecture.md, made from the imports and the tables
 pictures: venv
-	python -m docs.generate.architecture_page
+	python -m docs.generate.architecture.page
 
 serve-docs: docs
 	python -m http.server --directory site --bind 127.0.0.1 8000

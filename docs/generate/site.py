@@ -7,15 +7,15 @@ from pathlib import Path
 
 from docs.generate import links, navigation, source_pages
 from docs.generate.chapters import chapter
-from docs.generate.diagrams import scrolling
 from docs.generate.page import Page
-from docs.generate.places import places
 from docs.generate.reference import capabilities, command, specification_data
 from docs.generate.reference.glossary import glossary
 from docs.generate.requirements import lists
 from docs.generate.requirements.evidence import evidence
 from docs.generate.requirements.mentions import mentions
 from docs.generate.requirements.requirement_page import requirement_page
+from docs.generate.scrolling_diagrams import scrolling
+from docs.generate.site_addresses import places
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.cli.app import app

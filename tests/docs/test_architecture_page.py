@@ -6,11 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from docs.generate.architecture_page import PAGE, page
-from docs.generate.blocks import MissingBlock, filled
-from docs.generate.import_diagrams import inside, package_diagram, packages_diagram, reduced, rooms_table, simplified
-from docs.generate.imports import ROOT, Tree
-from docs.generate.machine_diagrams import (
+from docs.generate.architecture.import_diagrams import (
+    inside,
+    package_diagram,
+    packages_diagram,
+    reduced,
+    rooms_table,
+    simplified,
+)
+from docs.generate.architecture.imports import Tree
+from docs.generate.architecture.machine_diagrams import (
     AFTER_THE_DEADLINE,
     EXCEPTIONS,
     counting_diagram,
@@ -19,8 +24,11 @@ from docs.generate.machine_diagrams import (
     machine_diagram,
     waiting_steps,
 )
-from docs.generate.run_diagram import ARROWS, STOPS, Stop
-from docs.generate.state_diagrams import alike, task_diagram, task_table
+from docs.generate.architecture.marked_blocks import MissingBlock, filled
+from docs.generate.architecture.page import PAGE, page
+from docs.generate.architecture.run_diagram import ARROWS, STOPS, Stop
+from docs.generate.architecture.state_diagrams import alike, task_diagram, task_table
+from docs.generate.repository import ROOT
 
 from resultspec import STATES
 from resultspec_reference.chords import ledger

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs.generate.imports import ROOT
+from docs.generate.repository import ROOT
 
 DOCS = ROOT / "docs"
 INDEX = DOCS / "decisions" / "README.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs.generate import chapters, diagrams
+from docs.generate import chapters, scrolling_diagrams
 from docs.generate.__main__ import main
 from docs.generate.markdown import title
 from docs.generate.page import Page
@@ -99,7 +99,7 @@ def test_an_example_shows_which_schema_it_follows() -> None:
 
 def test_a_diagram_can_scroll() -> None:
     """Other code is left alone."""
-    text = diagrams.scrolling("a\n\n```mermaid\nflowchart\n```\n\n```sh\nb\n```\n")
+    text = scrolling_diagrams.scrolling("a\n\n```mermaid\nflowchart\n```\n\n```sh\nb\n```\n")
     expected = '<div class="diagram" markdown>\n\n```mermaid\nflowchart\n```\n\n</div>'
     assert text == f"a\n\n{expected}\n\n```sh\nb\n```\n"
 

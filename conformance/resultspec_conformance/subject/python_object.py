@@ -17,9 +17,9 @@ from typing import Any
 from resultspec import ERRORS, STATES
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.capabilities import Capabilities
-from resultspec_conformance.subject.drain import NotAPair, consume
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import MISSING_METHOD, Outcome
+from resultspec_conformance.subject.join_consumer import NotAPair, consume
 from resultspec_conformance.subject.outbox import CallableSignature, Outbox, Sender
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.protocols import ClientOptions, Clock

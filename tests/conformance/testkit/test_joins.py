@@ -11,9 +11,9 @@ from resultspec.schemas import validator
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.report.plain_text import outcome as shown_outcome
 from resultspec_conformance.report.reproducer_script import script
-from resultspec_conformance.subject.drain import NotAPair, consume
 from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
+from resultspec_conformance.subject.join_consumer import NotAPair, consume
 from resultspec_conformance.subject.python_object import PythonConnection
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.joins import join, join_in_process, joined, require_yielded

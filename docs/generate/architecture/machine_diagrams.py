@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from docs.generate.mermaid import POINT, Step, state_diagram
+from docs.generate.architecture.mermaid import POINT, Step, state_diagram
 from resultspec_reference.chords import ledger
 from resultspec_reference.joining.machine import Join
 from resultspec_reference.waiting import machine

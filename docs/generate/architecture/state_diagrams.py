@@ -8,7 +8,7 @@ An arrow is an entry that is replaced by one of another group.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from docs.generate.mermaid import POINT, Step, state_diagram, wrapped
+from docs.generate.architecture.mermaid import POINT, Step, state_diagram, wrapped
 from resultspec.states import ABSENT, StateTable
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from docs.generate.imports import PACKAGES, ROOT
-from docs.generate.mermaid import fenced, identifier
+from docs.generate.architecture.imports import PACKAGES
+from docs.generate.architecture.mermaid import fenced, identifier
+from docs.generate.repository import ROOT
 
 COMMAND: Final = "the command's process"
 WORKER: Final = "a worker process; --jobs says how many"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import TypeVar
 
+from docs.generate.architecture.imports import Arrows, Tree
+from docs.generate.architecture.mermaid import fenced, identifier
 from docs.generate.docstrings import first_sentence
-from docs.generate.imports import Arrows, Tree
-from docs.generate.mermaid import fenced, identifier
 
 T = TypeVar("T")
 

@@ -1,21 +1,22 @@
-"""The generated blocks of `docs/architecture.md`: `python -m docs.generate.architecture_page` writes them."""
+"""The generated blocks of `docs/architecture.md`: `python -m docs.generate.architecture.page` writes them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.generate.blocks import filled
-from docs.generate.import_diagrams import package_diagram, packages_diagram, rooms_table
-from docs.generate.imports import ROOT, Tree
-from docs.generate.machine_diagrams import (
+from docs.generate.architecture.import_diagrams import package_diagram, packages_diagram, rooms_table
+from docs.generate.architecture.imports import Tree
+from docs.generate.architecture.machine_diagrams import (
     counting_diagram,
     exceptions_table,
     joining_steps,
     machine_diagram,
     waiting_steps,
 )
-from docs.generate.run_diagram import run_diagram, run_list
-from docs.generate.state_diagrams import task_diagram, task_table
+from docs.generate.architecture.marked_blocks import filled
+from docs.generate.architecture.run_diagram import run_diagram, run_list
+from docs.generate.architecture.state_diagrams import task_diagram, task_table
+from docs.generate.repository import ROOT
 from resultspec import STATES
 from resultspec_reference.chords import ledger
 

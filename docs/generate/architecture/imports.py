@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent.parent
+from docs.generate.repository import ROOT
 
 PACKAGES: Final = {
     "resultspec": ROOT / "spec" / "resultspec",
