@@ -30,7 +30,7 @@ SAMPLES: Mapping[str, list[Any]] = {
     "any other integer": [2**64, -(2**63) - 1, 10**1000],
     "finite number of double precision": [0.0, -0.0, 1.0, 0.1, 1e300, 5e-324],
     "NaN, infinities": [math.nan, math.inf, -math.inf],
-    "text of Unicode scalar values, NUL included": ["", "é\U0001f600", "a\0b", "\ufeff\x85\u2028", "~", "yes", "1:30"],
+    "text of Unicode scalar values, including NUL": ["", "é\U0001f600", "a\0b", "\ufeff\x85\u2028", "~", "yes", "1:30"],
     "text with lone surrogates": ["\ud800", "a\udfffb"],
     "bytes": [b"abc", b"\xff\0"],
     "byte array": [bytearray(b"abc")],
