@@ -31,7 +31,7 @@ class Specimen:
     """A backend of the catalogue.
 
     `violates` is the requirement that it breaks, empty for one that is correct. `description` is the first line of
-    the class's docstring. `also` are further requirements that this defect cannot but break.
+    the class's docstring. `also` are further requirements that this defect necessarily breaks.
     """
 
     name: str
@@ -95,7 +95,7 @@ def _add(
 def broken(violates: str, name: str, *, also: Sequence[str] = (), **capabilities: Any) -> Callable[[Made], Made]:
     """Put a class into the catalogue as a backend that breaks a requirement. Raises CatalogueError.
 
-    `also`: requirements that this particular defect cannot but break as well, beside those that the register entails.
+    `also`: requirements that this particular defect necessarily breaks as well, beside those that the register entails.
     `capabilities`: what differs from EVERYTHING.
     """
     for named in (violates, *also):

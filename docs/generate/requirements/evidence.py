@@ -33,7 +33,7 @@ class Evidence:
     checks: tuple[Check, ...]
     broken: tuple[Specimen, ...]
     also_broken: tuple[Specimen, ...]
-    """Backends whose defect is another one, and that cannot but break this requirement too."""
+    """Backends whose defect is another one, and that necessarily break this requirement too."""
     entailed_by: tuple[str, ...]
     """The ids of the requirements that cannot be broken without this one."""
 

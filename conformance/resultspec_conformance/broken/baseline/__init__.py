@@ -1,1 +1,1 @@
-"""The small correct backend that every broken one differs from, one module for each class of the specification."""
+"""The small correct backend that every broken one differs from, a module for each subject of the specification."""
