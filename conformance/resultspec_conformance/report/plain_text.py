@@ -1,8 +1,11 @@
 """Text for output: without control characters and overlong lines."""
 
+import math
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from resultspec_conformance.wire.values import ExceptionData, Opaque, ValueFormatError, decode, show
@@ -117,13 +120,17 @@ def lanes(history: Sequence[Mapping[str, Any]]) -> list[str]:
     `*`: it starts this operation, `|`: it is in another one, `.`: it is idle.
     """
     clients = list(dict.fromkeys(operation["client"] for operation in history))
-    pictures = []
-    for operation in history:
-        busy = {
-            other["client"]
-            for other in history
-            if other["start"] < operation["start"] and (other["end"] is None or other["end"] > operation["start"])
-        }
-        marks = ["*" if name == operation["client"] else "|" if name in busy else "." for name in clients]
-        pictures.append("".join(marks))
+    busy_until = dict.fromkeys(clients, -math.inf)
+    pictures = [""] * len(history)
+    # one sweep over time: a history can have tens of thousands of operations
+    starts = sorted((operation["start"], number) for number, operation in enumerate(history))
+    for start, together in groupby(starts, key=itemgetter(0)):
+        numbers = [number for _, number in together]
+        for number in numbers:
+            starts_it = history[number]["client"]
+            marks = ["*" if name == starts_it else "|" if busy_until[name] > start else "." for name in clients]
+            pictures[number] = "".join(marks)
+        for number in numbers:
+            client, end = history[number]["client"], history[number]["end"]
+            busy_until[client] = max(busy_until[client], math.inf if end is None else end)
     return pictures

@@ -142,6 +142,36 @@ def test_lanes_show_who_does_what_at_the_same_time() -> None:
     assert lanes(HISTORY) == ["*.", "|*", "*|"]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.none() | st.integers(0, 5)), max_size=12),
+)
+def test_lanes_are_those_of_the_definition(operations: list[tuple[str, int, int | None]]) -> None:
+    """A client is busy while an operation of it has begun and has not ended, in whatever order the history has them."""
+    history = [{"client": client, "start": start, "end": end} for client, start, end in operations]
+    clients = list(dict.fromkeys(client for client, _, _ in operations))
+    for (client, start, _), picture in zip(operations, lanes(history), strict=True):
+        busy = {other for other, begun, end in operations if begun < start and (end is None or end > start)}
+        assert picture == "".join("*" if name == client else "|" if name in busy else "." for name in clients)
+
+
+class CountedStep(dict[str, Any]):
+    """A step that counts how often its start is read."""
+
+    reads = 0
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a member."""
+        type(self).reads += name == "start"
+        return super().__getitem__(name)
+
+
+def test_lanes_of_a_long_history_are_found_in_one_sweep() -> None:
+    """A run that fails after tens of thousands of calls is shown, not computed for an hour."""
+    CountedStep.reads = 0
+    lanes([CountedStep(client="a", start=number, end=number + 1) for number in range(1000)])
+    assert CountedStep.reads <= 4 * 1000
+
+
 def test_a_long_history_is_cut_and_repetitions_are_counted() -> None:
     """The timeline stays readable; the report has it all."""
     reads = [step("a", "get_state", n / 10, n / 10 + 0.01, {"task_id": "t"}, "STARTED") for n in range(5)]
