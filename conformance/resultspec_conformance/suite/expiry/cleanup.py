@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from resultspec_conformance.subject.client import Client
@@ -12,6 +12,7 @@ from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, run_cleanup, timeline_of
 from resultspec_conformance.testkit.registry import check
+from resultspec_conformance.wire.values import Value
 
 # -- what is not over ----------------------------------------------------------------------------
 
@@ -161,17 +162,29 @@ def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
 # -- at any time ---------------------------------------------------------------------------------
 
 
+CHURN: Sequence[tuple[str, Mapping[str, Value]]] = (
+    ("store_result", {"result": 1, "state": "STARTED"}),
+    ("store_result", {"result": "done", "state": "SUCCESS"}),
+    ("forget", {}),
+)
+
+PACE_SECONDS = 0.001
+"""Between two calls of a client that writes all the time, so that the calls of others fall between them."""
+
+
 def _churn(client: Client, ids: list[str], stop: threading.Event) -> list[Outcome]:
-    """Store, replace and forget tasks until told to stop; return what failed."""
+    """Store, replace and forget tasks until told to stop; return what failed.
+
+    Without pauses it would hold the lock of a SQLite, which is not fair, nearly all the time. A cleanup that waits for
+    this lock would then count as hung on a busy machine.
+    """
     failed = []
     while not stop.is_set():
         for task_id in ids:
-            steps = [
-                client.attempt("store_result", task_id=task_id, result=1, state="STARTED"),
-                client.attempt("store_result", task_id=task_id, result="done", state="SUCCESS"),
-                client.attempt("forget", task_id=task_id),
-            ]
-            failed += [outcome for outcome in steps if outcome.kind != "ok"]
+            for op, arguments in CHURN:
+                outcome = client.attempt(op, task_id=task_id, **arguments)
+                failed += [outcome] if outcome.kind != "ok" else []
+                time.sleep(PACE_SECONDS)
     return failed
 
 
@@ -179,7 +192,7 @@ def _replace(timeline: Timeline, entries: list[Entry]) -> None:
     """Store entries again, one after the other, at a pace at which cleanups fall between them."""
     for entry in entries:
         timeline.renew(entry, "SUCCESS")
-        time.sleep(0.001)
+        time.sleep(PACE_SECONDS)
 
 
 CLEANERS = 3
