@@ -1,4 +1,4 @@
-"""Print the lowest versions that pyproject.toml declares, as constraints for pip: ``lowest.py [EXTRA]…``.
+"""Print the lowest versions that pyproject.toml declares, as constraints for pip: `lowest.py [EXTRA]…`.
 
 pip has no option that chooses them. uv has one, and does not read where pip is configured to look for packages.
 """

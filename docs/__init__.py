@@ -1,1 +1,1 @@
-"""The documentation: its pages, and in ``generate/`` what makes the others from the data."""
+"""The documentation: its pages, and in `generate/` what makes the others from the data."""

@@ -1,6 +1,6 @@
-"""Check the links of the built site: ``python -m docs.check_links FOLDER``.
+"""Check the links of the built site: `python -m docs.check_links FOLDER`.
 
-MkDocs checks the links of the Markdown. This checks what a browser gets: every ``href`` and ``src`` of every page leads
+MkDocs checks the links of the Markdown. This checks what a browser gets: every `href` and `src` of every page leads
 to a file of the site and to an anchor that exists on it, and no page loads anything from another host.
 """
 

@@ -1,4 +1,4 @@
-"""``python -m docs.generate FOLDER``: write the source of the site, from which MkDocs makes it."""
+"""`python -m docs.generate FOLDER`: write the source of the site, from which MkDocs makes it."""
 
 import shutil
 import sys

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 from docs.generate import links, markdown
 from resultspec import Requirement
+from resultspec.lint.markdown import INTENT, SENTENCE
 
-_SENTENCE = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\* (.+)$")
-_INTENT = re.compile(r"^\*Intent:\* (.+)$")
 _JSON_FENCE = re.compile(r"^```json ([\w-]+)$")
 _ANY_SCHEMA = "any"
 
@@ -20,7 +19,7 @@ def chapter(path: str, text: str, requirements: Mapping[str, Requirement]) -> st
     """
     found = []
     for line, is_code in markdown.lines(text):
-        sentence, intent = _SENTENCE.match(line), _INTENT.match(line)
+        sentence, intent = SENTENCE.match(line), INTENT.match(line)
         if is_code:
             found.append(_JSON_FENCE.sub(_with_schema, line))
         elif sentence and sentence[1] in requirements:

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-_ROLE = re.compile(r":\w+:(?=`)")
+from docs.generate import markdown
 
 
 def first_sentence(path: Path) -> str:
@@ -12,9 +12,4 @@ def first_sentence(path: Path) -> str:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = re.split(r"(?<=[.!?]) ", paragraph, maxsplit=1)[0]
-    return as_markdown(sentence.rstrip(".:").strip())
-
-
-def as_markdown(text: str) -> str:
-    """Return a docstring's markup as that of a cell of a Markdown table."""
-    return _ROLE.sub("", text).replace("``", "`").replace("|", "\\|")
+    return markdown.cell(sentence.rstrip(".:"))

@@ -8,11 +8,14 @@ from docs.generate import markdown
 
 REQUIREMENTS_FOLDER = "requirements"
 
+ID = r"(?<![\w/-])[A-Z]{2,}-[0-9]+(?![\w-])"
+"""What looks like the id of a requirement."""
+
 _EXTERNAL = re.compile(r"^[a-z][a-z0-9+.-]*:")
 _CODE = r"`+[^`\n]*`+"
 _LINK_OR_CODE = re.compile(rf"{_CODE}|\]\((?P<target>[^)\s]+)\)")
 _ID_OR_OTHER = re.compile(
-    rf"{_CODE}|\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|<[^>]*>|(?<![\w/-])(?P<id>[A-Z]{{2,}}-[0-9]+)(?![\w-])"
+    rf"{_CODE}|\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|<[^>]*>|(?P<id>{ID})"
 )
 
 
@@ -46,7 +49,7 @@ def targets(origin: str, text: str) -> set[str]:
 def to_site(page: str, origin: str, text: str, pages: Mapping[str, str]) -> str:
     """Return a text whose relative links lead to the pages of the site.
 
-    ``pages`` maps paths in the repository to paths on the site. Raises DeadLinkError for a link to anything else.
+    `pages` maps paths in the repository to paths on the site. Raises DeadLinkError for a link to anything else.
     """
 
     def change(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""The order of the pages in the navigation, as files ``.nav.yml`` of the plugin awesome-nav.
+"""The order of the pages in the navigation, as files `.nav.yml` of the plugin awesome-nav.
 
-A page below ``docs/`` is found by its folder and its title. A folder of ``docs/`` that wants another order than that of
-the names of its files has a ``.nav.yml`` of its own.
+A page below `docs/` is found by its folder and its title. A folder of `docs/` that wants another order than that of
+the names of its files has a `.nav.yml` of its own.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ def order(
     chapters: Mapping[str, Page],
     project: Sequence[str],
 ) -> dict[str, str]:
-    """Return the files for the pages with these paths. ``chapters`` has the chapters by name, in their order."""
+    """Return the files for the pages with these paths. `chapters` has the chapters by name, in their order."""
     folders = {path.partition("/")[0] for path in paths}
     return {
         FILE: _listed([{title: place} for title, place in SECTIONS.items() if place in folders]),

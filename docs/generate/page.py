@@ -11,7 +11,7 @@ import yaml
 class Page:
     """A page: its path in the source of the site, and its Markdown.
 
-    ``origin`` is the path in the repository of the file whose text it is, empty for a page that is made from data.
+    `origin` is the path in the repository of the file whose text it is, empty for a page that is made from data.
     The links of a page with an origin are relative to it, as a reader of the repository needs them.
     """
 

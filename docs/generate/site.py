@@ -33,7 +33,7 @@ SENTENCES = "assets/requirements.json"
 """The sentences by their ids, for the search of ids in the browser."""
 
 _NOT_SHOWN = frozenset({"generate", "theme", "node_modules", "__pycache__", "package.json", "package-lock.json"})
-"""What is in ``docs/`` and makes the site, by the names of folders and files; so is every Python module there."""
+"""What is in `docs/` and makes the site, by the names of folders and files; so is every Python module there."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _INDEX = "index.md"
 def places(by_hand: Iterable[Page], generated: Iterable[Page], files: Mapping[str, Path]) -> dict[str, str]:
     """Return for paths in the repository the paths on the site.
 
-    A page that is made from data has no file in the repository. It has a place below ``docs/`` all the same, so that a
+    A page that is made from data has no file in the repository. It has a place below `docs/` all the same, so that a
     page written by hand can link to it.
     """
     made = [page.path for page in generated]

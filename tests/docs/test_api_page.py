@@ -4,11 +4,11 @@ import ast
 import importlib
 import inspect
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from docs.generate.architecture.imports import Tree, dotted
+from docs.generate.repository import ROOT
+
 PAGE = ROOT / "docs" / "reference" / "api.md"
-SOURCES = ("spec", "reference", "conformance", "adapters")
 
 INTERNAL = {"resultspec.lint", "resultspec_conformance.broken", "resultspec_conformance.suite"}
 """Folders whose `__all__` is for other modules of the same package; what is below them is internal too."""
@@ -26,12 +26,11 @@ def on_the_page() -> dict[str, list[str]]:
 def with_public_names() -> set[str]:
     """Return the modules of the packages that have an `__all__`."""
     found = set()
-    for source in SOURCES:
-        for path in (ROOT / source).rglob("*.py"):
-            names = [node.targets[0] for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
-            if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
-                parts = path.relative_to(ROOT / source).with_suffix("").parts
-                found.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    tree = Tree()
+    for package, path in tree.modules:
+        names = [node.targets[0] for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+        if any(isinstance(name, ast.Name) and name.id == "__all__" for name in names):
+            found.add(".".join(dotted(package, tree.packages[package], path)))
     return found
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from docs.generate.repository import ROOT
 from tests.docs.walkthrough import Command, steps_of, walk
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for folder in ("tutorials", "how-to") for path in (ROOT / "docs" / folder).glob("*.md"))
 EXAMPLES = ROOT / "examples"
 

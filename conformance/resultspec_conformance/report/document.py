@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from resultspec.schemas import complaint
 from resultspec_conformance.text.redaction import redact
+from resultspec_conformance.verdict.known_failures import AS_RECORDED
 
 FORMAT = 1
 
@@ -217,3 +218,8 @@ def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], rank
 def level_of(entry: RequirementEntry | FailureEntry) -> str:
     """Return the level of a requirement in words, and whether it is provisional."""
     return f"{entry['level']}, provisional" if entry["provisional"] else entry["level"]
+
+
+def outdated(report: Report) -> list[KnownEntry]:
+    """Return the entries of the list of known failures that no failure of the run matches as they are."""
+    return [entry for entry in report["known_failures"] if entry["outcome"] != AS_RECORDED]

@@ -14,7 +14,7 @@ POINT: Final = "[*]"
 
 @dataclass(frozen=True)
 class Step:
-    """An arrow of a state diagram. Steps with the same ends and the same ``note`` are drawn as one arrow."""
+    """An arrow of a state diagram. Steps with the same ends and the same `note` are drawn as one arrow."""
 
     source: str
     target: str
@@ -28,7 +28,7 @@ def fenced(lines: Iterable[str]) -> str:
 
 
 def identifier(name: str) -> str:
-    """Return a name as Mermaid accepts it for a node; the prefix keeps it apart from key words such as ``end``."""
+    """Return a name as Mermaid accepts it for a node; the prefix keeps it apart from key words such as `end`."""
     return "n_" + "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
@@ -50,7 +50,7 @@ def _label(events: Sequence[str], note: str) -> str:
 
 
 def state_diagram(labels: Mapping[str, str], steps: Iterable[Step]) -> str:
-    """Return a state diagram. ``labels``: the states in their order, and what to show for each.
+    """Return a state diagram. `labels`: the states in their order, and what to show for each.
 
     A step from or to `POINT` is drawn from the point where everything begins, or to the one where it ends.
     """

@@ -1,4 +1,4 @@
-"""The reference of the command ``resultspec``: what ``--help`` says of each subcommand, and the exit codes."""
+"""The reference of the command `resultspec`: what `--help` says of each subcommand, and the exit codes."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def subcommands(app: typer.Typer) -> list[str]:
 
 
 def exit_codes(text: str) -> dict[int, str]:
-    """Return the exit codes that a help text lists behind ``Exit codes:``, empty if it lists none."""
+    """Return the exit codes that a help text lists behind `Exit codes:`, empty if it lists none."""
     listed = _EXIT_CODES.search(text)
     parts = re.split(r", (?=\d)", " ".join(listed["codes"].split())) if listed else []
     return {int(match[1]): match[2] for part in parts if (match := _CODE.fullmatch(part))}

@@ -21,7 +21,7 @@ class Glossary:
     roles: Mapping[str, str]
     severities: Mapping[str, str]
     capabilities: Mapping[str, tuple[str, str]]
-    """What a requirement can name in ``applies``: by what it is declared, and what it means."""
+    """What a requirement can name in `applies`: by what it is declared, and what it means."""
     members: Mapping[str, str]
     """The other members of the capabilities document."""
     choices: Mapping[str, str]
@@ -32,7 +32,7 @@ OBSERVED_WITH = {
     "probe": "a way to read and write the stored bytes that is not the backend's own",
     "in-process": "a backend that is an object in the process of the suite",
 }
-"""What a requirement can name in ``observe``, as the appendix on choices says it."""
+"""What a requirement can name in `observe`, as the appendix on choices says it."""
 
 
 @cache

@@ -11,7 +11,7 @@ SCHEMAS = "reference/schemas"
 OPERATIONS = "reference/operations.md"
 VECTORS = "reference/vectors.md"
 FOLDER = "data"
-"""The folder of the site with the files of ``spec/resultspec/`` as they are."""
+"""The folder of the site with the files of `spec/resultspec/` as they are."""
 
 _URN = "urn:resultspec:schema:"
 
@@ -64,7 +64,7 @@ def _references(part: object) -> set[str]:
 
 
 def operations_page(operations: Mapping[str, Any]) -> Page:
-    """Return the page of the operations and errors, given as ``operations.json`` has them."""
+    """Return the page of the operations and errors, given as `operations.json` has them."""
     text = [
         front_matter({"title": "Operations and errors"}) + "# Operations and errors",
         "",
@@ -114,7 +114,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def vectors_page(vectors: Iterable[tuple[str, Mapping[str, Any]]], ids: Iterable[str]) -> Page:
-    """Return the list of the vectors, given by their paths below ``vectors/``, in their order."""
+    """Return the list of the vectors, given by their paths below `vectors/`, in their order."""
     text = [
         front_matter({"title": "Vectors", "hide": ["toc"]}) + "# Vectors",
         "",

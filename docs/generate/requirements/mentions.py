@@ -5,12 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from docs.generate import markdown
+from docs.generate import links, markdown
 from docs.generate.page import Page
-from resultspec.lint.markdown import anchor
+from resultspec.lint.markdown import SENTENCE, anchor
 
-_ID = re.compile(r"(?<![\w/-])[A-Z]{2,}-[0-9]+(?![\w-])")
-_OWN_SENTENCE = re.compile(r"^\*\*[A-Z]+-[0-9]+\*\* ")
+_ID = re.compile(links.ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def mentions(pages: Iterable[Page], ids: Collection[str]) -> dict[str, list[Ment
             heading = markdown.heading(line)
             if heading and heading != title:
                 section = Mention(page.path, f"{title}: {heading}", anchor(heading))
-            for match in _ID.finditer(_OWN_SENTENCE.sub("", line)):
+            for match in _ID.finditer(SENTENCE.sub(r"\2", line)):
                 if match[0] in ids:
                     found[match[0]][section] = None
     return {identifier: list(sections) for identifier, sections in found.items()}

@@ -1,7 +1,6 @@
 """The page of one requirement."""
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +12,6 @@ from docs.generate.requirements.mentions import Mention
 from docs.generate.requirements.templating import environment
 from resultspec import Requirement
 
-_REST_CODE = re.compile(r"``([^`]+)``")
-
 
 def requirement_page(
     known: Evidence,
@@ -23,7 +20,7 @@ def requirement_page(
     glossary: Glossary,
     mentions: Sequence[Mention],
 ) -> Page:
-    """Return the page. ``chapters`` has the pages of the chapters by the chapters' names."""
+    """Return the page. `chapters` has the pages of the chapters by the chapters' names."""
     requirement = known.requirement
     path = links.requirement_page(requirement.id)
     chapter = chapters[requirement.chapter]
@@ -58,7 +55,7 @@ def _checks(known: Evidence) -> Iterable[dict[str, Any]]:
         where = source(check.function)
         yield {
             "check": check,
-            "doc": _prose(inspect.getdoc(check.function) or ""),
+            "doc": inspect.getdoc(check.function) or "",
             "others": [cited for cited in dict.fromkeys(check.cites) if cited != known.requirement.id],
             "needs": sorted(check.needs),
             "source": where,
@@ -74,11 +71,6 @@ def _broken(known: Evidence) -> Iterable[dict[str, Any]]:
 
 def _code(where: Source) -> str:
     return markdown.fenced(where.text, "python", f'linenums="{where.line}"')
-
-
-def _prose(docstring: str) -> str:
-    """Return a docstring as Markdown."""
-    return _REST_CODE.sub(r"`\1`", docstring)
 
 
 def _linked(path: str, mention: Mention) -> dict[str, str]:

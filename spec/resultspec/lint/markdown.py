@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_SENTENCE = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\* (.+)$")
-_INTENT = re.compile(r"^\*Intent:\* (.+)$")
+SENTENCE = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\* (.+)$")
+"""The form of a normative sentence: its id, and the statement."""
+
+INTENT = re.compile(r"^\*Intent:\* (.+)$")
 _FENCE = re.compile(r"^\s*```(.*)$")
 _HEADING = re.compile(r"^(#{1,6}) (.+)$")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -129,9 +131,9 @@ def _split(text: str) -> tuple[list[tuple[int, str]], list[Fence]]:
 def _sentences(lines: Sequence[tuple[int, str]]) -> Iterator[Sentence]:
     following = dict(lines)
     for number, line in lines:
-        sentence = _SENTENCE.match(line)
+        sentence = SENTENCE.match(line)
         if sentence:
-            intent = _INTENT.match(following.get(number + 1, ""))
+            intent = INTENT.match(following.get(number + 1, ""))
             yield Sentence(sentence[1], sentence[2].strip(), intent[1].strip() if intent else "", number)
 
 

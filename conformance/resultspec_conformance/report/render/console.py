@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from resultspec_conformance.report.document import FailureEntry, Report, level_of
+from resultspec_conformance.report.document import FailureEntry, Report, level_of, outdated
 from resultspec_conformance.report.plain_text import (
     arguments,
     lanes,
@@ -189,8 +189,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     verdict = words[report["verdict"]]
     if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
         verdict = "no new violation; the known ones prevent conformance"
-    outdated = [entry for entry in report["known_failures"] if entry["outcome"] != "failed as recorded"]
-    if report["verdict"] == "inconclusive" and len(outdated) == len(report["reasons"]):
+    if report["verdict"] == "inconclusive" and len(outdated(report)) == len(report["reasons"]):
         verdict = "inconclusive: the list of known failures is out of date"
     yield from _wrapped(printable(f"{report['target']}: {verdict}{scope}"), style, width)
     if report["verdict"] in ("failed", "inconclusive"):
