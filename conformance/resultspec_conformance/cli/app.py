@@ -74,6 +74,9 @@ def check(
     select: Annotated[
         list[str] | None, typer.Option("--select", "-k", help="An id, a check, or a glob of them.")
     ] = None,
+    deselect: Annotated[
+        list[str] | None, typer.Option(help="What is not judged: an id, a check, or a glob of them.")
+    ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = EXAMPLES,
     seed: Annotated[
         int | None, typer.Option(help="Repeat a run. By default a new one, which the report states.")
@@ -97,7 +100,7 @@ def check(
     """
     require_writable(report, junit, html, markdown)
     options = Options(
-        selection=Selection(tuple(classes or ()), tuple(select or ())),
+        selection=Selection(tuple(classes or ()), tuple(select or ()), tuple(deselect or ())),
         examples=examples,
         seed=random.randrange(LARGEST_SEED) if seed is None else seed,
         call_timeout=call_timeout,

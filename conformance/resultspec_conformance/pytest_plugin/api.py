@@ -58,13 +58,13 @@ class AuthorSuite:
         self,
         target: str | Callable[..., Any],
         claims: Mapping[str, Any],
-        select: Sequence[str],
+        selection: Mapping[str, Sequence[str]],
         settings: Mapping[str, Any],
         known_failures: str | Path | None,
     ) -> None:
         self.target = target if isinstance(target, str) else target_of(target)
         self._claims = claims
-        self._select = tuple(select)
+        self._selection = selection
         self._settings = settings
         self._known_failures = known_failures
 
@@ -79,7 +79,7 @@ class AuthorSuite:
 
         known = read(Path(self._known_failures), all_checks()) if self._known_failures else ()
         options = Options(
-            selection=Selection(patterns=self._select),
+            selection=Selection(**{name: tuple(chosen) for name, chosen in self._selection.items()}),
             known=known,
             claims=self._claims,
             sys_path=tuple(sys.path),
@@ -103,6 +103,7 @@ def conformance_tests(
     classes: Sequence[str] = (),
     choices: Mapping[str, str] | None = None,
     select: Sequence[str] = (),
+    deselect: Sequence[str] = (),
     examples: int = EXAMPLES,
     seed: int = 0,
     call_timeout: float = CALL_SECONDS,
@@ -112,8 +113,9 @@ def conformance_tests(
 
     `target` is a target as on the command line, or a factory, called as `factory(app, **options)`; it runs in its own
     process and so has to be at the top level of a module. `classes` and `choices` are claimed instead of the target's
-    own. `select` has ids and names of checks, or globs of them. `call_timeout` is in seconds. `known_failures` is the
-    file of that list. Raises UsageError for a factory that cannot be found by name.
+    own. `select` and `deselect` have ids and names of checks, or globs of them; what is deselected is not judged.
+    `call_timeout` is in seconds. `known_failures` is the file of that list. Raises UsageError for a factory that cannot
+    be found by name.
     """
     claims: dict[str, Any] = {}
     if classes:
@@ -121,7 +123,7 @@ def conformance_tests(
     if choices:
         claims["choices"] = dict(choices)
     settings = {"examples": examples, "seed": seed, "call_timeout": call_timeout}
-    suite = AuthorSuite(target, claims, select, settings, known_failures)
+    suite = AuthorSuite(target, claims, {"patterns": select, "deselected": deselect}, settings, known_failures)
 
     def test_conformance(resultspec_check: str) -> None:
         """The backend conforms to the specification."""

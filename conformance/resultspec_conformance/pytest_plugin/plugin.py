@@ -21,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--resultspec", metavar="TARGET", help="judge this target: memory://, redis, python:pkg.module:factory"
     )
     group.addoption("--resultspec-class", metavar="CLASS", action="append", default=[], help="judge only this class")
+    group.addoption(
+        "--resultspec-select", metavar="S", action="append", default=[], help="judge only this id, check, or glob"
+    )
+    group.addoption(
+        "--resultspec-deselect", metavar="S", action="append", default=[], help="do not judge this id, check, or glob"
+    )
     group.addoption("--resultspec-examples", metavar="N", type=int, default=EXAMPLES, help="examples of a property")
     group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
 
@@ -36,7 +42,11 @@ def _open(config: pytest.Config) -> "CheckSession":
     if examples < 1:
         raise pytest.UsageError("--resultspec-examples must be a number of at least 1")
     options = Options(
-        selection=Selection(classes=tuple(config.getoption("--resultspec-class"))),
+        selection=Selection(
+            classes=tuple(config.getoption("--resultspec-class")),
+            patterns=tuple(config.getoption("--resultspec-select")),
+            deselected=tuple(config.getoption("--resultspec-deselect")),
+        ),
         examples=examples,
         seed=config.getoption("--resultspec-seed"),
         sys_path=tuple(sys.path),

@@ -89,6 +89,7 @@ class CheckSession:
             results=self.results,
             ids=self.plan.ids,
             available=self._session.opened.available,
+            deselected=self.plan.deselected,
             skipped=self._skipped(),
             known=known_pairs(self.options.known, self.results),
             harness=tuple(self._harness),

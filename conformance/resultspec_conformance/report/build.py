@@ -199,7 +199,7 @@ def failure_entry(
 
 
 def _failures(findings: RunFindings) -> list[FailureEntry]:
-    judged = findings.planned.classes
+    judged = {verdict.requirement.id for verdict in findings.judgement.requirements}
     found = [
         failure_entry(
             name,
@@ -211,7 +211,7 @@ def _failures(findings: RunFindings) -> list[FailureEntry]:
             construct=findings.construct,
         )
         for name, result in findings.evidence.results.items()
-        if result.failure is not None and REQUIREMENTS[result.failure.requirement].conformance_class in judged
+        if result.failure is not None and result.failure.requirement in judged
     ]
     order = {one: position for position, one in enumerate(REQUIREMENTS)}
     return worst_first(found, order, SEVERITIES)
@@ -235,6 +235,7 @@ def assemble(findings: RunFindings) -> Report:
             "call_timeout": settings.call_timeout,
             "classes": list(findings.selection.classes),
             "select": list(findings.selection.patterns),
+            "deselect": list(findings.selection.deselected),
         },
         started=findings.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         duration=round(findings.duration, 3),

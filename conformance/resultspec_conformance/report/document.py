@@ -27,13 +27,14 @@ class Tool(TypedDict):
 
 
 class Settings(TypedDict):
-    """The options of a run. `classes` and `select` are empty if everything claimed was judged."""
+    """The options of a run. `classes`, `select` and `deselect` are empty if everything claimed was judged."""
 
     examples: int
     seed: int
     call_timeout: float
     classes: list[str]
     select: list[str]
+    deselect: list[str]
 
 
 class Domain(TypedDict):
@@ -218,6 +219,15 @@ def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], rank
 def level_of(entry: RequirementEntry | FailureEntry) -> str:
     """Return the level of a requirement in words, and whether it is provisional."""
     return f"{entry['level']}, provisional" if entry["provisional"] else entry["level"]
+
+
+def scope(report: Report) -> str:
+    """Return what was selected and deselected, in words, or an empty text if everything claimed was judged."""
+    settings = report["settings"]
+    chosen = ", ".join(settings["classes"] + settings["select"])
+    if not settings["deselect"]:
+        return chosen
+    return f"{chosen or 'everything'} without {', '.join(settings['deselect'])}"
 
 
 def outdated(report: Report) -> list[KnownEntry]:

@@ -141,6 +141,7 @@ def _judge_target(
         },
         ids=planned.ids,
         available=target.available,
+        deselected=planned.deselected,
         skipped=execution.skipped,
         known=known_pairs(options.known, execution.results),
         harness=tuple(execution.harness),

@@ -13,20 +13,28 @@ from resultspec_conformance.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Selection:
-    """The selection of the user. `classes`: empty for all claimed ones. `patterns`: ids, names of checks, or globs."""
+    """The selection of the user. `classes`: empty for all claimed ones.
+
+    `patterns` and `deselected` are ids, names of checks, or globs of them; without patterns everything is selected.
+    """
 
     classes: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do. `ids` are judged; `checks` run in this order; `skipped` says why others do not run."""
+    """What a run will do. `ids` are judged; `checks` run in this order; `skipped` says why others do not run.
+
+    `deselected` are not judged, even if a check that runs for another requirement breaks them.
+    """
 
     classes: tuple[str, ...]
     ids: frozenset[str]
     checks: tuple[Check, ...]
     skipped: Mapping[str, str]
+    deselected: frozenset[str] = frozenset()
 
 
 def require_known(id_: str) -> Requirement:
@@ -52,12 +60,13 @@ def validate(selection: Selection, checks: Mapping[str, Check]) -> None:
     for name in selection.classes:
         if name not in CLASSES:
             raise UsageError(f"no class is named {name!r}.{did_you_mean(name, CLASSES)}\nClasses: {', '.join(CLASSES)}")
-    for pattern in selection.patterns:
-        if not _ids_of(pattern) and not any(_matches(pattern, check) for check in checks.values()):
-            hint = did_you_mean(pattern, [*REQUIREMENTS, *checks])
-            raise UsageError(
-                f"--select {pattern} matches no requirement and no check.{hint}\nSee: resultspec requirements"
-            )
+    for option, patterns in (("--select", selection.patterns), ("--deselect", selection.deselected)):
+        for pattern in patterns:
+            if not _ids_of(pattern) and not any(_matches(pattern, check) for check in checks.values()):
+                hint = did_you_mean(pattern, [*REQUIREMENTS, *checks])
+                raise UsageError(
+                    f"{option} {pattern} matches no requirement and no check.{hint}\nSee: resultspec requirements"
+                )
 
 
 def _classes(selection: Selection, claimed: Sequence[str]) -> tuple[str, ...]:
@@ -67,15 +76,33 @@ def _classes(selection: Selection, claimed: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in CLASSES if name in (selection.classes or claimed))
 
 
-def _selected(selection: Selection, checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:
+def _selected(patterns: Sequence[str], checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the ids that patterns select, and the names of the checks that are named or cite a selected id."""
     candidates = list(checks)
-    if not selection.patterns:
+    if not patterns:
         return frozenset(REQUIREMENTS), frozenset(check.name for check in candidates)
-    ids = {one for pattern in selection.patterns for one in _ids_of(pattern)}
-    named = [check for check in candidates if any(_matches(pattern, check) for pattern in selection.patterns)]
+    ids = {one for pattern in patterns for one in _ids_of(pattern)}
+    named = [check for check in candidates if any(_matches(pattern, check) for pattern in patterns)]
     chosen = {check.name for check in named} | {check.name for check in candidates if ids & set(check.cites)}
     return frozenset(ids | {check.principal for check in named}), frozenset(chosen)
+
+
+def _deselected(patterns: Sequence[str], checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ids that patterns deselect, and the names of the checks that are named.
+
+    A check takes its principal with it, as it does when it is selected, and whatever no other check cites.
+    """
+    named: list[Check] = []
+    others: list[Check] = []
+    for check in checks:
+        (named if any(_matches(pattern, check) for pattern in patterns) else others).append(check)
+    ids = {one for pattern in patterns for one in _ids_of(pattern)} | {check.principal for check in named}
+    orphans = _cited(named) - _cited(others)
+    return frozenset(ids | orphans), frozenset(check.name for check in named)
+
+
+def _cited(checks: Iterable[Check]) -> frozenset[str]:
+    return frozenset(one for check in checks for one in check.cites)
 
 
 def in_order(checks: Iterable[Check]) -> list[Check]:
@@ -93,16 +120,23 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
         for check in checks.values()
         if any(REQUIREMENTS[cite].conformance_class in classes for cite in check.cites)
     ]
-    ids, names = _selected(selection, in_classes)
-    judged = frozenset(one for one in ids if REQUIREMENTS[one].conformance_class in classes)
-    chosen = in_order(check for check in in_classes if check.name in names)
+    ids, names = _selected(selection.patterns, in_classes)
+    deselected, left_out = _deselected(selection.deselected, in_classes)
+    judged = frozenset(one for one in ids - deselected if REQUIREMENTS[one].conformance_class in classes)
+    chosen = in_order(check for check in in_classes if check.name in names - left_out and judged & set(check.cites))
     if not chosen or not judged:
-        raise UsageError(
-            f"nothing is selected: no check for {', '.join(selection.patterns) or 'these classes'} "
-            f"in the classes {', '.join(classes)}.\n"
-            f"The target claims {', '.join(claimed)}. See: resultspec requirements"
-        )
+        raise UsageError(_nothing_selected(selection, classes, claimed))
     skipped = {
         check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
     }
-    return Plan(classes, judged, tuple(check for check in chosen if check.name not in skipped), skipped)
+    runs = tuple(check for check in chosen if check.name not in skipped)
+    return Plan(classes, judged, runs, skipped, deselected)
+
+
+def _nothing_selected(selection: Selection, classes: Sequence[str], claimed: Sequence[str]) -> str:
+    sought = f" for {', '.join(selection.patterns)}" if selection.patterns else ""
+    left = f" is left without {', '.join(selection.deselected)}" if selection.deselected else ""
+    return (
+        f"nothing is selected: no check{sought} in the classes {', '.join(classes)}{left}.\n"
+        f"The target claims {', '.join(claimed)}. See: resultspec requirements"
+    )

@@ -32,14 +32,16 @@ class Evidence:
     """What a run observed.
 
     `results`: by the names of the checks. `skipped`: why a selected check did not run. `available`: what the subject
-    provides and the suite can see. `ids`: the selected requirements, of claimed classes only. `known`: the pairs of
-    requirement and check whose failure is recorded as known. `harness`: errors that are not violations. `stale`:
+    provides and the suite can see. `ids`: the selected requirements, of claimed classes only. `deselected`: those that
+    are not judged even if a check breaks them. `known`: the pairs of requirement and check whose failure is recorded
+    as known. `harness`: errors that are not violations. `stale`:
     complaints about the list of known failures.
     """
 
     results: Mapping[str, CheckResult]
     ids: frozenset[str]
     available: frozenset[str] = frozenset()
+    deselected: frozenset[str] = frozenset()
     skipped: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[tuple[str, str]] = frozenset()
     harness: tuple[str, ...] = ()
@@ -231,7 +233,8 @@ def judge(
     found = tuple(
         judge_requirement(requirement, checks, evidence)
         for requirement in requirements.values()
-        if requirement.conformance_class in judged_classes and requirement.id in evidence.ids | broken
+        if requirement.conformance_class in judged_classes
+        and requirement.id in (evidence.ids | broken) - evidence.deselected
     )
     totals = {
         name: sum(1 for requirement in requirements.values() if requirement.conformance_class == name)

@@ -95,6 +95,8 @@ WRONG = [
     (["check", "memory://", "--class", "kv-wire"], 2, "the target does not claim the class 'kv-wire'; it claims core"),
     (["check", "memory://", "--select", "STATE-99"], 2, "matches no requirement and no check. Did you mean STATE-"),
     (["check", "memory://", "--select", "KEY-4"], 2, "nothing is selected"),
+    (["check", "memory://", "--deselect", "STATE-99"], 2, "--deselect STATE-99 matches no requirement and no check"),
+    (["check", "memory://", "--class", "core", "--deselect", "*"], 2, "no check in the classes core is left without *"),
     (["check", "memory://", "--examples", "0"], 2, "--examples"),
     (["check", "memory://", "--report", "no/such/dir/r.json"], 2, "cannot write no/such/dir/r.json"),
     (["check", "memory://", "--known-failures", "none.toml"], 2, "cannot read the known failures in none.toml"),

@@ -106,6 +106,31 @@ def test_a_few_lines_are_an_authors_test_module(author: Callable[..., pytest.Run
     )
 
 
+def test_what_is_deselected_is_not_a_test(author: Callable[..., pytest.RunResult]) -> None:
+    """Neither a check that is named, nor one that has nothing else to say."""
+    arguments = "factory, select=['STATE-2', 'META-1'], deselect=['META-1', 'states.every_pair'], examples=3"
+    listed = author(arguments, "pass", "--collect-only", "-q").stdout.str()
+    assert "states.every_pair" not in listed
+    assert "meta.meta_has_its_members" not in listed
+    assert "[verdict]" in listed
+
+
+def test_a_check_that_found_only_what_is_deselected_is_skipped(author: Callable[..., pytest.RunResult]) -> None:
+    """It says so."""
+    done = author("'broken:success-overwritten', select=['states.every_pair'], deselect=['STATE-3'], examples=3")
+    done.stdout.fnmatch_lines(["SKIPPED*stopped by a violation of STATE-3, which is deselected"])
+
+
+def test_options_select_and_deselect_for_a_target(pytester: pytest.Pytester) -> None:
+    """As --select and --deselect of the command do."""
+    arguments = ["--resultspec-select", "STATE-*", "--resultspec-deselect", "STATE-3"]
+    deselected = [*arguments, "--resultspec-deselect", "states.every_pair", "--collect-only", "-q"]
+    listed = pytester.runpytest_subprocess("--resultspec", "broken:no-op", *deselected).stdout.str()
+    assert "states.any_sequence_of_operations" in listed
+    assert "states.every_pair" not in listed
+    assert "meta." not in listed
+
+
 def test_choices_of_the_author_are_what_is_judged(author: Callable[..., pytest.RunResult]) -> None:
     """A backend that does latest and declares ready-sticky is wrong."""
     done = author("factory, choices={'late_unready': 'ready-sticky'}, select=['STATE-7'], examples=3")

@@ -37,6 +37,7 @@ def test_a_report_says_how_it_was_made(broken_report: Report) -> None:
     """Seed, selection, time in the backend, the self-check: everything needed to judge the judgement."""
     assert broken_report["settings"] == {
         "examples": 10, "seed": 7, "call_timeout": 10.0, "classes": [], "select": ["STATE-3", "STATE-1", "META-2"],
+        "deselect": [],
     }  # fmt: skip
     assert broken_report["self_check"] is not None
     assert broken_report["self_check"]["killed"]

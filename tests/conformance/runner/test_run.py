@@ -15,7 +15,7 @@ import redis
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
-from resultspec_conformance.report.document import Report, dump
+from resultspec_conformance.report.document import Report, dump, scope
 from resultspec_conformance.runner import self_check
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.run import run
@@ -136,6 +136,19 @@ def test_a_backend_whose_store_is_lost_is_not_blamed(
     target = backend("def get_task_meta(self, *args, **kwargs):\n    raise ConnectionError('refused')")
     with pytest.raises(SubjectError, match="cannot be reached: ConnectionError: refused"):
         judged(target)
+
+
+def test_what_is_deselected_is_neither_judged_nor_shown() -> None:
+    """The check that breaks it runs for its other requirements; the report says what was left out."""
+    chosen = Selection(patterns=("states.*",), deselected=("STATE-3", "states.every_pair"))
+    report = judged("broken:success-overwritten", selection=chosen, seed=7, examples=10)
+    assert "states.any_sequence_of_operations" in {check["name"] for check in report["checks"]}
+    assert "states.every_pair" not in {check["name"] for check in report["checks"]}
+    assert report["failures"] == []
+    assert not {"STATE-1", "STATE-3"} & {entry["id"] for entry in report["requirements"]}
+    assert report["settings"]["deselect"] == ["STATE-3", "states.every_pair"]
+    assert f"{len(report['requirements'])} of 70 requirements selected" in report["classes"][0]["summary"]
+    assert scope(report) == "states.* without STATE-3, states.every_pair"
 
 
 def test_nothing_selected_is_wrong_use() -> None:

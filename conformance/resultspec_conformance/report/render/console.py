@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from resultspec_conformance.report.document import FailureEntry, Report, level_of, outdated
+from resultspec_conformance.report.document import FailureEntry, Report, level_of, outdated, scope
 from resultspec_conformance.report.plain_text import (
     arguments,
     lanes,
@@ -178,8 +178,8 @@ def _summary(report: Report, width: int) -> Iterator[Line]:
 
 def _verdict(report: Report, width: int) -> Iterator[Line]:
     style = {"conformant": "bold green", "violated": "bold red"}.get(report["verdict"], "bold yellow")
-    selected = report["settings"]["classes"] + report["settings"]["select"]
-    scope = f" in what was selected ({', '.join(selected)})" if selected else ""
+    selected = scope(report)
+    where = f" in what was selected ({selected})" if selected else ""
     words = {
         "conformant": "conformant",
         "violated": "not conformant",
@@ -191,7 +191,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         verdict = "no new violation; the known ones prevent conformance"
     if report["verdict"] == "inconclusive" and len(outdated(report)) == len(report["reasons"]):
         verdict = "inconclusive: the list of known failures is out of date"
-    yield from _wrapped(printable(f"{report['target']}: {verdict}{scope}"), style, width)
+    yield from _wrapped(printable(f"{report['target']}: {verdict}{where}"), style, width)
     if report["verdict"] in ("failed", "inconclusive"):
         # what was not tested is shown above
         reasons = [reason for reason in report["reasons"] if " was not tested: " not in reason.partition("\n")[0]]

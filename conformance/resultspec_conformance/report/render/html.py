@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, StrictUndefined
 
-from resultspec_conformance.report.document import Report, level_of
+from resultspec_conformance.report.document import Report, level_of, scope
 from resultspec_conformance.report.plain_text import printable
 from resultspec_conformance.report.render.console import failure_text
 
@@ -28,8 +28,8 @@ pre { background: #8881; padding: .8em; overflow-x: auto }
 <p>resultspec {{ report.tool.version }}, specification {{ report.spec_version }}, started {{ report.started }},
 {{ "%.1f"|format(report.duration) }} s, of which {{ "%.1f"|format(report.backend.seconds) }} s inside the backend,
 seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printable }}{% endif %}.</p>
-{% if report.settings.classes or report.settings.select -%}
-<p>Selected: {{ (report.settings.classes + report.settings.select)|join(", ")|printable }}.</p>
+{% if report|scope -%}
+<p>Selected: {{ report|scope|printable }}.</p>
 {%- endif %}
 <table>
 <tr><th>class<th>verdict</tr>
@@ -69,4 +69,5 @@ def render(report: Report) -> str:
     environment.filters["printable"] = lambda text: printable(str(text), keep="\n")
     environment.filters["timeline"] = failure_text
     environment.filters["level"] = level_of
+    environment.filters["scope"] = scope
     return environment.from_string(_PAGE).render(report=report) + "\n"

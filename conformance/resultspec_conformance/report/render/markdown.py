@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of
+from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of, scope
 from resultspec_conformance.report.plain_text import printable
 from resultspec_conformance.report.render.console import failure_text
 
@@ -38,6 +38,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"**{report['verdict']}** (exit code {report['exit_code']}), specification {report['spec_version']}, " + (
         f"seed {report['settings']['seed']}, {report['duration']:.1f} s"
     )
+    if selected := scope(report):
+        yield f"Selected: {escaped(selected)}."
     rows = [f"| {entry['name']} | {escaped(entry['summary'])} |" for entry in report["classes"]]
     yield "\n".join(["| class | verdict |", "|---|---|", *rows])
     if report["reasons"] and report["verdict"] != "violated":
