@@ -87,9 +87,9 @@ class AuthorSuite:
         )
         return CheckSession(self.target, options)
 
-    def names(self) -> list[str]:
-        """Return the names of the tests: the checks, and the verdict. Raises SubjectError."""
-        return [*self.session.names, VERDICT]
+    def tests(self) -> dict[str, tuple[str, ...]]:
+        """Return the marks of the tests by their names: the checks, and the verdict. Raises SubjectError."""
+        return {name: self.session.marks(name) for name in [*self.session.names, VERDICT]}
 
     def close(self) -> None:
         """Stop the worker and the servers."""

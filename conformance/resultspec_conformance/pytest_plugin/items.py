@@ -1,9 +1,11 @@
 """Checks as pytest items: passed, failed with the rendering of the failure, skipped, or expected to fail."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.pytest_plugin.names import VERDICT
+from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.pytest_plugin.session import CheckSession
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.verdict.verdicts import Judgement
@@ -47,6 +49,16 @@ def run_item(checks: CheckSession, name: str) -> None:
     pytest.fail(checks.failure_text(result), pytrace=False)
 
 
+def registered(config: pytest.Config, marks: Iterable[str]) -> list[pytest.MarkDecorator]:
+    """Return marks by their names, and register those that pytest does not know yet, which --strict-markers wants."""
+    known = config.getini("markers")
+    for mark in marks:
+        line = f"{mark}: tests of resultspec"
+        if mark != MARK and line not in known:
+            config.addinivalue_line("markers", line)
+    return [getattr(pytest.mark, mark) for mark in marks]
+
+
 class CheckItem(pytest.Item):
     """A check of the target that `--resultspec` names."""
 
@@ -71,4 +83,6 @@ class TargetCollector(pytest.Collector):
         items = [CheckItem.from_parent(self, name=name) for name in [*self.checks.names, VERDICT]]
         for item in items:
             item.checks = self.checks
+            for mark in registered(self.config, self.checks.marks(item.name)):
+                item.add_marker(mark)
         return items

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resultspec_conformance.limits import EXAMPLES
-from resultspec_conformance.pytest_plugin.names import PARAMETER
+from resultspec_conformance.pytest_plugin.names import MARK, PARAMETER
 
 if TYPE_CHECKING:
     from resultspec_conformance.pytest_plugin.session import CheckSession
@@ -29,6 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--resultspec-examples", metavar="N", type=int, default=EXAMPLES, help="examples of a property")
     group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of all tests of the suite; those of classes and requirements follow when they are collected."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}: a test of the conformance suite for result backends; it also has the marks of its classes, such as "
+        f"{MARK}_core, and of its requirements, such as STATE-3",
+    )
 
 
 def _open(config: pytest.Config) -> "CheckSession":
@@ -81,12 +90,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     suite = getattr(metafunc.function, "resultspec_suite", None)
     if suite is None:
         return
+    from resultspec_conformance.pytest_plugin.items import registered
     from resultspec_conformance.subject.errors import SubjectError
     from resultspec_conformance.text.redaction import redact_text
 
     try:
-        names = suite.names()
+        tests = suite.tests()
     except SubjectError as error:
         pytest.fail(redact_text(str(error)), pytrace=False)
     metafunc.config.add_cleanup(suite.close)
-    metafunc.parametrize(PARAMETER, names)
+    params = [pytest.param(name, marks=registered(metafunc.config, marks), id=name) for name, marks in tests.items()]
+    metafunc.parametrize(PARAMETER, params)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.limits import MAX_LOSSES
+from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.render.console import failure_text
 from resultspec_conformance.runner.options import Options
@@ -39,8 +40,20 @@ class CheckSession:
 
     @property
     def names(self) -> list[str]:
-        """The names of all selected checks, including those that cannot run here."""
-        return [*(check.name for check in self.plan.checks), *self.plan.skipped]
+        """The names of the selected checks, with those that the suite cannot run here for want of a view."""
+        unseen = [name for name in self.plan.skipped if name not in self.plan.unclaimed]
+        return [*(check.name for check in self.plan.checks), *unseen]
+
+    def marks(self, name: str) -> tuple[str, ...]:
+        """Return the marks of a test, given its name: of the suite, and of the classes and requirements that it judges.
+
+        The verdict is about all of them and has only the first.
+        """
+        if name == VERDICT:
+            return (MARK,)
+        judged = [cited for cited in all_checks()[name].cites if cited in self.plan.ids]
+        classes = dict.fromkeys(REQUIREMENTS[one].conformance_class for one in judged)
+        return (MARK, *(f"{MARK}_{one.replace('-', '_')}" for one in classes), *judged)
 
     def result(self, name: str) -> CheckResult:
         """Run a check, unless it was run before. Raises SubjectError if the target or its store is lost."""

@@ -9,6 +9,7 @@ from resultspec.requirements import CLASSES
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.suggestions import did_you_mean
+from resultspec_conformance.verdict.verdicts import VIEWS
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Selection:
 class Plan:
     """What a run will do. `ids` are judged; `checks` run in this order; `skipped` says why others do not run.
 
-    `deselected` are not judged, even if a check that runs for another requirement breaks them.
+    `deselected` are not judged, even if a check that runs for another requirement breaks them. `unclaimed` has those of
+    `skipped` that need something the target does not claim; the others need a view that the suite lacks.
     """
 
     classes: tuple[str, ...]
@@ -35,6 +37,7 @@ class Plan:
     checks: tuple[Check, ...]
     skipped: Mapping[str, str]
     deselected: frozenset[str] = frozenset()
+    unclaimed: frozenset[str] = frozenset()
 
 
 def require_known(id_: str) -> Requirement:
@@ -130,7 +133,8 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
         check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
     }
     runs = tuple(check for check in chosen if check.name not in skipped)
-    return Plan(classes, judged, runs, skipped, deselected)
+    unclaimed = frozenset(check.name for check in chosen if check.needs - available - VIEWS)
+    return Plan(classes, judged, runs, skipped, deselected, unclaimed)
 
 
 def _nothing_selected(selection: Selection, classes: Sequence[str], claimed: Sequence[str]) -> str:

@@ -131,6 +131,43 @@ def test_options_select_and_deselect_for_a_target(pytester: pytest.Pytester) -> 
     assert "meta." not in listed
 
 
+CHOSEN = [
+    (["-k", "STATE-3"], ["states.every_pair", "states.any_sequence_of_operations"], ["meta.meta_has_its_members"]),
+    (["-m", "STATE-1"], ["states.every_pair"], ["states.wrong_state_is_refused", "verdict"]),
+    (["-m", "resultspec_core"], ["states.every_pair", "meta.meta_has_its_members"], ["waiting.", "verdict"]),
+    (["-m", "resultspec_waiting and not WAIT-4"], ["waiting."], ["states.every_pair", "verdict"]),
+    (["-m", "resultspec"], ["states.every_pair", "waiting.", "verdict"], ["test_other"]),
+]
+
+
+@pytest.mark.parametrize(("options", "with_", "without"), CHOSEN, ids=[" ".join(chosen[0]) for chosen in CHOSEN])
+def test_k_and_m_choose_by_requirement_and_class(
+    author: Callable[..., pytest.RunResult],
+    pytester: pytest.Pytester,
+    options: list[str],
+    with_: list[str],
+    without: list[str],
+) -> None:
+    """The marks are known to --strict-markers, and are those of the module and those of the command line."""
+    pytester.makepyfile(test_other="def test_other(): pass")
+    quiet = ["--collect-only", "-q", "--strict-markers", "-W", "error", *options]
+    in_module = author("factory", "pass", *quiet).stdout.str()
+    named = pytester.runpytest_subprocess("--resultspec", "broken:no-op", "--ignore", "test_mine.py", *quiet)
+    for listed in (in_module, named.stdout.str()):
+        assert [name for name in with_ if name not in listed] == []
+        assert [name for name in without if name in listed] == []
+
+
+def test_what_is_not_claimed_is_not_collected(author: Callable[..., pytest.RunResult]) -> None:
+    """Neither a class nor a feature; what is claimed and cannot be seen is skipped, with what is missing."""
+    listed = author("factory", "pass", "--collect-only", "-q").stdout.str()
+    for unclaimed in ("groups.", "expiry.", "reads.only_success_is_cached", "identifiers.uuid_is_its_text"):
+        assert unclaimed not in listed
+    done = author("factory, select=['meta.missing_members_are_null', 'meta.meta_has_its_members'], examples=3")
+    done.stdout.fnmatch_lines(["SKIPPED*needs probe"])
+    done.assert_outcomes(passed=2, skipped=1)
+
+
 def test_choices_of_the_author_are_what_is_judged(author: Callable[..., pytest.RunResult]) -> None:
     """A backend that does latest and declares ready-sticky is wrong."""
     done = author("factory, choices={'late_unready': 'ready-sticky'}, select=['STATE-7'], examples=3")
