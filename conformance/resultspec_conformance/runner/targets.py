@@ -9,19 +9,17 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from resultspec_conformance.subject.capabilities import Capabilities, CapabilitiesError
+from resultspec_conformance.subject.declaration import declaration_of
 from resultspec_conformance.subject.errors import UsageError
+from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.probes import probe_for
+from resultspec_conformance.subject.probes.own import open_own
 from resultspec_conformance.subject.protocols import Adapter, Role, Subject, Target
 from resultspec_conformance.subject.python_object import PythonSubject
-from resultspec_conformance.subject.shared_store import cleaner, own_prefix
+from resultspec_conformance.subject.shared_store import cleaner, own_prefix, require_one_process
 from resultspec_conformance.text.suggestions import did_you_mean
 
 ADAPTERS_GROUP = "resultspec.adapters"
-
-DEFAULT_FACTORY_CLASSES = ("core", "waiting")
-"""The classes that are claimed for a factory without capabilities."""
-
 
 _CURE = "Give the factory an empty database, or let it take the option prefix and claim the feature of that name."
 
@@ -79,23 +77,27 @@ def load_factory(reference: str) -> Any:
 def open_factory(target: Target) -> Subject:
     """Open `python:pkg.module:factory`. Raises SubjectError.
 
-    The factory may have the attributes `capabilities` (the document, as a map) and `wait_returns` ("value" or
-    "meta"). Without the first, the classes core and waiting are claimed. If it accepts the option `prefix`, and the
-    suite knows its store, every client gets the prefix of the run.
+    What the factory says of itself are its attributes, see `declaration`. If it claims the feature `prefix`, every
+    client gets the prefix of the run. Without one, and without a store in which the suite can look for results, it is
+    opened in a single process, unless no two processes share a store anyway.
     """
     factory = load_factory(target.text.partition(":")[2])
-    document: Mapping[str, Any] | None = getattr(factory, "capabilities", None)
-    waits_return_meta = getattr(factory, "wait_returns", "value") == "meta"
     try:
-        capabilities = Capabilities.from_json(document) if document else Capabilities(DEFAULT_FACTORY_CLASSES)
-    except CapabilitiesError as error:
+        said = declaration_of(factory)
+    except UsageError as error:
         raise UsageError(f"{target.text}: {error}") from error
-    if capabilities.store is not None and "prefix" in capabilities.features:
+    capabilities = said.capabilities
+    if "prefix" in capabilities.features:
         capabilities = replace(capabilities, prefix=capabilities.prefix + own_prefix(target))
         factory = _prefixed(factory, own_prefix(target))
-    probe = probe_for(capabilities.store, capabilities.prefix)
+    elif capabilities.store is None and capabilities.sharing != "thread":
+        require_one_process(target)
+    if said.probe is not None:
+        probe: Probe | None = open_own(said.probe, capabilities.prefix)
+    else:
+        probe = probe_for(capabilities.store, capabilities.prefix)
     on_close = cleaner(probe, target, _CURE)
-    return PythonSubject(factory, capabilities, probe, on_close, waits_return_meta=waits_return_meta)
+    return PythonSubject(factory, capabilities, probe, on_close, said.binding)
 
 
 def _prefixed(factory: Callable[..., Any], prefix: str) -> Callable[..., Any]:

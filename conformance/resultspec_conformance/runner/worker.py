@@ -115,7 +115,11 @@ class _Worker:
         self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"))
         self.session.measure_round_trip()
         names = available(
-            subject.capabilities, subject.probe, in_process=subject.in_process, time=time_can_pass(subject)
+            subject.capabilities,
+            subject.probe,
+            in_process=subject.in_process,
+            overlap=subject.overlap,
+            time=time_can_pass(subject),
         )
         return {
             "capabilities": subject.capabilities.to_json(),

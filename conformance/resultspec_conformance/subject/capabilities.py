@@ -40,12 +40,18 @@ class Capabilities:
     expiry_lag: float = 0.0
     chord_lease: float = 30.0
     time_resolution: float = 0.001
+    expiry_resolution: float | None = None
     implementation: Mapping[str, Any] = field(default_factory=lambda: {"name": "unnamed"})
     spec: str = SPEC_VERSION
 
     def choice(self, name: str) -> str:
         """Return a declared choice, or its default."""
         return self.choices.get(name, DEFAULT_CHOICES[name])
+
+    @property
+    def life_resolution(self) -> float:
+        """The granularity in seconds in which lives are counted: if none is declared, that of the clocks."""
+        return self.time_resolution if self.expiry_resolution is None else self.expiry_resolution
 
     @property
     def provided(self) -> frozenset[str]:
@@ -94,4 +100,5 @@ class Capabilities:
             "expiry_lag": self.expiry_lag,
             "chord_lease": self.chord_lease,
             "time_resolution": self.time_resolution,
+            "expiry_resolution": self.life_resolution,
         }

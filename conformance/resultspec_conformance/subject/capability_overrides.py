@@ -34,6 +34,11 @@ class ClaimingSubject:
         return self.subject.in_process
 
     @property
+    def overlap(self) -> bool:
+        """Whether one client serves several calls at once."""
+        return self.subject.overlap
+
+    @property
     def outbox(self) -> Outbox:
         """The calls that clients of the backend have made."""
         return self.subject.outbox

@@ -95,8 +95,8 @@ class RowProbe(Probe, Protocol):
 
 
 @runtime_checkable
-class WireProbe(CuttingProbe, Protocol):
-    """A probe of a key/value store: it also sees keys, channels and connections."""
+class KeyProbe(Probe, Protocol):
+    """A probe of a key/value store: it also sees keys, and what is stored under each."""
 
     def get(self, key: str) -> bytes | None:
         """Return the raw value of a key, or None."""
@@ -113,6 +113,11 @@ class WireProbe(CuttingProbe, Protocol):
     def keys(self) -> frozenset[str]:
         """Return all keys of the store, including those of other users."""
         ...
+
+
+@runtime_checkable
+class WireProbe(KeyProbe, CuttingProbe, Protocol):
+    """A probe of a key/value store that publishes: it also sees channels and connections."""
 
     def publish(self, channel: str, body: bytes) -> None:
         """Publish a message."""

@@ -106,6 +106,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def overlap(self) -> bool:
+        """Whether one client serves several calls at once."""
+        ...
+
+    @property
     def outbox(self) -> Outbox:
         """The calls that clients of the backend have made."""
         ...

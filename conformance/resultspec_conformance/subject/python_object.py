@@ -7,25 +7,30 @@ restored as such a handle or as the tuple itself, of which checks see the tuple.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from types import SimpleNamespace
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from resultspec import ERRORS, STATES
-from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import MISSING_METHOD, Outcome
 from resultspec_conformance.subject.join_consumer import NotAPair, consume
-from resultspec_conformance.subject.outbox import CallableSignature, Outbox, Sender
+from resultspec_conformance.subject.outbox import Outbox, Sender
 from resultspec_conformance.subject.probe_protocols import Probe
-from resultspec_conformance.subject.protocols import ClientOptions, Clock
-from resultspec_conformance.wire.values import ExceptionData, Value, describe_exception, show
+from resultspec_conformance.subject.protocols import ClientOptions, Clock, Connection
+from resultspec_conformance.subject.python_arguments import (
+    RecordingApp,
+    RequestView,
+    ResultStandIn,
+    request_view,
+    stand_in,
+    to_python,
+)
+from resultspec_conformance.wire.values import Value, describe_exception, show
 
-_ERROR_NAMES: Mapping[str, str] = {
+ERROR_NAMES: Final[Mapping[str, str]] = {
     "ConnectionError": "OperationalError",
     "RedisError": "OperationalError",
     "OSError": "OperationalError",
@@ -34,133 +39,44 @@ _ERROR_NAMES: Mapping[str, str] = {
 }
 """Names of errors of client libraries, and their kind in the closed list."""
 
+OWN_APP_CURE: Final = "Give the backend an application of Celery: MyBackend(app=Celery(set_as_current=False), …)"
+"""What to do about a backend that expects more of its app than the suite's stand-in has."""
 
-DEFAULT_OPTIONS = ClientOptions()
 
+def error_kind(error: BaseException, names: Mapping[str, str] = ERROR_NAMES) -> str:
+    """Return the kind of an exception in the closed list, by the names of its class and bases.
 
-class RecordingApp:
-    """The application that the suite passes to a factory: it has settings, and records what it sends.
-
-    `options`: the options of the client, some of which are settings of the application.
+    `names`: kinds by names of classes, or by names of classes after those of their modules.
     """
-
-    def __init__(self, options: ClientOptions = DEFAULT_OPTIONS, sender: Sender | None = None) -> None:
-        self.sender = sender or Sender(Outbox())
-        self.conf = SimpleNamespace(
-            result_serializer="json",
-            result_accept_content=None,
-            accept_content=["json"],
-            result_expires=options.expires,
-            result_cache_max=-1,
-            result_extended=options.extended,
-            result_backend_transport_options={},
-            timezone=options.timezone,
-            enable_utc=options.timezone is None,
-        )
-        self.main = "resultspec"
-        self._running = threading.local()
-
-    @property
-    def current_task(self) -> Any:
-        """The task that runs in this thread, which has a request, or None, as in Celery's apps."""
-        return getattr(self._running, "task", None)
-
-    @contextmanager
-    def running(self, request: Mapping[str, Any] | None) -> Iterator[None]:
-        """Let a task with a request be the current one in this thread during the block; None: no task."""
-        self._running.task = None if request is None else SimpleNamespace(request=RequestView(request))
-        try:
-            yield
-        finally:
-            self._running.task = None
-
-    def signature(self, varies: Mapping[str, Any]) -> CallableSignature:
-        """Return a signature that can be called."""
-        return CallableSignature(varies, self.sender)
-
-
-def error_kind(error: BaseException) -> str:
-    """Return the kind of an exception in the closed list, by the names of its class and bases."""
     for base in type(error).__mro__:
-        name = _ERROR_NAMES.get(base.__name__, base.__name__)
+        own = names.get(f"{base.__module__}.{base.__qualname__}", base.__name__)
+        name = names.get(own, own)
         if name in ERRORS:
             return name
     return "Unknown"
 
 
-class ResultStandIn:
-    """A task or group, as a backend sees it: an id, a parent, and `as_tuple()`."""
+@dataclass(frozen=True)
+class Binding:
+    """In what the methods of a backend differ from the documented ones.
 
-    def __init__(self, as_list: list[Any]) -> None:
-        self._as_list = as_list
-        (self.id, parent), _ = as_list
-        self.parent = None if parent is None else stand_in(parent)
+    `waits_return_meta`: what a wait returns is the meta, and not the value. `wait_for`: a function
+    `(backend, task_id, **options)` by which users wait, if that is not the backend's method. `errors`: kinds of errors
+    by the names of their classes, or by those after the names of their modules. `overlap`: whether one client serves
+    calls of several threads at once.
+    """
 
-    def as_tuple(self) -> Any:
-        """Return the result tuple, with tuples and lists in the same places as Celery's results."""
-        return _tuples(self._as_list)
+    waits_return_meta: bool = False
+    wait_for: Callable[..., Any] | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    overlap: bool = True
 
-
-class GroupStandIn(ResultStandIn):
-    """A group, as a backend sees it: it also has members, possibly none."""
-
-    @cached_property
-    def results(self) -> list[ResultStandIn]:
-        """The members."""
-        return [stand_in(member) for member in self._as_list[1]]
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[ResultStandIn]:
-        return iter(self.results)
+    def kind_of(self, error: BaseException) -> str:
+        """Return the kind of an exception in the closed list."""
+        return error_kind(error, {**ERROR_NAMES, **self.errors})
 
 
-def stand_in(as_list: list[Any]) -> ResultStandIn:
-    """Return the object that a backend gets for a result tuple."""
-    return ResultStandIn(as_list) if as_list[1] is None else GroupStandIn(as_list)
-
-
-def _tuples(as_list: list[Any]) -> Any:
-    (task_id, parent), members = as_list
-    return (
-        (task_id, _tuples(parent) if parent is not None else None),
-        [_tuples(member) for member in members] if members is not None else None,
-    )
-
-
-class RequestView:
-    """A request as a backend sees it: its members are attributes, absent ones are None."""
-
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        known = dict(request)
-        if "name" in known:
-            known["task"] = known["name"]
-        if known.get("children") is not None:
-            known["children"] = [stand_in(child) for child in known["children"]]
-        self.__dict__.update(known)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return {"children": [], "retries": 0, "errbacks": None}.get(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a member as a mapping would."""
-        return self.__dict__.get(name, default)
-
-
-def request_view(request: Value) -> RequestView | None:
-    """Return a request as a backend sees it, None as None."""
-    return None if request is None else RequestView(request)
-
-
-def to_python(value: Value) -> Any:
-    """Return the object that a backend gets for a value: an exception becomes an instance."""
-    return samples.instance(value) if isinstance(value, ExceptionData) else value
+DOCUMENTED: Final = Binding()
 
 
 def from_python(value: Any) -> Value:
@@ -208,13 +124,10 @@ class WrongShape(Exception):
 
 @dataclass
 class PythonConnection:
-    """A client that is a Python object, and its app.
-
-    `waits_return_meta`: whether its `wait_for` returns the meta (see the module).
-    """
+    """A client that is a Python object, and its app."""
 
     backend: Any
-    waits_return_meta: bool = False
+    binding: Binding = DOCUMENTED
     app: RecordingApp = field(default_factory=RecordingApp)
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
@@ -228,7 +141,10 @@ class PythonConnection:
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, even SystemExit
             if isinstance(error, AttributeError) and error.obj is self.backend:
                 return Outcome.of_error("Unknown", f"{MISSING_METHOD}{error.name}")
-            return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
+            return Outcome.of_error(*self._kind_and_text(error))
+
+    def _kind_and_text(self, error: BaseException) -> tuple[str, str]:
+        return self.binding.kind_of(error), f"{type(error).__name__}: {show_message(error)}{cure_of(error, self.app)}"
 
     def close(self) -> None:
         """Close the backend if it can be closed."""
@@ -367,12 +283,12 @@ class PythonConnection:
 
     def _wait_for(self, task_id: Value, **options: Value) -> Value:
         try:
-            found = self.backend.wait_for(task_id, **options)
+            found = (self.binding.wait_for or _wait_for)(self.backend, task_id, **options)
         except BaseException as error:  # a task may have failed with SystemExit, which is then raised
             if not self._is_outcome_of(task_id, error):
                 raise
             return {"raised": describe_exception(error)}
-        if not self.waits_return_meta:
+        if not self.binding.waits_return_meta:
             return {"returned": from_python(found)}
         ended = "raised" if found["status"] in STATES.sets["PROPAGATE"] else "returned"
         return {ended: from_python(found["result"])}
@@ -384,7 +300,7 @@ class PythonConnection:
             options["READY_STATES"] = frozenset(options.pop("ready_states"))
         items = self.backend.get_many(task_ids, **options)
         try:
-            return consume(items, meta_value, _kind_and_text, delay=delay, pause=pause, take=take)
+            return consume(items, meta_value, self._kind_and_text, delay=delay, pause=pause, take=take)
         except NotAPair as error:
             raise WrongShape(str(error)) from error
 
@@ -399,8 +315,56 @@ class PythonConnection:
         return failed and (type(error) is Exception or getattr(stored, "type", None) == type(error).__qualname__)
 
 
-def _kind_and_text(error: BaseException) -> tuple[str, str]:
-    return error_kind(error), f"{type(error).__name__}: {show_message(error)}"
+def _wait_for(backend: Any, task_id: Any, **options: Any) -> Any:
+    return backend.wait_for(task_id, **options)
+
+
+class ConnectionForEachCall:
+    """A client that serves one call at a time: while one is running, another call gets a connection of its own."""
+
+    def __init__(self, connect: Callable[[], PythonConnection]) -> None:
+        self._connect = connect
+        self._first = connect()
+        self._opened = [self._first]
+        self._idle = [self._first]
+        self._lock = threading.Lock()
+
+    @property
+    def backend(self) -> Any:
+        """The backend of the first connection."""
+        return self._first.backend
+
+    @property
+    def app(self) -> RecordingApp:
+        """The app of all connections."""
+        return self._first.app
+
+    def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
+        """Perform an operation."""
+        connection = self._take()
+        try:
+            return connection.call(op, args)
+        finally:
+            with self._lock:
+                self._idle.append(connection)
+
+    def _take(self) -> PythonConnection:
+        with self._lock:
+            if not self._idle:
+                self._idle.append(self._connect())
+                self._opened.append(self._idle[-1])
+            return self._idle.pop()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._opened:
+            connection.close()
+
+
+def cure_of(error: BaseException, app: RecordingApp) -> str:
+    """Return what to do about an error of a backend that expects an application of Celery, or an empty text."""
+    asked = isinstance(error, AttributeError) and (error.obj is app or error.obj is app.conf)
+    return f"\n{OWN_APP_CURE}" if asked else ""
 
 
 def _require_backend(made: object) -> None:
@@ -434,29 +398,41 @@ class PythonSubject:
     capabilities: Capabilities
     probe: Probe | None = None
     on_close: Callable[[], None] | None = None
-    waits_return_meta: bool = False
+    binding: Binding = DOCUMENTED
     in_process: bool = True
     clock: Clock | None = None
     outbox: Outbox = field(default_factory=Outbox)
 
-    def connect(self, options: ClientOptions) -> PythonConnection:
+    @property
+    def overlap(self) -> bool:
+        """Whether one client serves several calls at once."""
+        return self.binding.overlap
+
+    def connect(self, options: ClientOptions) -> Connection:
         """Make a backend. Raises SubjectError, which names what the factory raised."""
+        app = RecordingApp(options, Sender(self.outbox))
+        make = partial(self._make, options, app)
+        return make() if self.overlap else ConnectionForEachCall(make)
+
+    def _make(self, options: ClientOptions, app: RecordingApp) -> PythonConnection:
         given = {name: value for name, value in options.non_default().items() if name != "timezone"}
         try:
-            app = RecordingApp(options, Sender(self.outbox))
             backend = self.factory(app, **given)
         except SubjectError:
             raise
         except (Exception, SystemExit) as error:
-            refused = UsageError(
-                f"the factory raised {type(error).__name__}: {show_message(error)}\n"
-                "It is called as factory(app, **options) and must return a backend; options are "
-                f"{', '.join(given) or 'none'} in this call."
-            )
-            refused.refusal = error_kind(error)
-            raise refused from error
+            raise self._refused(error, given, app) from error
         _require_backend(backend)
-        return PythonConnection(backend, self.waits_return_meta, app)
+        return PythonConnection(backend, self.binding, app)
+
+    def _refused(self, error: BaseException, given: Mapping[str, Value], app: RecordingApp) -> UsageError:
+        cure = cure_of(error, app) or (
+            "\nIt is called as factory(app, **options) and must return a backend; options are "
+            f"{', '.join(given) or 'none'} in this call."
+        )
+        refused = UsageError(f"the factory raised {type(error).__name__}: {show_message(error)}{cure}")
+        refused.refusal = self.binding.kind_of(error)
+        return refused
 
     def close(self) -> None:
         """Call the adapter's `on_close`, then close the probe."""

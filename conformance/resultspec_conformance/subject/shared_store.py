@@ -65,9 +65,14 @@ def cleaner(probe: Probe | None, target: Target, cure: str) -> Callable[[], None
     return partial(probe.forget_results, f"-{target.run}-")
 
 
-def _require_alone(probe: CleaningProbe, target: Target, cure: str) -> None:
+def require_one_process(target: Target) -> None:
+    """Raise SubjectError for another process than the run's first one."""
     if target.role == "helper":
         raise SubjectError("a backend without a prefix of the run's own is judged by a single process")
+
+
+def _require_alone(probe: CleaningProbe, target: Target, cure: str) -> None:
+    require_one_process(target)
     found = probe.any_result() if target.role == "first" else None
     if found is not None:
         raise UsageError(

@@ -17,7 +17,14 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import History, Outcome
 from resultspec_conformance.subject.outbox import Outbox, Sender
-from resultspec_conformance.subject.probe_protocols import CuttingProbe, GroupProbe, Probe, RowProbe, WireProbe
+from resultspec_conformance.subject.probe_protocols import (
+    CuttingProbe,
+    GroupProbe,
+    KeyProbe,
+    Probe,
+    RowProbe,
+    WireProbe,
+)
 from resultspec_conformance.subject.protocols import ClientOptions, Connection, Subject, clock_of
 from resultspec_conformance.wire.values import Value, show
 
@@ -139,8 +146,16 @@ class Context:
         return cast(Sender, cast(Any, client.connection).app.sender)
 
     @property
-    def wire(self) -> WireProbe:
+    def raw(self) -> KeyProbe:
         """The probe of a key/value store."""
+        probe = self.probe
+        if not isinstance(probe, KeyProbe):
+            raise Unobserved("the subject's probe does not see keys")
+        return probe
+
+    @property
+    def wire(self) -> WireProbe:
+        """The probe of a key/value store that publishes."""
         probe = self.probe
         if not isinstance(probe, WireProbe):
             raise Unobserved("the subject's probe does not see keys and channels")

@@ -43,7 +43,7 @@ MAX_EXPIRY_DELAY = 5.0
 
 def time_can_pass(subject: Subject) -> bool:
     """Whether the suite can see entries of this subject expire."""
-    expiry_delay = subject.capabilities.expiry_lag + subject.capabilities.time_resolution
+    expiry_delay = subject.capabilities.expiry_lag + subject.capabilities.life_resolution
     return clock_of(subject) is not None or isinstance(subject.probe, LifeProbe) or expiry_delay <= MAX_EXPIRY_DELAY
 
 
@@ -103,14 +103,14 @@ class Timeline:
     def life(self) -> float:
         """A lifetime in seconds whose end can be seen."""
         if self.method == "waiting":
-            return max(SHORT_LIFE, 4 * self.ctx.capabilities.time_resolution)
+            return max(SHORT_LIFE, 4 * self.ctx.capabilities.life_resolution)
         return LONG_LIFE
 
     @property
     def expiry_delay(self) -> float:
         """Seconds by which an entry may outlive its lifetime."""
         capabilities = self.ctx.capabilities
-        return capabilities.time_resolution + (capabilities.expiry_lag if ends_by_itself(self.ctx) else 0.0)
+        return capabilities.life_resolution + (capabilities.expiry_lag if ends_by_itself(self.ctx) else 0.0)
 
     def _choose_method(self) -> TimeMethod:
         if clock_of(self.ctx.session.subject) is not None:
@@ -181,8 +181,9 @@ class Timeline:
         return self.passed - entry.passed + (0.0 if self.method == "clock" else elapsed)
 
     def advance_to(self, entry: Entry, share: float) -> None:
-        """Let time pass until a share of an entry's lifetime is over."""
-        self.let_pass(share * entry.life - self._age(entry))
+        """Let time pass until a share of that part of an entry's lifetime is over in which it certainly exists."""
+        certain = max(0.0, entry.life - self.ctx.capabilities.life_resolution)
+        self.let_pass(share * certain - self._age(entry))
 
     def let_expire(self, *entries: Entry) -> None:
         """Let time pass until all these entries have expired, the lag of the store included.
@@ -202,7 +203,7 @@ class Timeline:
     ) -> None:
         """Require that an entry exists. Raises Unobserved if it may have expired."""
         reading = self.read(reader, entry)
-        if reading.at_most >= entry.life - self.ctx.capabilities.time_resolution:
+        if reading.at_most >= entry.life - self.ctx.capabilities.life_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
         got = f"{reading.state} of a task that is {entry.state}, {_age_text(reading)}"
         self.ctx.require(requirement, reading.state == entry.state, got=got, allowed=f"{entry.state}: {why}")

@@ -15,6 +15,7 @@ from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.probe_protocols import (
     BookkeepingProbe,
     CuttingProbe,
+    KeyProbe,
     Probe,
     RowProbe,
     TrafficProbe,
@@ -112,20 +113,24 @@ def registered() -> Mapping[str, Check]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def available(capabilities: Capabilities, probe: Probe | None, *, in_process: bool, time: bool) -> frozenset[str]:
+def available(
+    capabilities: Capabilities, probe: Probe | None, *, in_process: bool, overlap: bool, time: bool
+) -> frozenset[str]:
     """Return the capabilities of a subject and the views of the suite: the names that `needs` may contain.
 
-    `time`: the suite can let entries expire, or wait until they do.
+    `overlap`: one client serves several calls at once. `time`: the suite can let entries expire, or wait until they do.
     """
     views = {
         "probe": probe is not None,
         "payload": probe is not None and not isinstance(probe, RowProbe),
+        "keys": isinstance(probe, KeyProbe),
         "wire": isinstance(probe, WireProbe),
         "rows": isinstance(probe, RowProbe),
         "cut": isinstance(probe, CuttingProbe),
         "bookkeeping": isinstance(probe, BookkeepingProbe),
         "traffic": isinstance(probe, TrafficProbe),
         "in-process": in_process,
+        "overlap": overlap,
         "time": time,
     }
     return capabilities.provided | {name for name, exists in views.items() if exists}

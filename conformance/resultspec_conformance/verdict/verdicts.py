@@ -17,7 +17,9 @@ Verdict = Literal["passed", "violated", "not applicable", "not observable", "not
 ClassVerdictName = Literal["conformant", "violated", "not tested"]
 RunVerdict = Literal["conformant", "violated", "failed", "inconclusive"]
 
-VIEWS = frozenset({"probe", "payload", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "time"})
+VIEWS = frozenset(
+    ["probe", "payload", "keys", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "overlap", "time"]
+)
 """The means by which the suite may observe a subject, besides the subject's own operations."""
 
 EXIT_CODES: Mapping[RunVerdict, int] = {"conformant": 0, "violated": 1, "failed": 3, "inconclusive": 4}

@@ -9,6 +9,7 @@ import pytest
 
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.runner.execute import execute
+from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Context, Session
@@ -98,6 +99,21 @@ def test_a_slow_store_is_not_waited_for(context_of: Open, lag: float, can: bool)
     subject.capabilities = replace(subject.capabilities, expiry_lag=lag)
     assert time_can_pass(subject) == can
     assert time_can_pass(context_of("ends-by-ageing").session.subject)
+
+
+def test_a_coarse_store_is_looked_at_before_it_may_have_forgotten(context_of: Open) -> None:
+    """However coarse it counts lives, there is a moment late in each at which an entry certainly exists."""
+    check = all_checks()["expiry.looking_and_being_refused_change_no_life"]
+    result = execute(check, context_of("coarse-ends-waited-for").session, seed_number=0, examples=1)
+    assert (result.status, result.exercised, result.message) == ("passed", ("EXP-4",), "")
+
+
+def test_lives_are_counted_apart_from_waits(context_of: Open) -> None:
+    """A store that counts lives in seconds gets no tolerance for that when a wait has to end."""
+    coarse = Capabilities(("core",), time_resolution=0.01, expiry_resolution=1.0)
+    assert (coarse.life_resolution, coarse.time_resolution) == (1.0, 0.01)
+    assert Capabilities(("core",), time_resolution=0.5).life_resolution == 0.5
+    assert context_of("lives-of-whole-seconds").grace == context_of("no-op").grace
 
 
 def test_an_opened_client_is_an_outcome(context_of: Open) -> None:

@@ -17,7 +17,7 @@ class EndsByCleanup(ByCleanup):
     """Removes expired entries only in cleanup."""
 
 
-@variation("ends-by-cleanup-in-whole-seconds", time_resolution=1.0, **BY_CLEANUP)
+@variation("ends-by-cleanup-in-whole-seconds", expiry_resolution=1.0, **BY_CLEANUP)
 class EndsByCleanupInSeconds(ByCleanup):
     """Removes expired entries only in cleanup, and counts whole seconds."""
 
@@ -38,6 +38,13 @@ class EndsWaitedFor(Correct):
     time_passes = "waiting"
 
 
+@variation("coarse-ends-waited-for", expiry_resolution=0.3)
+class CoarseEndsWaitedFor(EndsWaitedFor):
+    """The same, and counts lives in units of 0.3 s."""
+
+    resolution = 0.3
+
+
 @variation("ends-by-ageing")
 class EndsByAgeing(Correct):
     """Has a clock that the suite cannot move, and a server whose entries the suite can age."""
@@ -54,7 +61,7 @@ class EndsLate(Correct):
         return super().rounded(life) + 2.0
 
 
-@variation("lives-of-whole-seconds", time_resolution=1.0)
+@variation("lives-of-whole-seconds", expiry_resolution=1.0)
 class LivesOfWholeSeconds(Correct):
     """Counts lives in whole seconds, rounds them up, and declares it."""
 

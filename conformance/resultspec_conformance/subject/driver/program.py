@@ -115,6 +115,7 @@ class ProgramSubject:
     probe: Probe | None = field(init=False, default=None)
     fault: DriverFault | None = field(init=False, default=None)
     in_process: bool = False
+    overlap: bool = False
     outbox: Outbox = field(init=False, default_factory=Outbox)
     _processes: list[DriverProcess] = field(init=False, default_factory=list)
     _opened: int = field(init=False, default=0)
@@ -126,7 +127,7 @@ class ProgramSubject:
     def open(self) -> None:
         """Open the first client with the driver's own options, and read its capabilities. Raises SubjectError."""
         self._first = self.open_client(None)
-        self.capabilities = self._first.capabilities
+        self.capabilities, self.overlap = self._first.capabilities, self._first.overlap
         if self.capabilities.sharing == "thread":
             raise UsageError(
                 "the driver says that its store is shared among the threads of one process only, "

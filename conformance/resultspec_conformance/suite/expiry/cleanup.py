@@ -138,7 +138,7 @@ def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
         ctx.require("EXP-13", got == "SUCCESS", got=f"{got} of the task of another", allowed="SUCCESS")
 
 
-@check("EXP-13", needs=["time", "wire"])
+@check("EXP-13", needs=["time", "keys"])
 def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
     """Keys that are not entries of the client survive a cleanup unchanged."""
     timeline = timeline_of(ctx)
@@ -149,14 +149,14 @@ def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
     foreign = {name: (ended if number else b"no entry") for number, name in enumerate(names)}
     try:
         for key, value in foreign.items():
-            ctx.wire.set(key, value)
+            ctx.raw.set(key, value)
         timeline.let_expire(timeline.store(client, timeline.life))
         run_cleanup(client)
         for key, value in foreign.items():
-            got = ctx.wire.get(key)
+            got = ctx.raw.get(key)
             ctx.require("EXP-13", got == value, got=got, allowed=f"{value!r} under {key}, as before the cleanup")
     finally:
-        ctx.wire.delete(*foreign)
+        ctx.raw.delete(*foreign)
 
 
 # -- at any time ---------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ def fraction_of_a_second_is_rounded_up(ctx: Context, life: float) -> None:
         return
     timeline.advance_to(entry, 0.8)
     reading = timeline.read(reader, entry)
-    if reading.at_most < life - ctx.capabilities.time_resolution:
+    if reading.at_most < life - ctx.capabilities.life_resolution:
         got = f"{reading.state} at most {reading.at_most:.4f} s after it was stored"
         ctx.require("EXP-7", reading.state == "SUCCESS", got=got, allowed=f"it lives {life} s")
     timeline.let_expire(entry)
@@ -317,7 +317,7 @@ def timedelta_is_its_seconds(ctx: Context, life: dt.timedelta) -> None:
         return
     timeline.advance_to(entry, 0.8)
     reading = timeline.read(reader, entry)
-    if reading.at_most < seconds - ctx.capabilities.time_resolution:
+    if reading.at_most < seconds - ctx.capabilities.life_resolution:
         got = f"{reading.state} at most {reading.at_most:.4f} s after it was stored"
         ctx.require("EXP-10", reading.state == "SUCCESS", got=got, allowed=f"{life!r} is {seconds:g} s")
     timeline.let_expire(entry)
@@ -474,7 +474,7 @@ def _require_life_of_a_group(ctx: Context, timeline: Timeline, life: float) -> N
         timeline.advance_to(seen, share)
         run_cleanup(writer)
         there, _, age = _restored(timeline, reader, seen)
-        if age >= seen.life - ctx.capabilities.time_resolution:
+        if age >= seen.life - ctx.capabilities.life_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
         got = f"no group, {age:.3f} s after it was saved for {seen.life:g} s"
         ctx.require("EXP-17", there, got=got, allowed="the group: its lifetime is not over")

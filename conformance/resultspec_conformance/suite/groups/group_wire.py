@@ -41,13 +41,13 @@ def group_key(ctx: Context, group_id: str) -> str:
 # -- the key ---------------------------------------------------------------------------------------
 
 
-@check("GROUP-17", needs=["wire"], given={"tail": st.text(PORTABLE_ID_ALPHABET, max_size=60)}, effort=0.15)
+@check("GROUP-17", needs=["keys"], given={"tail": st.text(PORTABLE_ID_ALPHABET, max_size=60)}, effort=0.15)
 def key_is_made_of_the_group_id(ctx: Context, tail: str) -> None:
     """A group is under `celery-taskset-meta-` and its id."""
     _require_key(ctx, ctx.new_id("group") + tail + "~")
 
 
-@check("GROUP-17", needs=["wire"], cases=[{"tail": tail} for tail in (":", ".", "a:b", GROUP_KEY_PREFIX, "%41", "é")])
+@check("GROUP-17", needs=["keys"], cases=[{"tail": tail} for tail in (":", ".", "a:b", GROUP_KEY_PREFIX, "%41", "é")])
 def key_of_a_group_is_not_escaped(ctx: Context, tail: str) -> None:
     """No character of an id that the store accepts is escaped or replaced in the key."""
     _require_key(ctx, ctx.new_id("group") + tail)
@@ -57,16 +57,16 @@ def _require_key(ctx: Context, group_id: str) -> None:
     client, key = ctx.client(), group_key(ctx, group_id)
     if client.attempt("save_group", group_id=group_id, result=of_members(group_id, "m")).kind != "ok":
         raise Unobserved("the store does not take this id")
-    found = ctx.wire.get(key)
+    found = ctx.raw.get(key)
     ctx.require("GROUP-17", found is not None, got=f"nothing under {key!r}", allowed="the saved group")
     client.call("delete_group", group_id=group_id)
-    found = ctx.wire.get(key)
+    found = ctx.raw.get(key)
     ctx.require("GROUP-17", found is None, got=f"{show(found)} under {key!r}", allowed="nothing: the group is deleted")
 
 
 @check(
     "GROUP-17",
-    needs=["wire", "prefix"],
+    needs=["keys", "prefix"],
     cases=[{"prefix": given, "completed": put} for given, put in PREFIXES.items()],
 )
 def prefix_is_before_the_key_of_a_group(ctx: Context, prefix: str, completed: str) -> None:
@@ -74,14 +74,14 @@ def prefix_is_before_the_key_of_a_group(ctx: Context, prefix: str, completed: st
     client, group_id = ctx.client("prefixed", prefix=prefix), ctx.new_id("group")
     key = f"{ctx.capabilities.prefix}{completed}{GROUP_KEY_PREFIX}{group_id}"
     client.save_group(group_id, of_members(group_id, "m"))
-    found = ctx.wire.get(key)
+    found = ctx.raw.get(key)
     ctx.require("GROUP-17", found is not None, got=f"nothing under {key!r}", allowed="the saved group")
-    ctx.wire.delete(key)
+    ctx.raw.delete(key)
     left = client.restore_group(group_id)
     ctx.require("GROUP-17", left is None, got=f"{show(left)} without the key", allowed="that one key, and no other")
 
 
-@check("GROUP-17", needs=["wire"])
+@check("GROUP-17", needs=["keys"])
 def group_has_one_key(ctx: Context) -> None:
     """Saving a group creates its key and no other, not even for its members; other operations create none."""
     client, base = ctx.client(), ctx.new_id("group")
@@ -99,7 +99,7 @@ def group_has_one_key(ctx: Context) -> None:
 
 
 def _keys_of(ctx: Context, base: str) -> frozenset[str]:
-    return frozenset(key for key in ctx.wire.keys() if base in key)  # noqa: SIM118 - a probe is not a map
+    return frozenset(key for key in ctx.raw.keys() if base in key)  # noqa: SIM118 - a probe is not a map
 
 
 # -- the value -------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _require_value(ctx: Context, serializer: str, shape: Mapping[str, Value]) ->
     client, group_id = ctx.client("writer", serializer=serializer), ctx.new_id("group")
     saved = shaped(group_id, shape)
     outcome = client.attempt("save_group", group_id=group_id, result=saved)
-    payload = ctx.wire.get(group_key(ctx, group_id))
+    payload = ctx.raw.get(group_key(ctx, group_id))
     if outcome.kind != "ok" or payload is None:
         raise Unobserved(f"nothing is stored under the key of the group: {ctx.describe(outcome)}")
     wrong = _wrong(uncompressed(payload), serializer, saved)
@@ -134,20 +134,20 @@ def _require_value(ctx: Context, serializer: str, shape: Mapping[str, Value]) ->
     ctx.require("GROUP-18", wrong is None, got=f"{wrong}, in {show(payload)}", allowed=allowed)
 
 
-@check("GROUP-18", needs=["wire"], cases=[{"shape": shape} for shape in SHAPES])
+@check("GROUP-18", needs=["keys"], cases=[{"shape": shape} for shape in SHAPES])
 def value_of_a_group_is_in_the_serializer(ctx: Context, shape: str) -> None:
     """With each of its serializers a client stores a map with the whole result tuple."""
     for serializer in ctx.capabilities.serializers:
         _require_value(ctx, serializer, SHAPES[shape])
 
 
-@check("GROUP-18", needs=["wire"], given={"shape": group_shapes}, effort=0.15)
+@check("GROUP-18", needs=["keys"], given={"shape": group_shapes}, effort=0.15)
 def value_of_a_group_is_its_tuple(ctx: Context, shape: dict[str, Value]) -> None:
     """What is stored of a group is a map whose result is the tuple that was saved."""
     _require_value(ctx, ctx.capabilities.serializers[0], shape)
 
 
-@check("KEY-8", needs=["wire", "prefix", "groups"])
+@check("KEY-8", needs=["keys", "prefix", "groups"])
 def groups_leave_keys_outside_the_prefix_alone(ctx: Context) -> None:
     """No operation on groups of a client with a prefix changes or removes a key without it, however alike."""
     client, group_id, base = ctx.client("prefixed", prefix="mine"), ctx.new_id("group") + ".", ctx.capabilities.prefix
@@ -157,15 +157,15 @@ def groups_leave_keys_outside_the_prefix_alone(ctx: Context) -> None:
         *(f"{base}mine-{GROUP_KEY_PREFIX}{group_id}{after}" for after in ("", ".j", ".s")),
     ]
     for key in strangers:
-        ctx.wire.set(key, b"not yours")
+        ctx.raw.set(key, b"not yours")
     try:
         client.save_group(group_id, of_members(group_id, "m"))
         for op in ("restore_group", "get_group_meta", "reload_group_result", "delete_group", "delete_group"):
             client.attempt(op, group_id=group_id)
-        changed = {key: ctx.wire.get(key) for key in strangers if ctx.wire.get(key) != b"not yours"}
+        changed = {key: ctx.raw.get(key) for key in strangers if ctx.raw.get(key) != b"not yours"}
         ctx.require("KEY-8", not changed, got=f"changed: {changed}", allowed="every key outside the prefix as it was")
     finally:
-        ctx.wire.delete(*strangers)
+        ctx.raw.delete(*strangers)
 
 
 # -- other people's bytes --------------------------------------------------------------------------

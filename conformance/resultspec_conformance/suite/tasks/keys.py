@@ -41,7 +41,7 @@ _kombu: Any = serialization
 # -- the key -------------------------------------------------------------------------------------
 
 
-@check("KEY-1", needs=["wire"], given={"tail": st.text(PORTABLE_ID_ALPHABET, max_size=60)}, effort=0.4)
+@check("KEY-1", needs=["keys"], given={"tail": st.text(PORTABLE_ID_ALPHABET, max_size=60)}, effort=0.4)
 def key_is_made_of_the_id(ctx: Context, tail: str) -> None:
     """The entry of a task is under `celery-task-meta-` and the id."""
     _require_key(ctx, ctx.new_id() + tail)
@@ -49,7 +49,7 @@ def key_is_made_of_the_id(ctx: Context, tail: str) -> None:
 
 @check(
     "KEY-1",
-    needs=["wire"],
+    needs=["keys"],
     cases=[{"tail": tail} for tail in (":", "~", ".", "_", "a:b", TASK_KEY_PREFIX, "%41", "é", "/x", " ", "x" * 99)],
 )
 def key_is_not_escaped(ctx: Context, tail: str) -> None:
@@ -61,7 +61,7 @@ def _require_key(ctx: Context, task_id: str) -> None:
     client, key = ctx.client(), task_key(ctx, task_id)
     if client.attempt("store_result", task_id=task_id, result=1, state="SUCCESS").kind != "ok":
         raise Unobserved("the store does not take this id")
-    found = ctx.wire.get(key)
+    found = ctx.raw.get(key)
     ctx.require("KEY-1", found is not None, got=f"nothing under {key!r}", allowed="the entry of the task")
 
 
@@ -69,20 +69,20 @@ COMPLETED = ("pfx_", "pfx:", "pfx-", "pfx.", "celery-")
 PREFIXES = {"pfx": "pfx_", "a/": "a/_", **{prefix: prefix for prefix in COMPLETED}}
 
 
-@check("KEY-2", needs=["wire"], cases=[{"prefix": given, "completed": put} for given, put in PREFIXES.items()])
+@check("KEY-2", needs=["keys"], cases=[{"prefix": given, "completed": put} for given, put in PREFIXES.items()])
 def prefix_is_completed_and_put_once(ctx: Context, prefix: str, completed: str) -> None:
     """A global prefix is completed by `_` where it has no separator, and stands before the key once."""
     client, task_id = ctx.client("prefixed", prefix=prefix), ctx.new_id(prefix.strip("/:."))
     key = f"{ctx.capabilities.prefix}{completed}{TASK_KEY_PREFIX}{task_id}"
     client.store(task_id, "prefixed")
-    found = ctx.wire.get(key)
+    found = ctx.raw.get(key)
     ctx.require("KEY-2", found is not None, got=f"nothing under {key!r}", allowed="the entry of the task")
-    ctx.wire.delete(key)
+    ctx.raw.delete(key)
     state = client.state(task_id)
     ctx.require("KEY-2", state == "PENDING", got=f"{state} without the key", allowed="that one key, and no other")
 
 
-@check("KEY-2", needs=["wire"])
+@check("KEY-2", needs=["keys"])
 def completed_prefix_is_the_same_prefix(ctx: Context) -> None:
     """Clients with a prefix and with its completed form share their tasks; one with another prefix does not."""
     short, long, other = (ctx.client(name, prefix=name) for name in ("pfx", "pfx_", "pfx-"))
@@ -132,7 +132,7 @@ def _complaint(payload: bytes, serializer: str) -> str | None:
 
 
 def _require_valid(ctx: Context, client: Client, task_id: str) -> None:
-    payload = ctx.wire.get(task_key(ctx, task_id))
+    payload = ctx.raw.get(task_key(ctx, task_id))
     if payload is None:
         raise Unobserved("nothing is stored under the key of the task")
     wrong = _complaint(uncompressed(payload), client.options.serializer)
@@ -148,7 +148,7 @@ _entries = st.sampled_from(STORED_STATES).flatmap(
 )
 
 
-@check("KEY-3", needs=["wire"], given={"entry": _entries}, effort=0.4)
+@check("KEY-3", needs=["keys"], given={"entry": _entries}, effort=0.4)
 def value_is_a_task_meta(ctx: Context, entry: dict[str, Value]) -> None:
     """What is stored is the meta in the configured serializer: six members at least, valid, none of them twice."""
     client, task_id = ctx.client(), ctx.new_id()
@@ -158,7 +158,7 @@ def value_is_a_task_meta(ctx: Context, entry: dict[str, Value]) -> None:
     _require_valid(ctx, client, task_id)
 
 
-@check("KEY-3", needs=["wire"], cases=[{"state": state} for state in STORED_STATES])
+@check("KEY-3", needs=["keys"], cases=[{"state": state} for state in STORED_STATES])
 def value_is_in_the_serializer(ctx: Context, state: str) -> None:
     """With each of its serializers a client stores all six members, in every state."""
     for serializer in ctx.capabilities.serializers:
@@ -309,7 +309,7 @@ def message_that_names_another_task_resolves_neither(ctx: Context) -> None:
     first, second = ctx.new_id("first"), ctx.new_id("second")
     forged = _ready_bytes(ctx, second)
     # one client has both waits where it can: what it hears for one task must not reach the other
-    names = ("waiter", "waiter") if ctx.session.subject.in_process else ("waiter", "other-waiter")
+    names = ("waiter", "waiter") if ctx.session.subject.overlap else ("waiter", "other-waiter")
     waits = [
         begin_wait(ctx, ctx.client(name), one, AMPLE_TIMEOUT) for name, one in zip(names, (first, second), strict=True)
     ]
@@ -348,7 +348,7 @@ def _all_operations(client: Client, task_id: str) -> None:
     client.attempt("forget", task_id=task_id)
 
 
-@check("KEY-8", needs=["wire", "prefix"], cases=[{"prefix": "mine"}, {"prefix": "mine:"}])
+@check("KEY-8", needs=["keys", "prefix"], cases=[{"prefix": "mine"}, {"prefix": "mine:"}])
 def keys_outside_the_prefix_are_left_alone(ctx: Context, prefix: str) -> None:
     """No operation of a client with a prefix creates, changes or removes a key without it, however alike."""
     client, task_id = ctx.client("prefixed", prefix=prefix), ctx.new_id("task") + "."
@@ -360,13 +360,13 @@ def keys_outside_the_prefix_are_left_alone(ctx: Context, prefix: str) -> None:
         *(f"{base}cache:{task_id}{after}" for after in ("", "*", ".j", ":lock")),
     ]
     for key in strangers:
-        ctx.wire.set(key, b"not yours")
+        ctx.raw.set(key, b"not yours")
     try:
         _all_operations(client, task_id)
-        changed = {key: ctx.wire.get(key) for key in strangers if ctx.wire.get(key) != b"not yours"}
+        changed = {key: ctx.raw.get(key) for key in strangers if ctx.raw.get(key) != b"not yours"}
         ctx.require("KEY-8", not changed, got=f"changed: {changed}", allowed="every key outside the prefix as it was")
     finally:
-        ctx.wire.delete(*strangers)
+        ctx.raw.delete(*strangers)
 
 
 def _keys_of(ctx: Context, task_id: str) -> frozenset[str]:
@@ -377,12 +377,12 @@ def _keys_of(ctx: Context, task_id: str) -> frozenset[str]:
     prefix = ctx.capabilities.prefix
     return frozenset(
         key
-        for key in ctx.wire.keys()  # noqa: SIM118 - a probe is not a map
+        for key in ctx.raw.keys()  # noqa: SIM118 - a probe is not a map
         if task_id in key or (prefix and key.startswith(prefix) and not key.startswith(prefix + TASK_KEY_PREFIX))
     )
 
 
-@check("KEY-8", needs=["wire"], cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
+@check("KEY-8", needs=["keys"], cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
 def store_creates_one_key(ctx: Context, state: str) -> None:
     """A store of a task creates the key of that task and no other, and neither does `forget`."""
     # does not end in a digit, so that the id is not a part of another one
