@@ -28,7 +28,7 @@ from resultspec_conformance.subject.python_arguments import (
     stand_in,
     to_python,
 )
-from resultspec_conformance.wire.values import Value, describe_exception, show
+from resultspec_conformance.wire.values import Value, describe_exception
 
 ERROR_NAMES: Final[Mapping[str, str]] = {
     "ConnectionError": "OperationalError",
@@ -102,24 +102,11 @@ def _children(children: Any) -> Any:
 
 def meta_value(found: Mapping[str, Any]) -> Value:
     """Return the value for a meta of a backend."""
-    meta = {**found, "result": from_python(found.get("result"))}
-    if "children" in meta:
-        meta["children"] = _children(meta["children"])
+    meta = dict(found)
+    for name, convert in (("result", from_python), ("children", _children)):
+        if name in meta:
+            meta[name] = convert(meta[name])
     return meta
-
-
-def _group(found: Any) -> Any:
-    """Return a restored group as its result tuple, None as None. Raises WrongShape for anything else."""
-    if found is None:
-        return None
-    group = _lists(found)
-    if not (isinstance(group, list) and len(group) == 2 and isinstance(group[0], list) and isinstance(group[1], list)):
-        raise WrongShape(f"{show(found)} was restored, which is not a group")
-    return group
-
-
-class WrongShape(Exception):
-    """A method of the backend returned a value that does not have the shape of the operation's result."""
 
 
 @dataclass
@@ -133,9 +120,9 @@ class PythonConnection:
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation with the method that the binding names."""
         try:
-            return Outcome("ok", getattr(self, f"_{op}")(**args))
-        except WrongShape as error:
-            return Outcome("info", error="Unknown", message=str(error))
+            return Outcome.of_result(op, getattr(self, f"_{op}")(**args))
+        except NotAPair as error:
+            return Outcome.of_error("MalformedResult", str(error))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, even SystemExit
@@ -168,9 +155,7 @@ class PythonConnection:
 
     def _get_task_meta(self, task_id: Value, cache: bool = True) -> Value:
         found = self.backend.get_task_meta(task_id) if cache else self.backend.get_task_meta(task_id, cache=False)
-        if not isinstance(found, Mapping):
-            raise WrongShape(f"get_task_meta returned {show(found)}, which is not a map")
-        return meta_value(found)
+        return meta_value(found) if isinstance(found, Mapping) else found
 
     def _get_state(self, task_id: Value) -> Value:
         get_state = getattr(self.backend, "get_state", None) or self.backend.get_status
@@ -198,18 +183,16 @@ class PythonConnection:
         self.backend.save_group(group_id, stand_in(result))
 
     def _restore_group(self, group_id: Value, **cache: Value) -> Value:
-        return _group(self.backend.restore_group(group_id, **cache))
+        return _lists(self.backend.restore_group(group_id, **cache))
 
     def _delete_group(self, group_id: Value) -> None:
         self.backend.delete_group(group_id)
 
     def _get_group_meta(self, group_id: Value, **cache: Value) -> Value:
         found = self.backend.get_group_meta(group_id, **cache)
-        if found is None:
-            return None
         if not isinstance(found, Mapping) or "result" not in found:
-            raise WrongShape(f"get_group_meta returned {show(found)}, which is not a map with a result")
-        return {**found, "result": _group(found["result"])}
+            return found
+        return {**found, "result": _lists(found["result"])}
 
     def _reload_group_result(self, group_id: Value) -> None:
         self.backend.reload_group_result(group_id)
@@ -290,6 +273,8 @@ class PythonConnection:
             return {"raised": describe_exception(error)}
         if not self.binding.waits_return_meta:
             return {"returned": from_python(found)}
+        if not isinstance(found, Mapping) or not {"status", "result"} <= found.keys():
+            return found
         ended = "raised" if found["status"] in STATES.sets["PROPAGATE"] else "returned"
         return {ended: from_python(found["result"])}
 
@@ -299,10 +284,7 @@ class PythonConnection:
         if "ready_states" in options:
             options["READY_STATES"] = frozenset(options.pop("ready_states"))
         items = self.backend.get_many(task_ids, **options)
-        try:
-            return consume(items, meta_value, self._kind_and_text, delay=delay, pause=pause, take=take)
-        except NotAPair as error:
-            raise WrongShape(str(error)) from error
+        return consume(items, meta_value, self._kind_and_text, delay=delay, pause=pause, take=take)
 
     def _is_outcome_of(self, task_id: Value, error: BaseException) -> bool:
         """Whether `wait_for` raised the task's exception and not an error of the wait itself."""

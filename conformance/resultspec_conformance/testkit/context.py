@@ -76,13 +76,15 @@ class Session:
         for number in range(samples):
             began = time.monotonic()
             outcomes.append(client.attempt("get_task_meta", task_id=f"{self.run}-rtt-{number}"))
-            took.append(time.monotonic() - began)
+            if outcomes[-1].error != "Died":
+                # the time until its process has been started again is not the store's
+                took.append(time.monotonic() - began)
             if number == 2 and all(outcome.error == "OperationalError" for outcome in outcomes):
                 raise SubjectError(
                     f"the store behind the target cannot be reached: {outcomes[0].message}\n"
                     "Start it, or correct where the backend looks for it."
                 )
-        self.rtt = statistics.median(took)
+        self.rtt = statistics.median(took or [0.0])
 
     def drop_connections(self) -> None:
         """Close the connections that checks share; the next use opens new ones."""

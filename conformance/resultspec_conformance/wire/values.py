@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import decimal
 import math
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ Value = Any
 """A Python object of a type that `encode` knows."""
 
 SAFE_INTEGER = 2**53 - 1
+
+_INTEGER = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -145,50 +148,111 @@ def describe_exception(error: BaseException) -> ExceptionData:
     )
 
 
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError("it does not fit the schema")
+
+
+def _text(value: Any) -> str:
+    _require(isinstance(value, str))
+    text: str = value
+    return text
+
+
+def _items(value: Any) -> list[Value]:
+    _require(isinstance(value, list))
+    return [decode(item) for item in value]
+
+
+def _integer(value: Any) -> int:
+    _require(_INTEGER.fullmatch(_text(value)) is not None)
+    return int(decimal.Decimal(value))
+
+
+def _float(value: Any) -> float:
+    _require(value in ("nan", "inf", "-inf"))
+    return float(value)
+
+
+def _character(point: Any) -> str:
+    _require(not isinstance(point, bool) and point == int(point))
+    return chr(int(point))
+
+
+def _characters(value: Any) -> str:
+    _require(isinstance(value, list))
+    return "".join(map(_character, value))
+
+
+def _pairs(value: Any) -> dict[Any, Value]:
+    _require(isinstance(value, list) and all(isinstance(pair, list) for pair in value))
+    return {decode(key): decode(member) for key, member in value}
+
+
+def _seconds(value: Any) -> dt.timedelta:
+    _require(isinstance(value, (int, float)) and not isinstance(value, bool))
+    return dt.timedelta(seconds=value)
+
+
+def _opaque(value: Any) -> Opaque:
+    return Opaque(None if value is None else _text(value))
+
+
+_DECODERS: Mapping[str, Callable[[Any], Value]] = {
+    "bytes": lambda value: base64.b64decode(_text(value), validate=True),
+    "int": _integer,
+    "float": _float,
+    "text": _characters,
+    "tuple": lambda value: tuple(_items(value)),
+    "set": lambda value: set(_items(value)),
+    "frozenset": lambda value: frozenset(_items(value)),
+    "map": _pairs,
+    "datetime": lambda value: dt.datetime.fromisoformat(_text(value)),
+    "date": lambda value: dt.date.fromisoformat(_text(value)),
+    "time": lambda value: dt.time.fromisoformat(_text(value)),
+    "timedelta": _seconds,
+    "uuid": lambda value: uuid.UUID(_text(value)),
+    "decimal": lambda value: decimal.Decimal(_text(value)),
+    "opaque": _opaque,
+}
+
+_EXCEPTION_MEMBERS = frozenset({"$type", "type", "module", "args"})
+
+
 def _decode_exception(encoded: Mapping[str, Any]) -> ExceptionData:
+    _require(_EXCEPTION_MEMBERS <= encoded.keys() <= _EXCEPTION_MEMBERS | {"cause"})
     cause = encoded.get("cause")
     return ExceptionData(
-        type=encoded["type"],
-        module=encoded.get("module"),
-        args=tuple(decode(argument) for argument in encoded["args"]),
+        type=_text(encoded["type"]),
+        module=None if encoded["module"] is None else _text(encoded["module"]),
+        args=tuple(_items(encoded["args"])),
         cause=decode(cause) if cause is not None else None,
     )
 
 
-_DECODERS: Mapping[str, Callable[[Any], Any]] = {
-    "bytes": lambda value: base64.b64decode(value, validate=True),
-    "int": lambda value: int(decimal.Decimal(value)),
-    "float": float,
-    "text": lambda value: "".join(map(chr, value)),
-    "tuple": lambda value: tuple(decode(item) for item in value),
-    "set": lambda value: {decode(item) for item in value},
-    "frozenset": lambda value: frozenset(decode(item) for item in value),
-    "map": lambda value: {decode(key): decode(member) for key, member in value},
-    "datetime": dt.datetime.fromisoformat,
-    "date": dt.date.fromisoformat,
-    "time": dt.time.fromisoformat,
-    "timedelta": lambda value: dt.timedelta(seconds=value),
-    "uuid": uuid.UUID,
-    "decimal": decimal.Decimal,
-    "opaque": Opaque,
-}
+def _decode_tagged(encoded: Mapping[str, Any]) -> Value:
+    kind = encoded["$type"]
+    if kind == "exception":
+        return _decode_exception(encoded)
+    _require(len(encoded) == 2)
+    return _DECODERS[kind](encoded["value"])
 
 
 def decode(encoded: Any) -> Value:
-    """Return the value that JSON by the schema `value` represents. Raises ValueFormatError."""
+    """Return the value that JSON by the schema `value` represents. Raises ValueFormatError for any other JSON."""
     if isinstance(encoded, list):
         return [decode(item) for item in encoded]
-    if not isinstance(encoded, Mapping):
+    if not isinstance(encoded, dict):
         return encoded
     if "$type" not in encoded:
         return {key: decode(member) for key, member in encoded.items()}
-    kind = encoded["$type"]
     try:
-        if kind == "exception":
-            return _decode_exception(encoded)
-        return _DECODERS[kind](encoded["value"])
+        return _decode_tagged(encoded)
+    except ValueFormatError:
+        raise
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise ValueFormatError(f"not a tagged value of type {kind!r}: {encoded!r:.200}") from error
+        kind = encoded["$type"]
+        raise ValueFormatError(f"not a tagged value of type {kind!r:.40}: {encoded!r:.200}") from error
 
 
 def same(left: Value, right: Value, *, numbers_by_type: bool = False) -> bool:

@@ -13,21 +13,17 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from resultspec import OPERATIONS
-from resultspec.schemas import URN, schema, validator
-from resultspec_conformance.subject.driver.fast_values import group_complaint, value_complaint
+from resultspec.schemas import validator
 from resultspec_conformance.subject.driver.fault import DriverFault, excerpt, without_passwords
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.wire.results import MAP_RESULT_OPERATIONS, decode_result
+from resultspec_conformance.wire.results import decode_result
 from resultspec_conformance.wire.values import ValueFormatError, decode
 
 LINE_LIMIT = 64 * 1024 * 1024
 """The largest number of bytes in a line, without its line feed."""
 
-_VALIDATED_SEPARATELY = frozenset({"value", "group-tuple"})
-"""Schemas of documents that may be large, and are validated by `fast_values`."""
-
-_SELF_REFERENTIAL = frozenset({"result-tuple"})
-"""Schemas that refer to themselves, and not to any of those."""
+_WITHOUT_RESULT = frozenset(op for op, known in OPERATIONS.items() if known.result == {"type": "null"})
+"""Operations whose result nobody looks at: what a driver answers instead of null is ignored."""
 
 
 @dataclass(frozen=True)
@@ -115,70 +111,42 @@ def _validator(name: str) -> Draft202012Validator:
     return validator(name)
 
 
-@cache
-def _error_validator() -> Draft202012Validator:
-    return validator(schema("driver-response")["$defs"]["error"])
-
-
-def _without_values(node: Any) -> Any:
-    """Return a schema that allows anything for tagged values and groups; other references are resolved."""
-    if isinstance(node, dict):
-        urn, _, name = str(node.get("$ref", "")).partition(URN)
-        if name in _VALIDATED_SEPARATELY:
-            return True
-        if name and not urn and name not in _SELF_REFERENTIAL:
-            return _without_values(schema(name))
-        return {name: _without_values(member) for name, member in node.items() if name != "$id"}
-    return [_without_values(item) for item in node] if isinstance(node, list) else node
-
-
-@cache
-def _result_validator(method: str) -> Draft202012Validator:
-    """Return the validator for the results of an operation, without their values; `shutdown` has null."""
-    if method not in OPERATIONS:
-        return validator({"type": "null"})
-    return validator(_without_values(OPERATIONS[method].result))
-
-
-def result_complaint(method: str, result: Any) -> str | None:
-    """Return why a document is not a result of an operation, as one line, or None if it is."""
-    found = _result_validator(method)
-    if not found.is_valid(result):
-        error = best_match(found.iter_errors(result))
-        return f"{error.json_path}: {error.message}" if error else "not valid"
-    if method == "get_many":
-        # its schema includes those of its metas, which have been validated completely
-        return None
-    if method in MAP_RESULT_OPERATIONS:
-        # their outermost map is not a value, so a member `$type` of it is not a tag
-        parts = ((f"$.{name}", member) for name, member in result.items())
-        return next(filter(None, (value_complaint(member, path) for path, member in parts)), None)
-    if method in ("restore_group", "get_group_meta") and result is not None:
-        found_group = group_complaint(result if method == "restore_group" else result["result"])
-        return found_group or value_complaint(result)
-    return value_complaint(result)
-
-
 def outcome_of(method: str, answer: DriverAnswer) -> Outcome:
-    """Return the outcome of an operation. Raises DriverFault for a malformed answer."""
+    """Return the outcome of an operation. Raises DriverFault for an error that is not one of JSON-RPC.
+
+    A malformed result and an error without a kind are outcomes too: what is answered is the backend's business.
+    """
     if answer.failed:
-        kind, message = read_error(method, answer)
-        return Outcome.of_error(kind, message)
-    found = result_complaint(method, answer.result)
-    if found is not None:
-        detail = f"it answered {method} with {excerpt(answer.line)}; {excerpt(found)}"
-        raise DriverFault("invalid-result", detail)
+        return Outcome.of_error(*read_error(method, answer))
+    if method in _WITHOUT_RESULT:
+        return Outcome("ok")
     try:
-        return Outcome("ok", decode_result(method, answer.result))
-    except ValueFormatError as error:
-        raise DriverFault("invalid-result", f"it answered {method} with {excerpt(str(error))}") from error
+        return Outcome.of_result(method, decode_result(method, answer.result))
+    except (ValueFormatError, RecursionError) as error:
+        message = f"{method} returned {excerpt(json.dumps(answer.result))}: it is {error}"
+        return Outcome.of_error("MalformedResult", message)
 
 
 def read_error(method: str, answer: DriverAnswer) -> tuple[str, str]:
-    """Return kind and message of an error. Raises DriverFault for a malformed one."""
-    if not _error_validator().is_valid(answer.error):
+    """Return kind and message of an error. Raises DriverFault if it does not have a code and a message."""
+    error = answer.error
+    if not _is_error(error):
         raise DriverFault("malformed-error", f"it answered {method} with {excerpt(answer.line)}")
-    return answer.error["data"]["kind"], without_passwords(answer.error["message"])
+    data = error.get("data")
+    kind = data.get("kind") if isinstance(data, dict) else None
+    message = without_passwords(error["message"])
+    if isinstance(kind, str):
+        return kind, message
+    return "Unknown", f"{message} (an error without data.kind)"
+
+
+def _is_error(error: Any) -> bool:
+    return (
+        isinstance(error, dict)
+        and isinstance(error.get("code"), int)
+        and not isinstance(error["code"], bool)
+        and isinstance(error.get("message"), str)
+    )
 
 
 def read_initialized(answer: DriverAnswer) -> Mapping[str, Any]:

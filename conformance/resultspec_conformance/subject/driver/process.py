@@ -1,7 +1,7 @@
 """The process of a driver: starting it, sending requests, watching it, and ending it reliably.
 
 It stays in the process group of the worker and has a pipe for its standard input, so it ends with the worker, however
-that ends. The first fault is final: every open request and every later one raises it.
+that ends. The first fault, and the end of the process, are final: every open request and every later one raises it.
 """
 
 import os
@@ -31,7 +31,18 @@ from resultspec_conformance.subject.driver.messages import (
 SHUTDOWN_SECONDS = 5.0
 """How long a driver may take to answer `shutdown`, and again to end after it."""
 
-_Slot = queue.SimpleQueue[DriverAnswer | DriverFault]
+LAST_LINES = 12
+"""The number of lines that are shown of what a program said before it ended."""
+
+
+class DriverEnded(Exception):
+    """The process ended, or closed its standard output, before it answered. The text says how, and what it said last.
+
+    What that is, is for the caller to say: during an operation it is an outcome of it.
+    """
+
+
+_Slot = queue.SimpleQueue[DriverAnswer | DriverFault | DriverEnded]
 
 
 class DriverProcess:
@@ -49,7 +60,7 @@ class DriverProcess:
     ) -> None:
         self._on_call = on_call
         self.fault: DriverFault | None = None
-        self.initialized = False
+        self._how_it_ended: str | None = None
         self._on_fault = on_fault
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
@@ -72,27 +83,34 @@ class DriverProcess:
 
     # -- asking --------------------------------------------------------------------------------
 
-    def request(self, method: str, params: Mapping[str, Any], seconds: float) -> DriverAnswer:
-        """Send a request and return its answer. Raises DriverFault, also if no answer comes within `seconds`."""
-        until = time.monotonic() + seconds
+    def request(self, method: str, params: Mapping[str, Any], seconds: float | None = None) -> DriverAnswer:
+        """Send a request and return its answer. Raises DriverEnded and DriverFault.
+
+        Raises TimeoutError if no answer comes within `seconds`; None: it waits for ever, since a watchdog looks on.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
         slot: _Slot = queue.SimpleQueue()
         with self._lock:
             if self.fault is not None:
                 raise self.fault.again()
+            if self._how_it_ended is not None:
+                raise DriverEnded(self._how_it_ended)
             self._asked += 1
             number = self._asked
             self._open[number] = (method, slot)
         try:
             if not self._write(request_line(number, method, params), until):
                 raise queue.Empty
-            found = slot.get(timeout=max(0.0, until - time.monotonic()))
+            found = slot.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
         except queue.Empty:
-            found = self.fail("hang", f"it had not answered {method} after {seconds:g} s{self._last_words()}")
+            raise TimeoutError(f"it had not answered {method} after {seconds:g} s{self._last_words()}") from None
         if isinstance(found, DriverFault):
             raise found.again()
+        if isinstance(found, DriverEnded):
+            raise DriverEnded(str(found))
         return found
 
-    def _write(self, line: bytes, until: float) -> bool:
+    def _write(self, line: bytes, until: float | None) -> bool:
         """Write a line, in pieces as the driver reads them; return False if it did not read all of it in time."""
         left = memoryview(line)
         poll = select.poll()
@@ -104,7 +122,7 @@ class DriverProcess:
                 try:
                     left = left[os.write(self._stdin.fileno(), left) :]
                 except BlockingIOError:
-                    if time.monotonic() > until:
+                    if until is not None and time.monotonic() > until:
                         return False
                     poll.poll(100)
                 except OSError:
@@ -146,18 +164,17 @@ class DriverProcess:
         raise DriverFault("wrong-id", f"while {waiting[0]} was open it answered {shown}")
 
     def _ended(self) -> None:
-        """Report that the standard output has ended, unless the driver was shut down."""
-        if self._stopping:
-            with self._lock:
-                slots = [slot for _, slot in self._open.values()]
-            for slot in slots:
-                slot.put(DriverAnswer(0, b""))
-            return
-        how = self._exit_text()
+        """Tell those who wait that the standard output has ended, and end the rest of the program."""
+        how, words = self._exit_text(), self._last_words()
         with self._lock:
             waiting = [method for method, _ in self._open.values()]
-        where = f"while {waiting[0]} was open" if waiting else "while nothing was asked"
-        self.fail("exit" if self.initialized else "early-exit", f"it {how} {where}{self._last_words()}")
+            where = f"while {waiting[0]} was open" if waiting else "while nothing was asked"
+            self._how_it_ended = f"the driver {how} {where}{words}"
+            slots = [slot for _, slot in self._open.values()]
+            self._open.clear()
+        for slot in slots:
+            slot.put(DriverEnded(self._how_it_ended))
+        self._kill()
 
     def _exit_text(self) -> str:
         try:
@@ -178,8 +195,8 @@ class DriverProcess:
         # a program that has just ended may have written why, and the reader thread may not have read it yet
         if self._process.poll() is not None:
             self._stderr_reader.join(timeout=1.0)
-        said = [line for line in self._said if line.strip()]
-        return f"; it last said {excerpt(said[-1])}" if said else ""
+        said = [excerpt(line) for line in self._said if line.strip()]
+        return f"; it last said {' / '.join(said[-LAST_LINES:])}" if said else ""
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -210,12 +227,12 @@ class DriverProcess:
         return first
 
     def close(self) -> None:
-        """Shut the driver down and make sure that it ends. Never raises; a fault is declared. Idempotent."""
+        """Shut the driver down and make sure that it ends, by killing it if need be. Never raises. Idempotent."""
         if self._stopping:
             return
         self._stopping = True
         if self.fault is None:
-            with suppress(DriverFault):
+            with suppress(DriverFault, DriverEnded, TimeoutError):
                 self.request("shutdown", {}, SHUTDOWN_SECONDS)
         with self._write_lock:
             self._stdin.close()

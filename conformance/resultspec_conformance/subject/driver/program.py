@@ -1,7 +1,8 @@
 """A backend behind a program in any language that speaks the driver protocol: `exec:COMMAND …`.
 
 Each client is its own process. A fault of the program is raised as DriverFault by the next request, and ends
-the subject: no answer of a faulty program counts against its backend.
+the subject: no answer of a faulty program counts against its backend. A program that ends during an operation is no
+fault: that is the outcome of the operation, and the client gets another process.
 """
 
 import shlex
@@ -11,11 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from resultspec import ERRORS, OPERATIONS, PROTOCOL
+from resultspec import ERRORS, PROTOCOL
 from resultspec_conformance.subject.capabilities import Capabilities, CapabilitiesError
 from resultspec_conformance.subject.driver.fault import DriverFault
-from resultspec_conformance.subject.driver.messages import BodyCalled, outcome_of, read_error, read_initialized
-from resultspec_conformance.subject.driver.process import DriverProcess
+from resultspec_conformance.subject.driver.messages import (
+    BodyCalled,
+    DriverAnswer,
+    outcome_of,
+    read_error,
+    read_initialized,
+)
+from resultspec_conformance.subject.driver.process import DriverEnded, DriverProcess
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.subject.outbox import Outbox, SentCall
@@ -26,20 +33,18 @@ from resultspec_conformance.subject.shared_store import cleaner
 from resultspec_conformance.wire.values import Value, encode
 
 START_SECONDS = 30.0
-"""How long a driver may take to start and answer `initialize`; some languages start slowly."""
+"""How long a driver may take to start and answer `initialize`; some languages start slowly.
 
-REQUEST_SECONDS = 8.0
-"""How long it may take to answer any other request, in addition to the timeout of a wait.
-
-A wait may take twice as long: if it does not end, the cause is more likely the backend than the driver, and then the
-watchdog of the worker, which knows the violated requirement, has to be faster.
+There is no limit for other requests: the watchdog of the worker notices an operation that does not return.
 """
 
+MAX_DEATHS = 500
+"""The number of processes of a driver that may end during the checks of one worker. Each costs the start of another."""
 
 _CURE = "Give the driver an empty database, or put the id of the run into its prefix, as the protocol has it."
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Client:
     """An open client: its process, its capabilities, and whether it accepts overlapping requests."""
 
@@ -59,15 +64,6 @@ def split_command(text: str) -> list[str]:
     return words
 
 
-def _deadline(op: str, args: Mapping[str, Value]) -> float:
-    if OPERATIONS[op].effect != "wait":
-        return REQUEST_SECONDS
-    timeout = args.get("timeout")
-    if isinstance(timeout, (int, float)) and 0 < timeout < 60:
-        return 2 * REQUEST_SECONDS + timeout
-    return 2 * REQUEST_SECONDS
-
-
 class ProgramConnection:
     """One client. Overlapping calls go to one process if the driver accepts that, else to several."""
 
@@ -78,17 +74,32 @@ class ProgramConnection:
         self._idle = [client]
         self._overlap = client.overlap
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._closed = False
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation. Raises DriverFault."""
         params = {name: encode(value) for name, value in args.items()}
         client = self._clients[0] if self._overlap else self._take()
+        process = client.process
         try:
-            return self._subject.ask(client.process, op, params, _deadline(op, args))
+            return self._subject.ask(process, op, params)
+        except DriverEnded as ended:
+            self._renew(client, process)
+            return Outcome.of_error("Died", str(ended))
         finally:
             if not self._overlap:
                 with self._lock:
                     self._idle.append(client)
+
+    def _renew(self, client: _Client, ended: DriverProcess) -> None:
+        """Give a client another process, unless another thread has done it. Raises DriverFault.
+
+        Where that does not succeed, the next operation finds the process ended again.
+        """
+        with self._renewing:
+            if client.process is ended and not self._closed:
+                client.process = self._subject.reopened(ended, self._options)
 
     def _take(self) -> _Client:
         with self._lock:
@@ -101,6 +112,7 @@ class ProgramConnection:
 
     def close(self) -> None:
         """Shut the processes down. Idempotent; a fault that is found here is raised by the next request."""
+        self._closed = True
         for client in self._clients:
             self._subject.close_client(client)
 
@@ -119,6 +131,8 @@ class ProgramSubject:
     outbox: Outbox = field(init=False, default_factory=Outbox)
     _processes: list[DriverProcess] = field(init=False, default_factory=list)
     _opened: int = field(init=False, default=0)
+    _works: bool = field(init=False, default=False)
+    _deaths: int = field(init=False, default=0)
     _first: _Client | None = field(init=False, default=None)
     _spare: DriverProcess | None = field(init=False, default=None)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -158,7 +172,7 @@ class ProgramSubject:
             process, self._spare = self._spare, None
         process = process or self._start()
         params = {"protocol": PROTOCOL, "client": name, "run": self.target.run, "options": _options(options)}
-        answer = process.request("initialize", params, START_SECONDS)
+        answer = self._initialized(process, params)
         try:
             if answer.failed:
                 kind, message = read_error("initialize", answer)
@@ -173,12 +187,53 @@ class ProgramSubject:
             raise process.fail(
                 "protocol-version", f"it speaks {result['protocol']!r:.40}, but the suite speaks {PROTOCOL!r}"
             ).again()
-        process.initialized = True
         try:
             capabilities = Capabilities.from_json(result["capabilities"])
         except CapabilitiesError as error:
             raise process.fail("invalid-capabilities", str(error)).again() from error
+        self._works = True
         return _Client(process, capabilities, result.get("overlap", False))
+
+    def _initialized(self, process: DriverProcess, params: Mapping[str, Any]) -> DriverAnswer:
+        """Return the answer to `initialize`. Raises SubjectError: DriverFault if no client could be opened yet."""
+        try:
+            return process.request("initialize", params, START_SECONDS)
+        except TimeoutError as error:
+            raise process.fail("hang", str(error)).again() from error
+        except DriverEnded as error:
+            if not self._works:
+                raise process.fail("early-exit", str(error)).again() from error
+            self._forget(process)
+            died = SubjectError(f"a client could not be opened: {error}")
+            died.refusal = "Died"
+            raise died from error
+
+    def reopened(self, ended: DriverProcess, options: ClientOptions) -> DriverProcess:
+        """Return another process for a client whose process has ended, or the ended one if there cannot be another.
+
+        Raises DriverFault: of the new process, or `exit` if too many have ended.
+        """
+        with self._lock:
+            self._deaths += 1
+        if self._deaths >= MAX_DEATHS:
+            raise ended.fail("exit", f"{self._deaths} of its processes have ended").again()
+        self._forget(ended)
+        try:
+            process = self.open_client(options).process
+        except DriverFault:
+            raise
+        except SubjectError:
+            return ended
+        # a program that has ended once is likely to end again
+        self._spare = self._spare or self._start()
+        return process
+
+    def _forget(self, process: DriverProcess) -> None:
+        """Close a process that is not used any more."""
+        process.close()
+        with self._lock:
+            if process in self._processes:
+                self._processes.remove(process)
 
     def _start(self) -> DriverProcess:
         process = DriverProcess(self.command, self._end_all, self._note_call)
@@ -189,10 +244,10 @@ class ProgramSubject:
     def _note_call(self, called: BodyCalled) -> None:
         self.outbox.put(SentCall(called.signature, called.args))
 
-    def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any], seconds: float) -> Outcome:
-        """Perform an operation in a process. Raises DriverFault."""
+    def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any]) -> Outcome:
+        """Perform an operation in a process. Raises DriverFault, and DriverEnded if the process ends meanwhile."""
         self._raise_fault()
-        answer = process.request(op, params, seconds)
+        answer = process.request(op, params)
         try:
             return outcome_of(op, answer)
         except DriverFault as fault:
@@ -200,10 +255,7 @@ class ProgramSubject:
 
     def close_client(self, client: _Client) -> None:
         """Shut a process down."""
-        client.process.close()
-        with self._lock:
-            if client.process in self._processes:
-                self._processes.remove(client.process)
+        self._forget(client.process)
 
     def close(self) -> None:
         """End all processes, remove what the run has written, and raise the fault of the driver, if it had one.

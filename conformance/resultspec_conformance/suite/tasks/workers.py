@@ -401,12 +401,12 @@ def cleanup_after_every_task(ctx: Context, state: str) -> None:
     for run in range(3):
         task_id = ctx.new_id()
         worker.store(task_id, any_result(state), state)
-        kept.append(worker.meta(task_id))
+        kept.append((task_id, worker.meta(task_id)))
         for _ in range(run):
             _require_ok(ctx, "WORK-10", "process_cleanup", worker.attempt("process_cleanup"))
     for client in (worker, ctx.client("reader")):
-        for before in kept:
-            outcome = client.attempt("get_task_meta", task_id=before["task_id"])
+        for task_id, before in kept:
+            outcome = client.attempt("get_task_meta", task_id=task_id)
             holds = outcome.kind == "ok" and same(outcome.value, before)
             ctx.require("WORK-10", holds, got=ctx.describe(outcome), allowed=show(before))
 

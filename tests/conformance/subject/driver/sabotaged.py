@@ -26,10 +26,13 @@ def encoded(message: object) -> bytes:
 
 @dataclass(frozen=True)
 class Sabotage:
-    """A trick, the fault that it has to be diagnosed as, what is shown of it, and the method at which it is played."""
+    """A trick, what it has to be diagnosed as, what is shown of it, and the method at which it is played.
+
+    `found` is a fault of the driver, or the error that is the outcome of the operation.
+    """
 
     trick: Trick
-    fault: str
+    found: str
     shown: str
     at: str = "get_task_meta"
 
@@ -106,11 +109,14 @@ BAD_CLAIMS = {"protocol": "1", "capabilities": {**CLAIMS, "classes": ["everythin
 
 SABOTAGES: Mapping[str, Sabotage] = {
     "exits-at-once": Sabotage(_die, "early-exit", "KeyError: 'status'", at="initialize"),
-    "exits-in-the-middle": Sabotage(_die, "exit", "exit code 7 while get_task_meta was open"),
-    "is-killed": Sabotage(_die_of_a_signal, "exit", "SIGKILL"),
-    "closes-its-output": Sabotage(_close_output, "exit", "closed its standard output"),
-    "hangs": Sabotage(_hang, "hang", "had not answered get_task_meta after 1 s; it last said 'waiting for a lock'"),
-    "hangs-at-the-start": Sabotage(_hang, "hang", "had not answered initialize", at="initialize"),
+    "exits-in-the-middle": Sabotage(
+        _die, "Died", "exit code 7 while get_task_meta was open; it last said 'Traceback …' / \"KeyError: 'status'\""
+    ),
+    "is-killed": Sabotage(_die_of_a_signal, "Died", "SIGKILL"),
+    "closes-its-output": Sabotage(_close_output, "Died", "closed its standard output"),
+    "hangs-at-the-start": Sabotage(
+        _hang, "hang", "had not answered initialize after 2 s; it last said 'waiting for a lock'", at="initialize"
+    ),
     "logs-to-stdout": Sabotage(_writes(b"connected to the store\n"), "noise", "'connected to the store'"),
     "prints-an-empty-line": Sabotage(_writes(b"\n"), "noise", "the line ''"),
     "shows-a-password": Sabotage(_writes(b"at redis://me:secret@host/0\n"), "noise", "redis://me:**@host/0"),
@@ -136,15 +142,21 @@ SABOTAGES: Mapping[str, Sabotage] = {
         _with(error={"code": 1, "message": "no", "data": {"kind": "ValueError"}}), "result-and-error", '"error"'
     ),
     "has-a-null-error": Sabotage(_with(error=None), "result-and-error", '"error": null'),
-    "answers-a-list": Sabotage(_with(result=[]), "invalid-result", "is not of type 'object'"),
-    "leaves-out-the-status": Sabotage(_with(result={"result": 1}), "invalid-result", "'status' is a required property"),
-    "invents-a-type": Sabotage(
-        _result({"result": {"$type": "colour", "value": "red"}}), "invalid-result", "$type 'colour'"
+    "answers-a-list": Sabotage(_with(result=[]), "MalformedResult", "get_task_meta returned []: it is not a map"),
+    "leaves-out-the-status": Sabotage(
+        _with(result={"result": 1}), "MalformedResult", "{'result': 1}: it has no status that is a text"
     ),
-    "tears-base64": Sabotage(_result({"result": {"$type": "bytes", "value": "a"}}), "invalid-result", "type 'bytes'"),
+    "leaves-out-the-result-of-the-meta": Sabotage(
+        _with(result={"status": "SUCCESS"}), "MalformedResult", "{'status': 'SUCCESS'}: it has no result"
+    ),
+    "invents-a-type": Sabotage(
+        _result({"result": {"$type": "colour", "value": "red"}}), "MalformedResult", "value of type 'colour'"
+    ),
+    "tears-base64": Sabotage(_result({"result": {"$type": "bytes", "value": "a"}}), "MalformedResult", "type 'bytes'"),
     "fails-with-a-text": Sabotage(_with(result=..., error="boom"), "malformed-error", '"error": "boom"'),
+    "fails-without-a-message": Sabotage(_with(result=..., error={"code": 1}), "malformed-error", '"code": 1'),
     "fails-without-a-kind": Sabotage(
-        _with(result=..., error={"code": -32601, "message": "Method not found"}), "malformed-error", "Method not found"
+        _with(result=..., error={"code": -32601, "message": "Method not found"}), "Unknown", "Method not found"
     ),
     "speaks-another-version": Sabotage(
         _result({"protocol": "99"}), "protocol-version", "it speaks '99'", at="initialize"
@@ -153,6 +165,9 @@ SABOTAGES: Mapping[str, Sabotage] = {
     "claims-nothing": Sabotage(_with(result=None), "invalid-capabilities", "object", at="initialize"),
 }
 """Each sabotage by its name. `correct` and `takes-turns` are none: they are drivers without fault."""
+
+HANGS = Sabotage(_hang, "", "", at="forget")
+"""What the name `hangs` stands for: only a watchdog can see that."""
 
 
 class Store:
@@ -178,7 +193,7 @@ class Store:
 
 def main(name: str) -> None:
     """Answer requests until the input ends, and play the trick of that name."""
-    sabotage = SABOTAGES.get(name)
+    sabotage = HANGS if name == "hangs" else SABOTAGES.get(name)
     store = Store(overlap=name != "takes-turns")
     for line in sys.stdin:
         request = json.loads(line)

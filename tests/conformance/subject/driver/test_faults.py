@@ -1,22 +1,30 @@
-"""Programs that do not keep the driver protocol: each way has a diagnosis of its own, and none leads to a verdict."""
+"""Programs that do not keep the driver protocol: each way has a diagnosis of its own.
+
+What breaks the protocol is a fault, and gives no verdict. What breaks off an operation, or answers it with something
+else, is its outcome, and the checks judge it.
+"""
 
 import importlib.util
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from resultspec import ERRORS
 from resultspec.driver_faults import FAULTS
 from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.subject import ClientOptions, Connection, SubjectError, Target, UsageError
 from resultspec_conformance.subject.driver import program
 from resultspec_conformance.subject.driver.fault import DriverFault
+from resultspec_conformance.subject.driver.messages import DriverAnswer, outcome_of
 from resultspec_conformance.subject.driver.program import ProgramSubject, open_program
+from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.verdict.settings import CheckSettings
@@ -33,7 +41,8 @@ _spec.loader.exec_module(sabotaged)
 
 SABOTAGES = sabotaged.SABOTAGES
 AT_THE_START = sorted(name for name, sabotage in SABOTAGES.items() if sabotage.at == "initialize")
-LATER = sorted(name for name, sabotage in SABOTAGES.items() if sabotage.at != "initialize")
+OUTCOMES = sorted(name for name, sabotage in SABOTAGES.items() if sabotage.found in ERRORS)
+LATER = sorted(set(SABOTAGES) - {*AT_THE_START, *OUTCOMES})
 BEHIND_THE_ANSWER = ("answers-twice", "answers-unasked")
 """The fault of these comes after a good answer, so the next call raises it."""
 
@@ -58,9 +67,8 @@ _opened: list[ProgramSubject] = []
 
 @pytest.fixture(autouse=True)
 def short_deadlines(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Let a driver that hangs do so for a second only."""
+    """Let a driver that hangs do so for two seconds only."""
     if "hang" in request.node.name:
-        monkeypatch.setattr(program, "REQUEST_SECONDS", 1.0)
         monkeypatch.setattr(program, "START_SECONDS", 2.0)
 
 
@@ -86,9 +94,9 @@ def call_until_it_shows(subject: ProgramSubject, connection: Connection, name: s
 def assert_is_diagnosed(fault: DriverFault, name: str) -> None:
     """The fault is of the right kind, shows what was seen, and names the cure; it is an error of the environment."""
     sabotage = SABOTAGES[name]
-    assert fault.kind == sabotage.fault
+    assert fault.kind == sabotage.found
     assert sabotage.shown in str(fault)
-    assert str(fault).endswith(FAULTS[sabotage.fault].cure)
+    assert str(fault).endswith(FAULTS[sabotage.found].cure)
     assert str(fault).count("\n") == 1
     assert len(str(fault)) < 900
     assert "secret" not in str(fault)
@@ -96,8 +104,9 @@ def assert_is_diagnosed(fault: DriverFault, name: str) -> None:
 
 
 def test_every_fault_is_shown() -> None:
-    """There is a sabotaged driver for each fault of the list, but for the command that cannot be started."""
-    assert {sabotage.fault for sabotage in SABOTAGES.values()} == set(FAULTS) - {"cannot-start"}
+    """There is a sabotaged driver for each fault of the list, but for two that have tests of their own."""
+    found = {sabotage.found for sabotage in SABOTAGES.values()}
+    assert found - set(ERRORS) == set(FAULTS) - {"cannot-start", "exit"}
 
 
 @pytest.mark.parametrize("name", AT_THE_START)
@@ -136,7 +145,7 @@ def test_fault_gives_no_verdict(name: str, until: Until) -> None:
         assert until(lambda: subject.fault)
         result = execute(all_checks()["meta.unknown_task_is_pending"], session, seed_number=0, examples=1)
     assert (result.status, result.failure) == ("error", None)
-    assert f"({SABOTAGES[name].fault})" in result.message
+    assert f"({SABOTAGES[name].found})" in result.message
     with pytest.raises(DriverFault):
         session.close()
 
@@ -170,12 +179,115 @@ def test_words_of_a_command() -> None:
 
 def test_deaf_driver_is_a_hang() -> None:
     """A driver that does not read a long request has not answered it in time either."""
-    subject = opened("hangs")
+    subject = opened("correct")
+    process = subject._processes[0]
+    driver = psutil.Process(process.pid)
+    driver.suspend()
+    with pytest.raises(TimeoutError, match="had not answered store_result after 1 s"):
+        process.request("store_result", {"task_id": "t", "result": "x" * 2**20, "state": "SUCCESS"}, 1.0)
+    driver.kill()
+
+
+# -- what is an outcome of an operation ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_outcome_of_an_operation(name: str) -> None:
+    """Its kind and what was seen are in the outcome, and the client goes on: later calls are answered like this one."""
+    connection = opened(name).connect(ClientOptions())
+    for _ in range(2):
+        outcome = connection.call("get_task_meta", UNKNOWN)
+        assert (outcome.kind, outcome.error) == ("info", SABOTAGES[name].found)
+        assert SABOTAGES[name].shown in outcome.message
+        assert "\n" not in outcome.message
+        assert connection.call("store_result", {"task_id": "t", "result": 1, "state": "SUCCESS"}).kind == "ok"
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_outcome_is_judged(name: str) -> None:
+    """A check takes it as it takes any other failing operation: as a violation, with the operation in its history."""
+    session = Session(opened(name), "run-1")
+    result = execute(all_checks()["meta.unknown_task_is_pending"], session, seed_number=0, examples=20)
+    session.close()
+    assert result.status == "violated"
+    assert result.failure is not None
+    assert result.failure.requirement == "META-2"
+    assert SABOTAGES[name].shown in result.failure.got
+
+
+def test_wrong_content_is_handed_on() -> None:
+    """A result that a check can look at is the backend's, whatever is in it; what has no result is not looked at."""
+    children = {"jsonrpc": "2.0", "id": 1, "result": {"status": "SUCCESS", "result": 1, "children": {"a": 1}}}
+    handed_on = outcome_of("get_task_meta", DriverAnswer(1, b"", children["result"]))
+    assert (handed_on.kind, handed_on.value) == ("ok", children["result"])
+    assert outcome_of("forget", DriverAnswer(1, b"", {"$type": "nonsense"})) == Outcome("ok")
+
+
+def test_calls_that_overlap_die_together(until: Until) -> None:
+    """All open calls of a process that ends have died, and their client gets one new process for all of them."""
+    subject = opened("correct")
     connection = subject.connect(ClientOptions())
-    client = subject._processes[0]
-    psutil.Process(client.pid).suspend()
-    with pytest.raises(DriverFault, match="had not answered store_result"):
-        connection.call("store_result", {"task_id": "t", "result": "x" * 2**20, "state": "SUCCESS"})
+    process = subject._processes[0]
+    driver = psutil.Process(process.pid)
+    driver.suspend()
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(connection.call, op, UNKNOWN) for op in ("get_task_meta", "forget")]
+        assert until(lambda: len(process._open) == 2)
+        driver.kill()
+        assert [call.result().error for call in calls] == ["Died", "Died"]
+    assert connection.call("forget", UNKNOWN).kind == "ok"
+    assert subject._deaths == 1
+
+
+def test_process_that_ends_between_two_calls(until: Until) -> None:
+    """The next call finds the process ended, and the one after it goes to another process."""
+    subject = opened("correct")
+    connection = subject.connect(ClientOptions())
+    process = subject._processes[0]
+    psutil.Process(process.pid).kill()
+    assert until(lambda: process._how_it_ended)
+    outcome = connection.call("get_task_meta", UNKNOWN)
+    assert (outcome.error, outcome.message) == ("Died", "the driver was ended by SIGKILL while nothing was asked")
+    assert connection.call("get_task_meta", UNKNOWN).kind == "ok"
+
+
+def test_driver_that_ends_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver is not started again without end: after many deaths it is at fault."""
+    monkeypatch.setattr(program, "MAX_DEATHS", 3)
+    connection = opened("exits-in-the-middle").connect(ClientOptions())
+    for _ in range(2):
+        assert connection.call("get_task_meta", UNKNOWN).error == "Died"
+    with pytest.raises(DriverFault, match=r"\(exit\): 3 of its processes have ended"):
+        connection.call("get_task_meta", UNKNOWN)
+
+
+def test_driver_that_cannot_be_started_again(until: Until, tmp_path: Path) -> None:
+    """A client whose new process does not start fails with every call, and the driver is still not at fault."""
+    script = tmp_path / "driver.py"
+    script.write_bytes(PROGRAM.read_bytes())
+    subject = open_program(Target("exec:" + shlex.join([sys.executable, str(script), "exits-in-the-middle"]), "run-1"))
+    assert isinstance(subject, ProgramSubject)
+    _opened.append(subject)
+    connection = subject.connect(ClientOptions())
+    script.unlink()
+    for _ in range(3):
+        assert connection.call("get_task_meta", UNKNOWN).error == "Died"
+    with pytest.raises(SubjectError, match=r"a client could not be opened: .*No such file") as refused:
+        subject.connect(ClientOptions(max_cached_results=1))
+    assert refused.value.refusal == "Died"
+
+
+def test_worker_reports_a_hang_as_one_of_the_backend() -> None:
+    """An operation that is not answered hangs, as it would in a Python object: it is named, and the driver is not."""
+    worker = Worker(command("hangs"), "run-1", CheckSettings(call_timeout=1.0))
+    worker.start()
+    result = worker.run_check(all_checks()["reads.forgetting_is_idempotent"])
+    worker.stop()
+    assert result.status in ("hung", "violated")
+    assert "forget by client" in result.message
+
+
+# -- the notification `log`, and the worker --------------------------------------------------------
 
 
 def test_log_is_not_a_fault() -> None:
@@ -189,12 +301,12 @@ def test_log_is_not_a_fault() -> None:
         open_program(Target("exec:" + shlex.join([sys.executable, "-c", source]), "run-1"))
 
 
-@pytest.mark.parametrize("name", ["exits-in-the-middle", "greets"])
+@pytest.mark.parametrize("name", ["exits-at-once", "greets", "logs-to-stdout"])
 def test_worker_reports_the_fault(name: str) -> None:
-    """The fault also passes unchanged through the worker's process, both when opening and in a check."""
+    """The fault passes unchanged through the worker's process."""
     worker = Worker(command(name), "run-1", CheckSettings(examples=3))
     try:
-        with pytest.raises(SubjectError, match=SABOTAGES[name].fault):
+        with pytest.raises(SubjectError, match=SABOTAGES[name].found):
             worker.start()
     finally:
         worker.stop()

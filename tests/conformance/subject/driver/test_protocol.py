@@ -17,6 +17,7 @@ import pytest
 from resultspec import ERRORS, OPERATIONS, PROTOCOL
 from resultspec.driver_faults import FAULTS
 from resultspec.schemas import complaint, schema
+from resultspec_conformance.limits import CALL_SECONDS
 from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.subject import ClientOptions, LifeProbe, Subject, Target, UsageError, WireProbe
 from resultspec_conformance.subject.driver import process
@@ -28,7 +29,7 @@ from resultspec_conformance.subject.driver.messages import (
     read_line,
     request_line,
 )
-from resultspec_conformance.subject.driver.program import REQUEST_SECONDS, START_SECONDS, open_program
+from resultspec_conformance.subject.driver.program import MAX_DEATHS, START_SECONDS, open_program
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
@@ -126,7 +127,8 @@ def test_tables_of_the_chapter() -> None:
 def test_numbers_of_the_chapter() -> None:
     """The bounds that the chapter names are those of the suite."""
     assert f"| {START_SECONDS:g} s, including" in CHAPTER
-    assert f"| any other operation | {REQUEST_SECONDS:g} s |" in CHAPTER
+    assert f"| an operation | {CALL_SECONDS:g} s, or" in CHAPTER
+    assert f"have ended during operations {MAX_DEATHS} times" in FAULTS["exit"].meaning
     assert f"| `shutdown` | {process.SHUTDOWN_SECONDS:g} s," in CHAPTER
     assert f"at most {LINE_LIMIT // 2**20} MiB long" in CHAPTER
     assert f"longer than {LINE_LIMIT // 2**20} MiB" in FAULTS["oversize-line"].meaning
