@@ -13,6 +13,7 @@ DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
         "storage": "store",
         "consistency": "strong",
         "late_unready": "latest",
+        "chord_completion": "counted",
         "chord_crash": "at-least-once",
         "expiry": "autoexpire",
     }
@@ -67,6 +68,8 @@ class Capabilities:
             derived.add("extended")
         if self.choice("expiry") == "autoexpire":
             derived.add("autoexpire")
+        if self.choice("chord_completion") == "counted":
+            derived.add("counted")
         return frozenset(derived)
 
     @classmethod

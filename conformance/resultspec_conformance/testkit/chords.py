@@ -40,13 +40,27 @@ def errback(ctx: Context) -> dict[str, Any]:
 
 
 def group_of(*signatures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a group of signatures as a signature."""
-    return {**signature(None), "task": "celery.group", "kwargs": {"tasks": list(signatures)}, "subtask_type": "group"}
+    """Return a group of signatures as a signature with an id of its own."""
+    whole = signature(f"group-of-{signatures[0]['options']['task_id']}")
+    return {**whole, "task": "celery.group", "kwargs": {"tasks": list(signatures)}, "subtask_type": "group"}
 
 
 def chain_of(*signatures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a chain of signatures as a signature."""
-    return {**signature(None), "task": "celery.chain", "kwargs": {"tasks": list(signatures)}, "subtask_type": "chain"}
+    """Return a chain of signatures as a signature, whose id is that of its last step."""
+    whole = signature(signatures[-1]["options"]["task_id"])
+    return {**whole, "task": "celery.chain", "kwargs": {"tasks": list(signatures)}, "subtask_type": "chain"}
+
+
+def heads(body: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the tasks with which a body starts: of a group all members, of a chain the first step."""
+    members = list((body.get("kwargs") or {}).get("tasks") or ())
+    match body.get("subtask_type"):
+        case "group":
+            return [head for member in members for head in heads(member)]
+        case "chain":
+            return heads(members[0])
+    task_id = (body.get("options") or {}).get("task_id")
+    return [] if task_id is None else [str(task_id)]
 
 
 def leaves(shape: Any) -> int:
@@ -68,7 +82,8 @@ def _filled(shape: ChordShape, left: Iterator[Value]) -> list[Value]:
 class Chord:
     """One chord.
 
-    `ids` are the ids of the header's tasks, in order; two may be equal. `body` is a signature.
+    `ids` are the ids of the header's tasks, in order; two may be equal. `body` is a signature, which the parts carry
+    with the `size` that the client says.
     """
 
     ctx: Context
@@ -77,6 +92,7 @@ class Chord:
     group_id: str
     ids: list[str]
     body_id: str | None = None
+    size: int | None = None
     counting: list[Operation] = field(default_factory=list)
 
     @classmethod
@@ -102,19 +118,31 @@ class Chord:
 
     def request(self, index: int) -> dict[str, Any]:
         """Return the request of a part."""
-        return {"id": self.ids[index], "group": self.group_id, "group_index": index, "chord": self.body}
+        body = self.body if self.size is None else {**self.body, "chord_size": self.size}
+        return {"id": self.ids[index], "group": self.group_id, "group_index": index, "chord": body}
 
     # -- the client ----------------------------------------------------------------------------
 
     def apply(self, client: Client, size: int | None = None) -> "Chord":
-        """Apply the chord, and set its size if one is given. A body without an id takes the one that it got."""
+        """Apply the chord as Celery's canvas does, which says the size in both ways: by default the number of parts."""
+        self.size = len(self.ids) if size is None else size
+        self.apply_without_size(client)
+        self.resize(client, self.size)
+        return self
+
+    def apply_without_size(self, client: Client) -> "Chord":
+        """Apply the chord. A body without an id takes the one that it got."""
         found = client.call("apply_chord", group_id=self.group_id, header=self.header, body=self.body)
         if found is not None and self.body_id is None:
             self.body_id = str(found)
             self.body = {**self.body, "options": {**self.body["options"], "task_id": self.body_id}}
-        if size is not None:
-            self.resize(client, size)
         return self
+
+    def again(self, shape: ChordShape | None = None) -> "Chord":
+        """Return the same chord with new parts, as the canvas gives them new ids when a chord is applied again."""
+        renewed = Chord.of(self.ctx, self.shape if shape is None else shape, self.body)
+        renewed.group_id, renewed.body_id = self.group_id, self.body_id
+        return renewed
 
     def resize(self, client: Client, size: int) -> None:
         """Set the number of parts."""
@@ -154,23 +182,24 @@ class Chord:
 
     @property
     def calls(self) -> list[SentCall]:
-        """The calls of the body so far."""
-        # a call of a composed body has all of its ids, so any of them finds it
-        some_id = next(iter(_all_ids(self.body)), None)
-        return [] if some_id is None else self.ctx.outbox.calls(some_id)
+        """The calls of the body so far: those that start the first of the tasks with which it starts."""
+        starts = heads(self.body)
+        return self.ctx.outbox.calls(starts[0]) if starts else []
 
     def require_not_called(self, requirement: str, why: str) -> None:
-        """Require that the body has not been called."""
-        calls = self.calls
+        """Require that nothing of the body has been called."""
+        ids = sorted(SentCall(self.body, ()).task_ids)
+        calls = [sent for task_id in ids for sent in self.ctx.outbox.calls(task_id)]
         got = f"the body was called with {show([list(sent.args) for sent in calls])}"
         self.ctx.require(requirement, not calls, got=got, allowed=f"no call: {why}")
 
     def require_called_once(self, requirement: str) -> list[Value]:
-        """Require that the body was called exactly once; return the arguments."""
-        calls = self.calls
-        got = f"the body was called {len(calls)} times" if calls else "the body was not called"
-        self.ctx.require(requirement, len(calls) == 1, got=got, allowed="exactly one call of the body")
-        return list(calls[0].args)
+        """Require that the body was called exactly once, as a whole or as its members; return the arguments."""
+        for task_id in heads(self.body) or [""]:
+            count = len(self.ctx.outbox.calls(task_id)) if task_id else 0
+            got = f"the body was called {count} times" if count else "the body was not called"
+            self.ctx.require(requirement, count == 1, got=got, allowed="exactly one call of the body")
+        return list(self.calls[0].args)
 
     def require_called_with(self, requirement: str, values: Sequence[Value], count: str = "") -> None:
         """Require exactly one call (requirement `count`, if given) with the values in the shape of the header."""
@@ -182,7 +211,3 @@ class Chord:
             got=f"the body was called with {show(args)}",
             allowed=f"one positional argument: {show(expected[0])}",
         )
-
-
-def _all_ids(body: Mapping[str, Any]) -> frozenset[str]:
-    return SentCall(body, ()).task_ids

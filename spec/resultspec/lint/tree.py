@@ -22,7 +22,7 @@ REGISTER = f"{PACKAGE}/requirements.toml"
 STATES = f"{PACKAGE}/states.json"
 OPERATIONS = f"{PACKAGE}/operations.json"
 
-DERIVED_CAPABILITIES = frozenset({"groups", "pickle", "tagged", "opaque", "extended", "autoexpire"})
+DERIVED_CAPABILITIES = frozenset({"groups", "pickle", "tagged", "opaque", "extended", "autoexpire", "counted"})
 """What `applies` may name beside the features: it follows from classes, choices, serializers and values."""
 
 

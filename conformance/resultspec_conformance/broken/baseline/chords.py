@@ -135,13 +135,18 @@ class WithChords(CorrectCore):
         """Return the identity of a part."""
         return f"{request.id}:{request.group_index}"
 
+    def hint_of(self, request: Any) -> int | None:
+        """Return the size that a message says."""
+        found: int | None = request.chord.get("chord_size")
+        return request.chord_size if found is None else found
+
     def on_chord_part_return(self, request: Any, state: str, result: Any, **options: Any) -> None:
         """Count a part, and decide the chord if it was the last."""
         if not self.completes(state):
             return
         kept = self.dump({"part": [self.prepare(result, state)]}).hex()
         part = [request.group_index, request.id, state, kept]
-        hint = request.chord.get("chord_size")
+        hint = self.hint_of(request)
         name = self.part_name(request)
         found = self.step(request.group, lambda record: self.record_part(record, name, part, hint), 100 + len(kept))
         self.recorded(request, found)
@@ -274,3 +279,4 @@ class _Part:
         self.group = options["group_id"]
         self.group_index = options["group_index"]
         self.chord = options["chord"]
+        self.chord_size = None

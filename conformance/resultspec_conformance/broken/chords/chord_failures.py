@@ -44,7 +44,16 @@ class FailedChordStaysPending(Correct):
             super().fail(body, error)
 
 
-@broken("CHORD-10", "failure-names-no-part", also=["CHORD-12"])
+@broken("CHORD-10", "failure-without-its-cause", also=["CHORD-12"])
+class FailureWithoutItsCause(Correct):
+    """Says which part has failed, and not why."""
+
+    def error_of(self, part: Sequence[Any]) -> Exception:
+        """Return a text without the exception of the part."""
+        return ChordError(f"part {part[1]} has failed")
+
+
+@broken("CHORD-24", "failure-names-no-part")
 class FailureNamesNoPart(Correct):
     """Says only that something went wrong."""
 
@@ -53,7 +62,7 @@ class FailureNamesNoPart(Correct):
         return ChordError(f"a dependency has failed: {self.value_of(part)!r}")
 
 
-@broken("CHORD-10", "failure-names-a-part-that-succeeded", also=["CHORD-12"])
+@broken("CHORD-24", "failure-names-a-part-that-succeeded")
 class NamesTheWrongPart(Correct):
     """Names the part that returned last, whether that is the one that failed or not."""
 

@@ -110,30 +110,83 @@ class CustomStatesCount(Correct):
         return state not in ("PENDING", "RECEIVED", "STARTED", "RETRY")
 
 
-@broken("CHORD-5", "members-counted-instead-of-leaves", also=["CHORD-8"])
-class MembersCounted(Correct):
-    """Takes the members of the header for its parts, however many tasks are in them."""
+class _MembersCounted(Correct):
+    """Takes the members of the header for its parts."""
 
     def leaves(self, shape: list[Any]) -> int:
         """Count the members."""
         return len(shape) if super().leaves(shape) else 0
 
 
-@broken("CHORD-5", "size-of-the-signature-ignored")
-class SignatureSizeIgnored(Correct):
-    """Does not know the `chord_size` of a signature, as Celery's key/value stores before 5.0.1."""
+@broken("CHORD-5", "members-counted-whatever-the-client-says", also=["CHORD-7", "CHORD-8"])
+class SizesIgnored(_MembersCounted):
+    """Waits for as many parts as the header has members, as Celery's key/value stores before 5.0.1."""
+
+    def resize(self, record: Record, size: int) -> None:
+        """Do nothing."""
 
     def needed(self, record: Record, hint: int | None) -> int | None:
         """Drop the hint."""
         return super().needed(record, None)
 
 
-@broken("CHORD-5", "size-of-the-client-ignored")
+@broken("CHORD-23", "members-counted-instead-of-leaves")
+class MembersCounted(_MembersCounted):
+    """Takes the members of the header for its parts, however many tasks are in them, if nobody says a size."""
+
+
+@broken("CHORD-23", "size-of-the-signature-ignored")
+class SignatureSizeIgnored(Correct):
+    """Does not know the `chord_size` of a signature."""
+
+    def needed(self, record: Record, hint: int | None) -> int | None:
+        """Drop the hint."""
+        return super().needed(record, None)
+
+
+@broken("CHORD-23", "size-of-the-client-ignored")
 class ClientSizeIgnored(Correct):
-    """Counts the leaves of the header, whatever the client has said."""
+    """Counts what the signature says, or the leaves of the header, whatever the client has set."""
 
     def resize(self, record: Record, size: int) -> None:
         """Do nothing."""
+
+
+@broken("CHORD-23", "size-of-the-request-ignored")
+class RequestSizeIgnored(Correct):
+    """Looks for a size in the signature of the body only, and not in the request itself."""
+
+    def hint_of(self, request: Any) -> int | None:
+        """Look in the body."""
+        found: int | None = request.chord.get("chord_size")
+        return found
+
+
+@broken("CHORD-23", "mark-of-a-decision-stays-until-a-size-comes")
+class MarkStaysUntilASizeComes(Correct):
+    """Leaves the mark of a decision when the chord is applied again, and removes it when a size is set."""
+
+    def begin(self, record: Record, leaves: int, shape: list[Any]) -> None:
+        """Leave a chord that is decided as it is."""
+        if not record.get("done"):
+            super().begin(record, leaves, shape)
+            return
+        record.update(leaves=leaves, shape=shape)
+
+    def resize(self, record: Record, size: int) -> None:
+        """Forget the decision, and not what the new run has begun with."""
+        kept: Record = {name: record[name] for name in ("leaves", "shape") if name in record}
+        super().resize(record, size)
+        record.update(kept)
+
+
+@broken("CHORD-25", "size-never-begins-a-run")
+class SizeNeverBeginsARun(Correct):
+    """Takes every size for that of the run that is there, which may be decided."""
+
+    def resize(self, record: Record, size: int) -> None:
+        """Set it."""
+        record["size"] = size
 
 
 @broken("CHORD-6", "size-removes-the-parts", also=["CHORD-8"])
@@ -180,7 +233,7 @@ class DecidedForEver(Correct):
             super().resize(record, size)
 
 
-@broken("CHORD-7", "size-of-an-older-run-stays")
+@broken("CHORD-23", "size-of-an-older-run-stays")
 class OldSizeStays(Correct):
     """Keeps the size that was set for an older run, until another is set."""
 

@@ -27,7 +27,7 @@ def body_that_cannot_be_called_fails(ctx: Context, error: str) -> None:
     """Where the broker refuses the body, the body becomes FAILURE with an error that includes the broker's."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")
     refusals = {"ConnectionError": ConnectionError, "RuntimeError": RuntimeError, "ValueError": ValueError}
-    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client)
     chord.deliver(client, 0, _value(0))
     chord.store(counter, 1, _value(1))
     ctx.sender(counter).broker_error = refusals[error]("the broker says no")
@@ -53,7 +53,7 @@ def _lease(ctx: Context) -> float:
 def _dying(ctx: Context, moment: str, parts: int) -> Chord:
     """Return a chord whose last part was delivered to a counter that died before or after it called the body."""
     client, victim = ctx.client("client"), ctx.fresh_client(f"dies-{moment}")
-    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client, parts)
+    chord = Chord.of(ctx, FLAT_HEADERS[parts]).apply(client)
     for index in range(parts - 1):
         chord.deliver(client, index, _value(index))
     chord.store(victim, parts - 1, _value(parts - 1))
@@ -146,20 +146,20 @@ def keys_of_a_chord_have_lifetimes(ctx: Context, states: list[str], results: str
     lives: Mapping[str, Value] = {"endless": None, "short": 60.0}
     client = ctx.client("client", expires=lives[results]) if results else ctx.client("client")
     chord = Chord.of(ctx, FLAT_HEADERS[len(states)])
-    chord.count(client, 0, _value(0), "SUCCESS")
+    chord.deliver(client, 0, _value(0))
     _require_lifetimes(ctx, chord, "after a part that came first")
-    chord.apply(client)
+    chord.apply_without_size(client)
     _require_lifetimes(ctx, chord, "after the chord was applied")
     chord.resize(client, len(states))
     _require_lifetimes(ctx, chord, "after its size was set")
     for number, state in enumerate(states, start=1):
         failed = ExceptionData("ValueError", "builtins", ("boom",))
         result: Value = failed if state == "FAILURE" else _value(number)
-        chord.count_until_accepted(client, number - 1, result, state)
+        chord.deliver(client, number - 1, result, state)
         chord.settle(client)
         decided = number == len(states)
         _require_lifetimes(ctx, chord, f"after {number} of {len(states)} parts", 299.0 if decided else 0.0)
-    chord.count_until_accepted(client, 0, _value(0))
+    chord.deliver(client, 0, _value(0))
     _require_lifetimes(ctx, chord, "after a late duplicate", 299.0)
 
 
@@ -173,9 +173,10 @@ def _costs_of_parts(ctx: Context, client: Client, parts: int) -> list[int]:
     probe = ctx.probe
     if not isinstance(probe, TrafficProbe):
         raise Unobserved("the subject's probe does not see traffic")
-    chord = Chord.of(ctx, [None] * parts).apply(client, parts)
+    chord = Chord.of(ctx, [None] * parts).apply(client)
     costs = []
     for index in range(parts - 1):
+        chord.store(client, index, "x" * 40)
         before = probe.traffic()
         chord.count(client, index, "x" * 40, "SUCCESS")
         costs.append(probe.traffic() - before)

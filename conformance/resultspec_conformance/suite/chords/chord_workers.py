@@ -50,7 +50,7 @@ def _became(chord: Chord, client: Client) -> str:
 
 def _beside(ctx: Context, client: Client, ends: Sequence[tuple[int, str]]) -> list[str]:
     """Return what becomes of a chord with each of these ends, if they are stored and counted by two calls."""
-    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client)
     became = []
     for index, state in ends:
         chord.store(client, index, RESULTS[state], state)
@@ -64,7 +64,7 @@ def _beside(ctx: Context, client: Client, ends: Sequence[tuple[int, str]]) -> li
 def _require_alike(ctx: Context, ends: Sequence[tuple[int, str]]) -> None:
     client, worker = ctx.client("client"), ctx.client("worker")
     expected = _beside(ctx, client, ends)
-    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client, 2)
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client)
     for (index, state), allowed in zip(ends, expected, strict=True):
         _end(ctx, worker, chord, index, state)
         became = _became(chord, client)
@@ -83,16 +83,16 @@ def part_that_has_failed_is_counted(ctx: Context, state: str, first: int) -> Non
     _require_alike(ctx, [(turn, state if turn == first else "SUCCESS") for turn in (0, 1)])
 
 
-@check("WORK-13")
+@check("WORK-13", needs=["counted"])
 def part_that_ignores_its_result_is_counted(ctx: Context) -> None:
     """A part whose request ignores its value still counts: its chord is decided."""
     client, worker = ctx.client("client"), ctx.client("worker")
-    control = Chord.of(ctx, FLAT_HEADERS[1]).apply(client, 1)
+    control = Chord.of(ctx, FLAT_HEADERS[1]).apply(client)
     before = _became(control, client)
     control.count(client, 0, RESULTS["SUCCESS"], "SUCCESS")
     if _became(control, client) == before:
         raise Unobserved("a part without a stored result does not decide the chord, whatever counts it")
-    chord = Chord.of(ctx, FLAT_HEADERS[1]).apply(client, 1)
+    chord = Chord.of(ctx, FLAT_HEADERS[1]).apply(client)
     request = {**chord.request(0), "ignore_result": True}
     outcome = _say(worker, chord.ids[0], request, "SUCCESS", RESULTS["SUCCESS"])
     after = _became(chord, client)
@@ -104,7 +104,7 @@ def part_that_ignores_its_result_is_counted(ctx: Context) -> None:
 def part_that_cannot_be_stored_is_not_counted(ctx: Context) -> None:
     """A part whose value cannot be stored has not returned: its chord is as it was."""
     client, worker = ctx.client("client"), ctx.client("worker")
-    chord = Chord.of(ctx, FLAT_HEADERS[1]).apply(client, 1)
+    chord = Chord.of(ctx, FLAT_HEADERS[1]).apply(client)
     before = _became(chord, client)
     refused = _say(worker, chord.ids[0], chord.request(0), "SUCCESS", Opaque("<a socket>"))
     if refused.kind == "ok" or client.state(chord.ids[0]) != "PENDING":
