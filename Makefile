@@ -2,6 +2,7 @@
 #   make check     judge the memory store and a real Redis
 #   make test      run the tests;   make test PYTEST_ARGS='-k states -x'
 #   make lowest    judge with the lowest versions of what pyproject.toml depends on
+#   make patients  judge backends with many defects, by the seed;   make patients PATIENTS=40
 #   make benchmark compare the speed of our stores with others;   make benchmark BENCHMARK_ARGS='--rounds 100'
 #   make docs      make the documentation site in site/, and check its links;   make serve-docs   read it in a browser
 #   make pictures  draw docs/architecture.md again, after a change of an import or a state machine
@@ -13,6 +14,7 @@ PYTEST_ARGS ?=
 # processes: half of the time of the tests is spent in waits
 PYTEST_JOBS ?= 4
 BENCHMARK_ARGS ?=
+PATIENTS ?= 12
 
 BIN := $(abspath $(VENV))/bin
 LOWEST := $(abspath $(VENV))-lowest
@@ -21,7 +23,7 @@ export PATH := $(BIN):$(PATH)
 # the tests start hundreds of processes: each of them would compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all venv node lint types test check lowest selftest benchmark pictures docs serve-docs clean
+.PHONY: all venv node lint types test check lowest selftest patients benchmark pictures docs serve-docs clean
 
 all: lint types docs selftest check lowest test
 
@@ -72,6 +74,9 @@ lowest: venv
 
 selftest: venv
 	resultspec selftest
+
+patients: venv
+	resultspec selftest --combined $(PATIENTS)
 
 benchmark: venv
 	python -m benchmarks $(BENCHMARK_ARGS)

@@ -1,7 +1,7 @@
 """The register of requirements: every normative sentence, by its id."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -101,3 +101,15 @@ def _load() -> tuple[str, Mapping[str, Requirement]]:
 
 SPEC_VERSION, REQUIREMENTS = _load()
 """The version of the specification, and its requirements by id, in the order of the chapters."""
+
+
+def with_entailed(ids: Iterable[str]) -> frozenset[str]:
+    """Return the requirements that are violated where some are: these, and what they entail. Raises KeyError."""
+    found: set[str] = set()
+    left = list(ids)
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left.extend(REQUIREMENTS[one].entails)
+    return frozenset(found)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from resultspec import REQUIREMENTS
+from resultspec.requirements import with_entailed
 from resultspec_conformance.broken.baseline.disabled import CorrectDisabled
 from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.subject.capabilities import Capabilities
@@ -40,6 +41,11 @@ class Specimen:
     backend: type
     also: tuple[str, ...] = ()
     capabilities: Capabilities = EVERYTHING
+
+    @property
+    def breaks(self) -> frozenset[str]:
+        """All requirements that it breaks: its own one, and what follows from that by the catalogue or the register."""
+        return with_entailed((self.violates, *self.also)) if self.violates else frozenset()
 
     @property
     def time_passes(self) -> str:

@@ -32,8 +32,14 @@ from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import observer
 from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
 from resultspec_conformance.runner.run import run
-from resultspec_conformance.selftest import trials
-from resultspec_conformance.selftest.render import holds_up, summary_lines, trial_lines
+from resultspec_conformance.selftest import hospital, scores, trials
+from resultspec_conformance.selftest.render import (
+    diagnosis_lines,
+    holds_up,
+    summary_lines,
+    table_lines,
+    trial_lines,
+)
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.text.suggestions import did_you_mean
@@ -172,6 +178,9 @@ def selftest(
     brief: Annotated[
         bool, typer.Option(help="Look for stray accusations only on one broken backend per requirement.")
     ] = False,
+    combine: Annotated[
+        int, typer.Option("--combined", min=0, metavar="N", help="Judge instead so many backends with many defects.")
+    ] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the outcome as JSON.")] = None,
 ) -> None:
     """Judge the suite: every broken backend must be killed by a check that cites what
@@ -181,6 +190,10 @@ def selftest(
     """
 
     require_writable(report)
+    if combine:
+        if only or brief:
+            raise UsageError("--combined draws its own backends: it goes neither with --only nor with --brief.")
+        raise typer.Exit(_judge_patients(combine, examples, seed, jobs or trials.JOBS, report))
     for name in only or ():
         if name not in CATALOGUE and name not in VARIATIONS:
             hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
@@ -196,6 +209,20 @@ def selftest(
     say("\n".join(summary_lines(outcome, width(), partial=bool(only))))
     write(report, json.dumps(outcome.to_json(), indent=1) + "\n")
     raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
+
+
+def _judge_patients(count: int, examples: int, seed: int, jobs: int, report: Path | None) -> int:
+    """Judge backends with many defects, and print and write the scores; return the exit code."""
+    diagnoses = hospital.judge_patients(
+        count,
+        examples=examples,
+        seed=seed,
+        jobs=jobs,
+        progress=lambda found: say("\n".join(diagnosis_lines(found, width()))),
+    )
+    say("\n".join(table_lines(diagnoses)))
+    write(report, json.dumps(scores.to_json(diagnoses), indent=1) + "\n")
+    return 0 if scores.score(diagnoses).holds else 1
 
 
 for command in (lookup.explain, lookup.requirements, lookup.validate, lookup.targets):

@@ -135,7 +135,7 @@ def served(target: str) -> Iterator[ServedTarget]:
     """Start the throw-away servers that a target needs, and stop them at the end of the block.
 
     `redis` alone needs one; in `exec:COMMAND`, so does every `{redis}`, which is replaced
-    by its URL. Raises SubjectError.
+    by its URL, and so does `broken:NAME@redis`. Raises SubjectError.
     """
     with ExitStack() as stack:
         if ":" not in target:
@@ -145,11 +145,17 @@ def served(target: str) -> Iterator[ServedTarget]:
             yield ServedTarget(server.url, server.origin, server.throw_away)
             return
         servers: list[RunningServer] = []
-        if target.lower().startswith("exec:"):
-            names = "|".join(map(re.escape, server_entry_points()))
-            for name in sorted(set(re.findall(rf"\{{({names})\}}", target))) if names else ():
-                server = stack.enter_context(running(name))
-                target = target.replace(f"{{{name}}}", server.url)
-                servers.append(server)
+        for written in _named_servers(target):
+            server = stack.enter_context(running(written.strip("{@}")))
+            target = target.replace(written, server.url if written[0] == "{" else f"@{server.url}")
+            servers.append(server)
         throw_away = bool(servers) and all(server.throw_away for server in servers)
         yield ServedTarget(target, ", ".join(server.origin for server in servers), throw_away)
+
+
+def _named_servers(target: str) -> list[str]:
+    """Return what a target says in place of the URLs of servers: `{redis}` in exec:, `@redis` at the end of broken:."""
+    names = "|".join(map(re.escape, server_entry_points()))
+    scheme = target.partition(":")[0].lower()
+    pattern = {"exec": rf"\{{(?:{names})\}}", "broken": rf"@(?:{names})$"}.get(scheme)
+    return sorted(set(re.findall(pattern, target))) if names and pattern else []

@@ -1,9 +1,13 @@
 """The outcome of the self-test as text: which backends were killed by which checks, survived or were accused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from resultspec_conformance.report.plain_text import printable, wrapped
+from resultspec_conformance.selftest.scores import Diagnosis, Score, table
 from resultspec_conformance.selftest.trials import GOOD_FATES, Selftest, Trial
+
+BLIND_SHOWN = 20
+"""Requirements that were not tested on a patient, of those that are shown; the report has all, with the reasons."""
 
 
 def trial_lines(trial: Trial, width: int) -> Iterator[str]:
@@ -36,3 +40,43 @@ def holds_up(outcome: Selftest, *, partial: bool) -> bool:
     if partial:
         return bool(outcome.trials) and all(trial.fate in GOOD_FATES for trial in outcome.trials)
     return outcome.holds
+
+
+# -- patients ----------------------------------------------------------------------------------
+
+
+def diagnosis_lines(found: Diagnosis, width: int) -> Iterator[str]:
+    """Yield what the suite made of one patient, with each miss and each false accusation."""
+    patient, needless = found.patient, found.needless
+    seen = len(found.broken & found.reported)
+    told = f"{seen} of {len(found.broken)} found, {len(found.false)} false, blind to {len(needless)}"
+    yield f"patient {patient.number}: {told}; {found.seconds:.0f} s"
+    if found.trouble:
+        yield from wrapped(printable(found.trouble), width, "  not judged: ", " " * 4)
+    elif not found.misses and not found.false and not needless:
+        return
+    # in one line, however long, so that it can be copied
+    yield f"  resultspec check {patient.target}"
+    if found.trouble:
+        return
+    for miss in found.misses:
+        shown = f"{miss.requirement} is {miss.verdict}; {', '.join(miss.defects)} should have shown it"
+        yield from wrapped(shown, width, "  missed: ", " " * 4)
+    for false in found.false:
+        shown = f"{false.requirement} by {false.check}, got {printable(false.got)[:300]}"
+        yield from wrapped(shown, width, "  false: ", " " * 4)
+    if needless:
+        more = f" and {len(needless) - BLIND_SHOWN} more" if len(needless) > BLIND_SHOWN else ""
+        yield from wrapped(", ".join(list(needless)[:BLIND_SHOWN]) + more, width, "  blind: ", " " * 4)
+
+
+def table_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
+    """Yield the table of the scores, as Markdown, and whether they suffice."""
+    yield "| | patients | broken | recall | own recall | precision | blindness | whole blindness | s each |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    scores: Mapping[str, Score] = table(diagnoses)
+    for name, one in scores.items():
+        shares = (one.recall, one.own_recall, one.precision, one.blindness, one.whole_blindness)
+        shown = " | ".join(f"{share:.1%}" for share in shares)
+        yield f"| {name} | {one.patients} | {one.broken} | {shown} | {one.seconds / max(1, one.patients):.0f} |"
+    yield f"the verdict {'holds' if scores['all'].holds else 'does NOT hold'}"

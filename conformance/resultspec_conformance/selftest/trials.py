@@ -96,18 +96,6 @@ class Selftest:
         }
 
 
-def follows_from(specimen: Specimen) -> frozenset[str]:
-    """Return the requirements whose violation follows from a specimen's defect, including its own."""
-    found: set[str] = set()
-    left = [specimen.violates, *specimen.also] if specimen.violates else []
-    while left:
-        one = left.pop()
-        if one not in found:
-            found.add(one)
-            left.extend(REQUIREMENTS[one].entails)
-    return frozenset(found)
-
-
 def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[str, Check], seconds: float) -> Trial:
     """Return the outcome for a specimen, from the results of its checks. Pure."""
     results = list(results)
@@ -118,9 +106,7 @@ def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[st
     broken_down = [f"{result.name} {result.status}: {result.message}" for result in results if _broke_down(result)]
     killers = [name for name in accusations.get(specimen.violates, ()) if specimen.violates in checks[name].cites]
     strays = [
-        accused
-        for accused in accusations
-        if REQUIREMENTS[accused].level == "MUST" and accused not in follows_from(specimen)
+        accused for accused in accusations if REQUIREMENTS[accused].level == "MUST" and accused not in specimen.breaks
     ]
     unjust = [
         f"{result.name} got {result.failure.got}"

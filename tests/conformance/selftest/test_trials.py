@@ -10,7 +10,7 @@ from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CatalogueError, broken, variation
 from resultspec_conformance.selftest.traceability import gaps, markdown, matrix, page
-from resultspec_conformance.selftest.trials import Selftest, follows_from, judge, selftest
+from resultspec_conformance.selftest.trials import Selftest, judge, selftest
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import CheckDefinitionError, check
 from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
@@ -57,8 +57,8 @@ def test_a_stray_accusation_is_reported() -> None:
 
 def test_what_follows_from_a_defect_is_what_the_register_entails() -> None:
     """Consequences are followed to their end, and a correct backend has none."""
-    assert {"STATE-3", "STATE-12", "STATE-13", "STATE-14"} <= follows_from(GUILTY)
-    assert follows_from(INNOCENT) == frozenset()
+    assert {"STATE-3", "STATE-12", "STATE-13", "STATE-14"} <= GUILTY.breaks
+    assert INNOCENT.breaks == frozenset()
 
 
 def test_a_self_test_without_trials_does_not_hold() -> None:

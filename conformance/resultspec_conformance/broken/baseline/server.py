@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from resultspec_conformance.broken.baseline.lasting import Kept
 from resultspec_conformance.subject.probe_protocols import Notification
 
 TASK_KEY_PREFIX = "celery-task-meta-"
@@ -25,10 +26,10 @@ class Server:
     `ends` has the moment at which the life of a key is over, by `now`; a key that is not in it lives for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept | None = None) -> None:
         self.lock = threading.RLock()
-        self.data: dict[str, bytes] = {}
-        self.ends: dict[str, float] = {}
+        kept = kept or Kept()
+        self.data, self.ends = kept.data, kept.ends
         self.buried: set[str] = set()
         """The keys that a backend with tombstones remembers."""
         self.made_up = 0.0
