@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from resultspec import ERRORS
-from resultspec_conformance.wire.results import shape_complaint
+from resultspec_conformance.wire.results import handed_on, shape_complaint
 from resultspec_conformance.wire.values import Value, decode, encode
 
 Kind = Literal["ok", "fail", "info"]
@@ -33,7 +33,7 @@ class Outcome:
     def of_result(cls, op: str, value: Value) -> "Outcome":
         """Return the outcome for what an operation returned: `ok`, or MalformedResult if no check could look at it."""
         found = shape_complaint(op, value)
-        return cls("ok", value) if found is None else cls.of_error("MalformedResult", found)
+        return cls("ok", handed_on(op, value)) if found is None else cls.of_error("MalformedResult", found)
 
     @classmethod
     def of_error(cls, error: str, message: str) -> "Outcome":

@@ -4,7 +4,7 @@ Some results are maps that are not values themselves, but contain values. The ou
 a member `$type`, that is an ordinary member and not a tag.
 
 A result that merely has wrong content is handed on, so that the requirement about that content is judged: children of
-another form, say. Only what no check can look into is malformed: a meta that is not a map, or has no `result`.
+another form, say, or a meta without `result`. Only what no check can look into is malformed: a meta that is not a map.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +50,25 @@ def _read(item: Any) -> Value:
 # -- shapes ----------------------------------------------------------------------------------------
 
 
+class Meta(dict[str, Value]):
+    """The meta of a task as an operation returned it. A member that it lacks reads as null.
+
+    Whether all members are there is one requirement; checks of others need not fail where one is missing.
+    """
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def handed_on(op: str, value: Value) -> Value:
+    """Return a result that is not malformed as checks get it: its metas have every member."""
+    if op == "get_task_meta":
+        return Meta(value)
+    if op == "get_many":
+        return {**value, "yielded": [{**item, "meta": Meta(item["meta"])} for item in value["yielded"]]}
+    return value
+
+
 def shape_complaint(op: str, value: Value) -> str | None:
     """Return why a value cannot be looked at as the result of an operation, in a few words, or None if it can."""
     complaint = _SHAPES.get(op)
@@ -68,9 +87,7 @@ def _boolean(value: Value) -> str | None:
 def _meta(value: Value) -> str | None:
     if not isinstance(value, Mapping):
         return "it is not a map"
-    if not isinstance(value.get("status"), str):
-        return "it has no status that is a text"
-    return None if "result" in value else "it has no result"
+    return None if isinstance(value.get("status"), str) else "it has no status that is a text"
 
 
 def _ended_wait(value: Value) -> str | None:

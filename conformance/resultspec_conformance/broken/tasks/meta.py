@@ -30,6 +30,22 @@ class NullMembersLeftOut(Correct):
         return self.get_task_meta(task_id).get("children")
 
 
+@broken("META-1", "null-result-left-out")
+class NullResultLeftOut(Correct):
+    """Leaves a null result out of the meta that it returns, as serializers do that omit what is empty."""
+
+    def get_task_meta(self, task_id: Any, cache: bool = True) -> dict[str, Any]:
+        """Return no result where it is null."""
+        found = super().get_task_meta(task_id, cache)
+        if found["status"] == "PENDING":
+            return found
+        return {name: value for name, value in found.items() if value is not None or name != "result"}
+
+    def get_result(self, task_id: Any) -> Any:
+        """Return the result, where there is one."""
+        return self.get_task_meta(task_id).get("result")
+
+
 @broken("META-1", "unready-meta-without-a-date")
 class UnreadyMetaWithoutADate(Correct):
     """Returns no member `date_done` for a task that is not ready."""
@@ -51,6 +67,27 @@ class TracebackOfUnknownTaskIsAnError(Correct):
         if found["status"] == "PENDING" and found["date_done"] is None and found["children"] is None:
             raise KeyError("traceback")
         return found["traceback"]
+
+
+@broken("META-2", "unknown-task-has-no-result", also=["META-3"])
+class UnknownTaskHasNoResult(Correct):
+    """Returns a meta of one member for a task that it does not know: the state."""
+
+    def unknown(self, task_id: str) -> dict[str, Any]:
+        """Return the state only."""
+        return {"status": super().unknown(task_id)["status"]}
+
+    def get_result(self, task_id: Any) -> Any:
+        """Return the result, where there is one."""
+        return self.get_task_meta(task_id).get("result")
+
+    def get_traceback(self, task_id: Any) -> Any:
+        """Return the traceback, where there is one."""
+        return self.get_task_meta(task_id).get("traceback")
+
+    def get_children(self, task_id: Any) -> Any:
+        """Return the children, where there are any."""
+        return self.get_task_meta(task_id).get("children")
 
 
 @broken("META-2", "unknown-task-has-an-empty-result", also=["READ-4", "READ-6", "READ-7", "STATE-13"])

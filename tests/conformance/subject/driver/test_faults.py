@@ -223,6 +223,13 @@ def test_wrong_content_is_handed_on() -> None:
     assert outcome_of("forget", DriverAnswer(1, b"", {"$type": "nonsense"})) == Outcome("ok")
 
 
+def test_member_that_is_missing_reads_as_null() -> None:
+    """So that its absence is seen by the check that asks for it, and by no other."""
+    meta = outcome_of("get_task_meta", DriverAnswer(1, b"", {"status": "PENDING"})).value
+    assert (meta["result"], meta["task_id"], "result" in meta) == (None, None, False)
+    assert meta == {"status": "PENDING"}
+
+
 def test_calls_that_overlap_die_together(until: Until) -> None:
     """All open calls of a process that ends have died, and their client gets one new process for all of them."""
     subject = opened("correct")

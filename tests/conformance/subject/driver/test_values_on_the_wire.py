@@ -131,7 +131,6 @@ RESULTS: list[tuple[str, Any]] = [
     ("as_uri", "redis://"),
 ]
 MALFORMED = [
-    ("get_task_meta", {"status": "PENDING"}, "it has no result"),
     ("get_task_meta", {"status": 7, "result": None}, "it has no status that is a text"),
     ("get_task_meta", ["status", "result"], "it is not a map"),
     ("get_task_meta", {"status": "X", "result": {"$type": "nothing"}}, "type 'nothing'"),
@@ -146,12 +145,12 @@ MALFORMED = [
     (
         "get_many",
         {
-            "yielded": [{"task_id": "t", "meta": {"status": "S"}, "at": 0}],
+            "yielded": [{"task_id": "t", "meta": {"status": 7, "result": 1}, "at": 0}],
             "ended": "closed",
             "message": "",
             "seconds": 0,
         },
-        "of the meta of an item, it has no result",
+        "of the meta of an item, it has no status that is a text",
     ),
     ("is_cached", "yes", "neither true nor false"),
     ("restore_group", [["t", None], None], "it is not a group"),
@@ -164,6 +163,8 @@ MALFORMED = [
     ("as_uri", None, "it is not a text"),
 ]
 HANDED_ON = [
+    ("get_task_meta", {"status": "PENDING"}),
+    ("get_many", {"yielded": [{"task_id": 1, "meta": {"status": "S"}, "at": 0}], "ended": "closed", "message": ""}),
     ("get_task_meta", {"status": "X", "result": None, "children": [["c", None]]}),
     ("get_task_meta", {"status": "X", "result": None, "children": {"id": "c"}}),
     ("get_children", [[["", None], None]]),
