@@ -46,6 +46,12 @@ TARGET_CLOSE_SECONDS: Final = 10.0
 MAX_LOSSES: Final = 3
 """The number of hangs and deaths of the backend after which the remaining checks are skipped."""
 
+LAST_WORDS: Final = 12
+"""The number of lines that are shown of what a process printed before it died."""
+
+LONGEST_PRINTED_LINE: Final = 65536
+"""Bytes after which a line that a backend prints is cut, so that one without an end does not fill the memory."""
+
 REPLAY_ATTEMPTS: Final = 10
 """How often a recorded example is tried until it fails, since a race need not fail every time."""
 

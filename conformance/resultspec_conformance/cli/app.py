@@ -29,7 +29,7 @@ from resultspec_conformance.report.render import html as html_page
 from resultspec_conformance.report.render import junit as junit_xml
 from resultspec_conformance.report.render import markdown as markdown_summary
 from resultspec_conformance.runner.options import Options
-from resultspec_conformance.runner.progress import observer
+from resultspec_conformance.runner.progress import Silent, observer
 from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
 from resultspec_conformance.runner.run import run
 from resultspec_conformance.selftest import hospital, scores, trials
@@ -45,6 +45,8 @@ from resultspec_conformance.suite import all_checks
 from resultspec_conformance.text.suggestions import did_you_mean
 from resultspec_conformance.verdict.known_failures import read
 from resultspec_conformance.verdict.selection import Selection
+
+VERBOSE = "Show what the backend prints, on standard error."
 
 app = typer.Typer(
     name="resultspec",
@@ -99,6 +101,7 @@ def check(
         int, typer.Option(min=1, max=MAX_JOBS, help="Processes that share the checks; they do not affect the verdict.")
     ] = JOBS,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE)] = False,
 ) -> None:
     """Judge a backend.
 
@@ -113,7 +116,7 @@ def check(
         known=read(known_failures, all_checks()) if known_failures else (),
         jobs=jobs,
     )
-    found = run(target, options, observer(quiet=quiet))
+    found = run(target, options, observer(quiet=quiet, verbose=verbose))
     # the verdict counts even if nobody reads the output
     with suppress(OutputClosedError):
         say(console.render(found, width(), color=color()).rstrip("\n"))
@@ -136,14 +139,16 @@ def _write_all(
 def replay(
     what: Annotated[str, typer.Argument(metavar="FILE|TOKEN", help="A report, a failure from a report, or a token.")],
     target: Annotated[str, typer.Option(help="Use this target instead of the one that failed.")] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE)] = False,
 ) -> None:
     """Show a recorded failure again.
 
     Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the
     environment failed, 4 nothing seen.
     """
+    heard = Silent(verbose=verbose).heard
     codes = [
-        _show(replay_counterexample(counterexample, target), counterexample.requirement)
+        _show(replay_counterexample(counterexample, target, heard), counterexample.requirement)
         for counterexample in find(what)
     ]
     raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))

@@ -1,7 +1,8 @@
 """A target that stays open while pytest runs one check after another."""
 
+import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.limits import MAX_LOSSES
@@ -32,11 +33,18 @@ class CheckSession:
         self.results: dict[str, CheckResult] = {}
         self._harness: list[str] = []
         with ExitStack() as stack:
-            self._session = stack.enter_context(opened(target, options))
+            self._session = stack.enter_context(opened(target, options, self._heard))
             self._worker = self._session.workers[0]
             found = self._session.opened
             self.plan: Plan = plan(options.selection, all_checks(), found.capabilities["classes"], found.available)
             self._stack = stack.pop_all()
+
+    @staticmethod
+    def _heard(check: str, line: str) -> None:
+        """Pass on what the backend prints: pytest shows it with the test that fails, or at once with -s."""
+        if check:
+            with suppress(OSError, ValueError):
+                print(line, file=sys.stderr)
 
     @property
     def names(self) -> list[str]:

@@ -7,7 +7,10 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from resultspec_conformance.report.plain_text import printable
+from resultspec_conformance.text.redaction import redact_text
 from resultspec_conformance.verdict.check_results import CheckResult
 
 
@@ -30,13 +33,32 @@ class Observer(Protocol):
         """A check has ended."""
         ...
 
+    def heard(self, check: str, line: str) -> None:
+        """The backend has printed a line, during a check or, if the name is empty, before the first one."""
+        ...
+
     def close(self) -> None:
         """The run has ended, or was interrupted. Idempotent."""
         ...
 
 
+def _printed(check: str, line: str) -> str:
+    """Return a line that the backend has printed as it is shown, so that nobody takes it for one of ours."""
+    tab = "\t"
+    return f"{check or 'opening'} | {redact_text(printable(line, keep=tab))}"
+
+
+def _say(line: str) -> None:
+    # the reader of the log may have gone, which must not end the run
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
 class Silent:
-    """Shows nothing."""
+    """Shows nothing but, if `verbose`, what the backend prints."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self.verbose = verbose
 
     def stage(self, text: str) -> None:
         """Tell nothing."""
@@ -50,6 +72,11 @@ class Silent:
     def ended(self, result: CheckResult) -> None:
         """Tell nothing."""
 
+    def heard(self, check: str, line: str) -> None:
+        """Write the line if the run is verbose."""
+        if self.verbose:
+            _say(_printed(check, line))
+
     def close(self) -> None:
         """Tell nothing."""
 
@@ -61,15 +88,17 @@ class Lines(Silent):
         """Write a line if the check did not pass."""
         if result.status != "passed":
             about = f" ({result.failure.requirement})" if result.failure else ""
-            # the reader of the log may have gone, which must not end the run
-            with suppress(OSError):
-                print(f"{result.name}: {result.status}{about}", file=sys.stderr, flush=True)
+            _say(f"{result.name}: {result.status}{about}")
 
 
 class Bar:
-    """For a terminal: a bar with the running check and the failures so far; it disappears at the end."""
+    """For a terminal: a bar with the running check and the failures so far; it disappears at the end.
 
-    def __init__(self, console: Console | None = None) -> None:
+    If `verbose`, what the backend prints runs above it.
+    """
+
+    def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
+        self.verbose = verbose
         self._progress = Progress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -112,13 +141,21 @@ class Bar:
         others = f" and {len(self._running) - 1} more" if len(self._running) > 1 else ""
         self._progress.update(self._task, description=f"{found}{''.join(self._running[:1])}{others}")
 
+    def heard(self, check: str, line: str) -> None:
+        """Write the line above the bar if the run is verbose."""
+        if self.verbose:
+            self._progress.console.print(Text(_printed(check, line), style="dim"), soft_wrap=True)
+
     def close(self) -> None:
         """Remove the bar."""
         self._progress.stop()
 
 
-def observer(*, quiet: bool) -> Observer:
-    """Return the observer that suits the standard error of this process."""
+def observer(*, quiet: bool, verbose: bool) -> Observer:
+    """Return the observer that suits the standard error of this process.
+
+    `quiet`: without progress. `verbose`: with what the backend prints.
+    """
     if quiet:
-        return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+        return Silent(verbose=verbose)
+    return Bar(verbose=verbose) if sys.stderr.isatty() else Lines(verbose=verbose)

@@ -7,7 +7,7 @@ from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.document import FailureEntry
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.session import opened
-from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.runner.supervisor import Heard, Worker, unheard
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
@@ -26,8 +26,11 @@ class ReplayResult:
     attempts: int
 
 
-def replay_counterexample(counterexample: Counterexample, target: str = "") -> ReplayResult:
-    """Replay a counterexample, against another target if one is given. Raises SubjectError and UsageError."""
+def replay_counterexample(counterexample: Counterexample, target: str = "", heard: Heard = unheard) -> ReplayResult:
+    """Replay a counterexample, against another target if one is given. Raises SubjectError and UsageError.
+
+    `heard` is called with each line that the backend prints.
+    """
     where = target or counterexample.target
     if not where:
         raise UsageError(
@@ -41,7 +44,7 @@ def replay_counterexample(counterexample: Counterexample, target: str = "") -> R
     options = Options(
         examples=counterexample.examples, seed=counterexample.seed, call_timeout=counterexample.call_timeout
     )
-    with opened(where, options) as session:
+    with opened(where, options, heard) as session:
         missing = check.needs - session.opened.available
         if missing:
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")

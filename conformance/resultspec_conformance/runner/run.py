@@ -161,7 +161,7 @@ def run(target: str, options: Options | None = None, observer: Observer | None =
     started, began = datetime.now(UTC), time.monotonic()
     try:
         observer.stage("opening the target, and judging a broken backend first")
-        with prepared(target, options, options.jobs) as session:
+        with prepared(target, options, options.jobs, observer.heard) as session:
             self_check = _open(session)
             planned, evidence, known = _judge_target(session, self_check, observer)
             return assemble(

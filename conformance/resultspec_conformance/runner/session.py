@@ -8,7 +8,7 @@ from string import ascii_lowercase
 
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.servers import ServedTarget, served
-from resultspec_conformance.runner.supervisor import Worker
+from resultspec_conformance.runner.supervisor import Heard, Worker, unheard
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.protocols import Target
@@ -59,9 +59,10 @@ class TargetSession:
 
 
 @contextmanager
-def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSession]:
+def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unheard) -> Iterator[TargetSession]:
     """Start the servers that a target needs, and make the workers, which are not started yet. Raises SubjectError.
 
+    `heard` is called with each line that the backend prints, as `Worker` says.
     However the block ends, workers and servers are stopped, and everything that the run has written is removed.
     """
     run_id = secrets.token_hex(4)
@@ -74,6 +75,7 @@ def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSes
                 options.claims,
                 options.sys_path,
                 helps=letter != ascii_lowercase[0],
+                heard=heard,
             )
             for letter in ascii_lowercase[:jobs]
         ]
@@ -83,9 +85,9 @@ def prepared(target: str, options: Options, jobs: int = 1) -> Iterator[TargetSes
 
 
 @contextmanager
-def opened(target: str, options: Options) -> Iterator[TargetSession]:
-    """Open a target in one worker. Raises SubjectError."""
-    with prepared(target, options) as session:
+def opened(target: str, options: Options, heard: Heard = unheard) -> Iterator[TargetSession]:
+    """Open a target in one worker. `heard` is called with each line that the backend prints. Raises SubjectError."""
+    with prepared(target, options, heard=heard) as session:
         session.workers[0].start()
         yield session
 

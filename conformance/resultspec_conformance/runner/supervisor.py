@@ -6,13 +6,13 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from resultspec_conformance.limits import OPEN_SECONDS, TARGET_CLOSE_SECONDS, WORKER_EXIT_SECONDS, check_seconds
+from resultspec_conformance.runner.backend_output import BackendOutput
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult
@@ -28,13 +28,22 @@ class WorkerDied(Exception):
         self.hung = hung
 
 
+Heard = Callable[[str, str], None]
+"""What is called with each line that a backend prints: the name of the check that runs, if any, and the line."""
+
+
+def unheard(check: str, line: str) -> None:
+    """Pass over a line that the backend prints during a check."""
+
+
 @dataclass
 class Worker:
     """A worker process with an open target. If it has died, it is started again.
 
     `claims` are capabilities that replace the subject's own (`classes`, `choices`); `sys_path` has additional
     directories for modules. `losses` counts the processes that hung or died. `helps`: another worker of the run is
-    the first one. `traces`: whether the store may still have what checks have written.
+    the first one. `traces`: whether the store may still have what checks have written. `heard` is called by
+    any thread, and must not raise.
     """
 
     target: str
@@ -47,9 +56,11 @@ class Worker:
     losses: int = 0
     retired: bool = False
     traces: bool = False
+    heard: Heard = unheard
+    _running: str = ""
     _process: "subprocess.Popen[str] | None" = None
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
-    _stderr: "deque[str]" = field(default_factory=lambda: deque(maxlen=30))
+    _output: BackendOutput | None = None
 
     def start(self) -> TargetDescription:
         """Start the process and open the target.
@@ -80,7 +91,7 @@ class Worker:
             env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
-        threading.Thread(target=self._read_errors, args=(self._process,), daemon=True).start()
+        self._output = BackendOutput(self._process.stderr, lambda line: self.heard(self._running, line))
 
     def _open(self) -> TargetDescription:
         command = {
@@ -124,6 +135,7 @@ class Worker:
             "most_cases": self.settings.most_cases,
             "example": example,
         }
+        self._running = check.name
         try:
             limit = check_seconds(check.deadline, self.settings.examples, self.settings.call_timeout)
             answer = self._ask(command, limit)
@@ -131,6 +143,8 @@ class Worker:
             self.kill()
             self.losses += 1
             return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
+        finally:
+            self._running = ""
         if "error" in answer:
             raise SubjectError(answer["error"])
         if answer.get("lost"):
@@ -180,7 +194,8 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
+        self._drain_output()
+        for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
@@ -195,6 +210,7 @@ class Worker:
             process.stdin.write(json.dumps(command) + "\n")
             process.stdin.flush()
             line = self._answers.get(timeout=timeout)
+            self._drain_output()
         except queue.Empty:
             raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
         except (OSError, ValueError):
@@ -208,8 +224,12 @@ class Worker:
     def _exit_text(self, process: "subprocess.Popen[str]") -> str:
         code = process.wait(timeout=10)
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        said = "".join(self._stderr).strip().splitlines()
-        return f"{how}; it last said: {said[-1]}" if said else f"{how}, without output"
+        said = self._output.last_words() if self._output is not None else []
+        return "\n".join([f"{how}; it last said: {said[0]}", *said[1:]]) if said else f"{how}, without output"
+
+    def _drain_output(self) -> None:
+        if self._output is not None:
+            self._output.drain()
 
     @staticmethod
     def _read_answers(process: "subprocess.Popen[str]", answers: "queue.Queue[str | None]") -> None:
@@ -219,10 +239,3 @@ class Worker:
         except ValueError:
             pass  # closed while reading: the worker was ended on purpose
         answers.put(None)
-
-    def _read_errors(self, process: "subprocess.Popen[str]") -> None:
-        try:
-            for line in process.stderr or ():
-                self._stderr.append(line)
-        except ValueError:
-            pass

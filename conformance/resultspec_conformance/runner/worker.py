@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from typing import IO, Any
 
 from resultspec_conformance.limits import WORKER_CLEANUP_SECONDS
@@ -201,6 +202,9 @@ def main() -> None:
     """Serve commands until the input ends."""
     answers = _Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # what a backend prints is shown when it prints it, and not lost if it then hangs or dies
+        sys.stdout.reconfigure(line_buffering=True)
     _Worker(answers).serve(sys.stdin)
     # a daemon thread of the backend must not keep the process alive, and exit handlers have nothing to do
     sys.stderr.flush()

@@ -166,6 +166,29 @@ def test_a_factory_without_a_backend_is_answered_before_anything_is_judged(
     assert len(done.stderr.strip().splitlines()) == 2
 
 
+def test_what_a_backend_prints_is_shown_with_v(command: Command, tmp_path: Path) -> None:
+    """Beside the check during which it came, on standard error, in a run and in a replay; otherwise it is not shown."""
+    (tmp_path / "mine.py").write_text(
+        "import sys\n"
+        "class Backend:\n"
+        "    def get_state(self, task_id):\n        print('asked for', task_id)\n        return 'STRANGE'\n"
+        "    def store_result(self, *args, **options):\n        print('stored', file=sys.stderr)\n"
+        "    def get_task_meta(self, task_id, **options):\n        return {}\n"
+        "def factory(app, **options):\n    print('made')\n    return Backend()\n"
+    )
+    arguments = ["check", "python:mine:factory", "--select", "states.custom_state_comes_back", "--examples", "3"]
+    loud = command(*arguments, "-v", "--report", "r.json")
+    assert loud.returncode == 1
+    lines = loud.stderr.splitlines()
+    assert "opening | made" in lines
+    assert any(line.startswith("states.custom_state_comes_back | asked for ") for line in lines)
+    assert "asked for" not in loud.stdout.replace("'asked for", "")
+    quiet = command(*arguments)
+    assert (quiet.returncode, " | " in quiet.stderr) == (1, False)
+    again = command("replay", "r.json", "-v")
+    assert (again.returncode, "states.custom_state_comes_back | asked for " in again.stderr) == (1, True)
+
+
 def test_members_that_a_backend_lacks_are_reported_together(command: Command, tmp_path: Path) -> None:
     """Beside the violations that they cause, and not those that are missing elsewhere."""
     (tmp_path / "mine.py").write_text(

@@ -205,6 +205,17 @@ def test_a_backend_that_dies_fails_the_verdict(author: Callable[..., pytest.RunR
     done.stdout.fnmatch_lines(["*died: the process of the backend ended with exit code 3*", "*failed: *"])
 
 
+def test_what_a_backend_prints_is_shown_where_it_fails(author: Callable[..., pytest.RunResult]) -> None:
+    """In the section of captured output, as that of any test; with -s at once."""
+    body = "def get_status(self, task_id):\n        print('asked for', task_id)\n    get_state = get_status"
+    arguments = "factory, select=['states.odd_state_comes_back', 'META-1'], examples=3"
+    done = author(arguments, body)
+    done.stdout.fnmatch_lines(["*Captured stderr call*", "asked for *"])
+    live = author(arguments, body, "-s")
+    assert "Captured stderr" not in live.stdout.str()
+    assert "asked for " in live.stderr.str()
+
+
 def test_a_target_that_cannot_be_opened_is_an_error_of_collection(author: Callable[..., pytest.RunResult]) -> None:
     """Said in our words."""
     done = author("'redis://:s3cret@localhost:1/0'")

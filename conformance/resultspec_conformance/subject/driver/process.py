@@ -9,6 +9,7 @@ import queue
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -145,7 +146,7 @@ class DriverProcess:
 
     def _take(self, message: DriverAnswer | Log | BodyCalled) -> None:
         if isinstance(message, Log):
-            self._said.append(message.message)
+            self._hear(message.message)
             return
         if isinstance(message, BodyCalled):
             self._on_call(message)
@@ -189,7 +190,13 @@ class DriverProcess:
         with self._pipe(self._process.stderr) as stream:
             while line := stream.readline(65536):
                 if line.strip():
-                    self._said.append(line.decode("utf-8", "backslashreplace"))
+                    self._hear(line.decode("utf-8", "backslashreplace"))
+
+    def _hear(self, text: str) -> None:
+        """Keep what the driver says for the message of a fault, and pass it on."""
+        self._said.append(text)
+        with suppress(OSError, ValueError):
+            print(text.rstrip("\n"), file=sys.stderr)
 
     def _last_words(self) -> str:
         # a program that has just ended may have written why, and the reader thread may not have read it yet
