@@ -1,4 +1,4 @@
-"""Every default and bound of a run, in one place. Times are seconds; the self-test has its own in `selftest.trials`.
+"""Every default and bound of a run, in one place. Times are seconds; the self-test has more in `selftest.trials`.
 
 This module imports nothing: the pytest plugin reads it in every run of pytest.
 """
@@ -13,6 +13,9 @@ EXAMPLES_PER_BATCH: Final = 1000
 
 SELF_CHECK_EXAMPLES: Final = 20
 """Examples of a property in the self-check, which judges a broken backend before a run."""
+
+SELFTEST_EXAMPLES: Final = 40
+"""Examples of each check that has to find the defect of a broken backend, in the self-test."""
 
 LARGEST_SEED: Final = 2**31
 

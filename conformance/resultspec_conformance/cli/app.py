@@ -1,50 +1,14 @@
-"""The command `resultspec`."""
+"""The command `resultspec`: its commands and their options. What a command needs is loaded when it runs."""
 
-import json
 import random
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from resultspec import SPEC_VERSION
-from resultspec_conformance.broken import CATALOGUE, VARIATIONS
-from resultspec_conformance.cli import lookup
-from resultspec_conformance.cli.terminal import (
-    OutputClosedError,
-    color,
-    require_writable,
-    say,
-    width,
-    with_exit_codes,
-    write,
-)
-from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MAX_JOBS
-from resultspec_conformance.report.document import Report, dump
-from resultspec_conformance.report.recorded_failures import find
-from resultspec_conformance.report.render import console
-from resultspec_conformance.report.render import html as html_page
-from resultspec_conformance.report.render import junit as junit_xml
-from resultspec_conformance.report.render import markdown as markdown_summary
-from resultspec_conformance.runner.options import Options
-from resultspec_conformance.runner.progress import Silent, observer
-from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
-from resultspec_conformance.runner.run import run
-from resultspec_conformance.selftest import hospital, scores, trials
-from resultspec_conformance.selftest.render import (
-    diagnosis_lines,
-    holds_up,
-    summary_lines,
-    table_lines,
-    trial_lines,
-)
-from resultspec_conformance.subject.errors import UsageError
-from resultspec_conformance.suite import all_checks
-from resultspec_conformance.text.suggestions import did_you_mean
-from resultspec_conformance.verdict.known_failures import read
-from resultspec_conformance.verdict.selection import Selection
+from resultspec_conformance.cli.terminal import require_writable, say, with_exit_codes, written
+from resultspec_conformance.limits import CALL_SECONDS, EXAMPLES, JOBS, LARGEST_SEED, MAX_JOBS, SELFTEST_EXAMPLES
 
 VERBOSE = "Show what the backend prints, on standard error."
 
@@ -57,8 +21,11 @@ app = typer.Typer(
 )
 
 
+@with_exit_codes
 def _say_version(asked: bool) -> None:
     if asked:
+        from resultspec import SPEC_VERSION
+
         say(f"resultspec {version('resultspec')}, specification {SPEC_VERSION}")
         raise typer.Exit
 
@@ -107,7 +74,14 @@ def check(
 
     Exit codes: 0 conformant, 1 violation, 2 usage, 3 the harness or the environment failed, 4 inconclusive.
     """
-    require_writable(report, junit, html, markdown)
+    from resultspec_conformance.cli import judging
+    from resultspec_conformance.runner.options import Options
+    from resultspec_conformance.suite import all_checks
+    from resultspec_conformance.verdict.known_failures import read
+    from resultspec_conformance.verdict.selection import Selection
+
+    files = {"report": report, "junit": junit, "html": html, "markdown": markdown}
+    require_writable(*files.values())
     options = Options(
         selection=Selection(tuple(classes or ()), tuple(select or ()), tuple(deselect or ())),
         examples=examples,
@@ -116,22 +90,7 @@ def check(
         known=read(known_failures, all_checks()) if known_failures else (),
         jobs=jobs,
     )
-    found = run(target, options, observer(quiet=quiet, verbose=verbose))
-    # the verdict counts even if nobody reads the output
-    with suppress(OutputClosedError):
-        say(console.render(found, width(), color=color()).rstrip("\n"))
-    _write_all(found, report, junit, html, markdown)
-    raise typer.Exit(found["exit_code"])
-
-
-def _write_all(
-    found: Report, report: Path | None, junit: Path | None, html: Path | None, markdown: Path | None
-) -> None:
-
-    renderers = {report: dump, junit: junit_xml.render, html: html_page.render, markdown: markdown_summary.render}
-    for path, render in renderers.items():
-        if path is not None:
-            write(path, render(found))
+    raise typer.Exit(judging.check(target, options, files, quiet=quiet, verbose=verbose))
 
 
 @app.command()
@@ -146,27 +105,9 @@ def replay(
     Exit codes: 0 it did not fail this time, 1 it failed, 2 usage, 3 the harness or the
     environment failed, 4 nothing seen.
     """
-    heard = Silent(verbose=verbose).heard
-    codes = [
-        _show(replay_counterexample(counterexample, target, heard), counterexample.requirement)
-        for counterexample in find(what)
-    ]
-    raise typer.Exit(next((code for code in (1, 3, 4) if code in codes), 0))
+    from resultspec_conformance.cli import judging
 
-
-def _show(seen: ReplayResult, expected: str) -> int:
-    """Print the result of a replay; return its exit code."""
-    name = seen.result.name
-    if seen.failure is not None:
-        say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
-        broke = seen.failure["requirement"]
-        say(f"{name} failed again" if broke == expected else f"{name} failed differently: {broke}, not {expected}")
-        return 1
-    if seen.result.status == "passed":
-        say(f"{name} did not fail this time, in {seen.attempts} attempts")
-        return 0
-    say(f"{name} {seen.result.status}: {seen.result.message}")
-    return 4 if seen.result.status == "unobserved" else 3
+    raise typer.Exit(judging.replay(what, target, verbose=verbose))
 
 
 @app.command()
@@ -175,7 +116,7 @@ def selftest(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Try only this backend of the catalogue.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = trials.EXAMPLES,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of a property.")] = SELFTEST_EXAMPLES,
     seed: Annotated[int, typer.Option(help="Another run.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Backends to try at the same time. Default: four per processor.")
@@ -194,46 +135,62 @@ def selftest(
     Exit codes: 0 the suite holds, 1 it does not, 2 usage.
     """
 
+    from resultspec_conformance.cli import selftesting
+    from resultspec_conformance.subject.errors import UsageError
+
     require_writable(report)
-    if combine:
-        if only or brief:
-            raise UsageError("--combined draws its own backends: it goes neither with --only nor with --brief.")
-        raise typer.Exit(_judge_patients(combine, examples, seed, jobs or trials.JOBS, report))
-    for name in only or ():
-        if name not in CATALOGUE and name not in VARIATIONS:
-            hint = did_you_mean(name, [*CATALOGUE, *VARIATIONS])
-            raise UsageError(f"no backend of the catalogue is named {name!r}.{hint}")
-    outcome = trials.selftest(
-        tuple(only or ()),
-        examples=examples,
-        seed=seed,
-        jobs=jobs or trials.JOBS,
-        brief=brief,
-        progress=lambda trial: say("\n".join(trial_lines(trial, width()))),
-    )
-    say("\n".join(summary_lines(outcome, width(), partial=bool(only))))
-    write(report, json.dumps(outcome.to_json(), indent=1) + "\n")
-    raise typer.Exit(0 if holds_up(outcome, partial=bool(only)) else 1)
+    if not combine:
+        raise typer.Exit(selftesting.selftest(only or (), examples, seed, jobs, report, brief=brief))
+    if only or brief:
+        raise UsageError("--combined draws its own backends: it goes neither with --only nor with --brief.")
+    raise typer.Exit(selftesting.judge_patients(combine, examples, seed, jobs, report))
 
 
-def _judge_patients(count: int, examples: int, seed: int, jobs: int, report: Path | None) -> int:
-    """Judge backends with many defects, and print and write the scores; return the exit code."""
-    diagnoses = hospital.judge_patients(
-        count,
-        examples=examples,
-        seed=seed,
-        jobs=jobs,
-        progress=lambda found: say("\n".join(diagnosis_lines(found, width()))),
-    )
-    say("\n".join(table_lines(diagnoses)))
-    write(report, json.dumps(scores.to_json(diagnoses), indent=1) + "\n")
-    return 0 if scores.score(diagnoses).holds else 1
+@app.command()
+@with_exit_codes
+def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
+    """Explain a requirement: its text, its reason, the checks that test it, and the broken backends that violate it."""
+    from resultspec_conformance.cli import lookup
+
+    lookup.explain(ids)
 
 
-for command in (lookup.explain, lookup.requirements, lookup.validate, lookup.targets):
-    app.command()(command)
+@app.command()
+@with_exit_codes
+def requirements(
+    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Only those of this class.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the requirements of the specification."""
+    from resultspec_conformance.cli import lookup
+
+    lookup.requirements(classes or (), as_json=as_json)
+
+
+@app.command()
+@with_exit_codes
+def validate(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A stored payload, as it is; - is standard input.")],
+) -> None:
+    """Check a stored payload: whether a reader accepts it, and whether a writer may have written it.
+
+    The payload is that of the json serializer, compressed or not. Exit codes: 0 valid, 1 not valid.
+    """
+    from resultspec_conformance.cli import lookup
+
+    raise typer.Exit(lookup.validate(file))
+
+
+@app.command()
+@with_exit_codes
+def targets() -> None:
+    """List what can be tested on this machine, and how to install the rest."""
+    from resultspec_conformance.cli import lookup
+
+    lookup.targets()
 
 
 def main() -> None:
     """Run the command."""
-    app()
+    with written():
+        app()

@@ -1,18 +1,15 @@
-"""The commands that look things up: explain, requirements, validate, targets."""
+"""Looking things up: what the commands `explain`, `requirements`, `validate` and `targets` do."""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from resultspec import REQUIREMENTS, SPEC_VERSION, Requirement
 from resultspec.requirements import CLASSES
 from resultspec_conformance.broken import CATALOGUE
-from resultspec_conformance.cli.terminal import say, width, with_exit_codes
+from resultspec_conformance.cli.terminal import say, width
 from resultspec_conformance.report.plain_text import printable, wrapped
 from resultspec_conformance.runner.servers import load_source, server_entry_points
 from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
@@ -53,20 +50,15 @@ def _explanation(requirement: Requirement, columns: int) -> Iterator[str]:
             yield from wrapped(text, columns, f"  {'broken':<9}", " " * 11)
 
 
-@with_exit_codes
-def explain(ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of requirements.")]) -> None:
-    """Explain a requirement: its text, its reason, the checks that test it, and the broken backends that violate it."""
+def explain(ids: Sequence[str]) -> None:
+    """Print everything about requirements. Raises UsageError for an id that does not exist."""
     for requirement in [require_known(one) for one in ids]:
         say("\n".join(printable(line) for line in _explanation(requirement, width())))
 
 
-@with_exit_codes
-def requirements(
-    classes: Annotated[list[str] | None, typer.Option("--class", "-c", help="Only those of this class.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> None:
-    """List the requirements of the specification."""
-    validate_selection(Selection(tuple(classes or ())), {})
+def requirements(classes: Sequence[str], *, as_json: bool) -> None:
+    """Print the requirements of some classes, or of all if none is given. Raises UsageError for an unknown class."""
+    validate_selection(Selection(tuple(classes)), {})
     found = [one for one in REQUIREMENTS.values() if one.conformance_class in (classes or CLASSES)]
     if as_json:
         say(json.dumps({"spec_version": SPEC_VERSION, "requirements": [asdict(one) for one in found]}, indent=1))
@@ -85,23 +77,17 @@ def _read(file: str) -> bytes:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-@with_exit_codes
-def validate(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A stored payload, as it is; - is standard input.")],
-) -> None:
-    """Check a stored payload: whether a reader accepts it, and whether a writer may have written it.
-
-    The payload is that of the json serializer, compressed or not. Exit codes: 0 valid, 1 not valid.
-    """
+def validate(file: str) -> int:
+    """Print what is wrong with a stored payload; return the exit code. Raises UsageError if it cannot be read."""
     findings = examine(_read(file))
     if not findings:
         say("valid: a task meta as the specification has writers make it")
-        return
+        return 0
     fatal = any(finding.fatal for finding in findings)
     say("not valid: " + ("no reader accepts it" if fatal else "readers accept it, but writers must not produce it"))
     for finding in findings:
         say("\n".join(wrapped(f"{finding.requirement}: {printable(finding.text)}", width(), "  ", "    ")))
-    raise typer.Exit(1)
+    return 1
 
 
 def _adapter_lines() -> Iterator[str]:
@@ -130,9 +116,8 @@ def _server_lines() -> Iterator[str]:
             yield f"    {'yes' if way.available else 'no ':<3}  {way.name}: {way.why}"
 
 
-@with_exit_codes
 def targets() -> None:
-    """List what can be tested on this machine, and how to install the rest."""
+    """Print what can be tested on this machine, and how to install the rest."""
     say("Targets by scheme:")
     for line in _adapter_lines():
         say(printable(line))

@@ -1,4 +1,7 @@
-"""Common to all commands: short error messages, exit codes, writing of files, interruption."""
+"""Common to all commands: short error messages, exit codes, writing of files, interruption.
+
+Nothing of the suite is loaded before it is needed: help must not wait for it.
+"""
 
 import functools
 import os
@@ -7,18 +10,13 @@ import signal
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
-
-from resultspec_conformance.report.document import ReportError
-from resultspec_conformance.subject.errors import SubjectError, UsageError
-from resultspec_conformance.text.redaction import redact_text
-from resultspec_conformance.verdict.replay_token import ReplayError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +44,8 @@ def color() -> bool:
 
 def say(text: str) -> None:
     """Write lines to standard output. Raises OutputClosedError, and SubjectError if it cannot be written."""
+    from resultspec_conformance.subject.errors import SubjectError
+
     try:
         typer.echo(text)
     except BrokenPipeError:
@@ -56,12 +56,16 @@ def say(text: str) -> None:
 
 def say_error(message: str) -> None:
     """Write a message to standard error, without a password."""
+    from resultspec_conformance.text.redaction import redact_text
+
     with suppress(OSError):
         typer.echo(f"resultspec: {redact_text(message)}", err=True)
 
 
 def write(path: Path | None, text: str) -> None:
     """Write a file, unless `path` is None. Raises SubjectError."""
+    from resultspec_conformance.subject.errors import SubjectError
+
     if path is None:
         return
     try:
@@ -72,6 +76,8 @@ def write(path: Path | None, text: str) -> None:
 
 def require_writable(*paths: Path | None) -> None:
     """Raise UsageError for a file that could not be written, before the run."""
+    from resultspec_conformance.subject.errors import UsageError
+
     given = [path for path in paths if path is not None]
     for path in given:
         if path.is_dir() or not path.absolute().parent.is_dir():
@@ -106,20 +112,44 @@ def with_exit_codes(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except OutputClosedError:
             raise typer.Exit(OUTPUT_CLOSED) from None
-        except SubjectError as error:
-            say_error(str(error))
-            raise typer.Exit(error.exit_code) from error
-        except (ReportError, ReplayError) as error:
-            say_error(str(error))
-            raise typer.Exit(USAGE) from error
         except KeyboardInterrupt:
             say_error("interrupted; everything that the run had started was stopped")
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, typer.BadParameter):
             raise
         except Exception as error:
-            # an error of this program must not have the exit code of a violation
-            say_error(f"an error of resultspec itself:\n{traceback.format_exc()}")
-            raise typer.Exit(FAILED) from error
+            message, code = _explained(error)
+            say_error(message)
+            raise typer.Exit(code) from error
 
     return command
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return the message for an error that ends a command, and its exit code."""
+    from resultspec_conformance.report.document import ReportError
+    from resultspec_conformance.subject.errors import SubjectError
+    from resultspec_conformance.verdict.replay_token import ReplayError
+
+    if isinstance(error, SubjectError):
+        return str(error), error.exit_code
+    if isinstance(error, ReportError | ReplayError):
+        return str(error), USAGE
+    # an error of this program must not have the exit code of a violation
+    return f"an error of resultspec itself:\n{traceback.format_exc()}", FAILED
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Keep the exit codes where help or a complaint about wrong use cannot be written; Typer's own is a violation's."""
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            sys.exit(OUTPUT_CLOSED)
+        raise
+    except OSError as error:
+        code = getattr(error.__context__, "exit_code", None)
+        if code is None:
+            say_error(f"cannot write to standard output: {error.strerror}")
+        sys.exit(FAILED if code is None else code)

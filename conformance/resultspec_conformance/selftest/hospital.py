@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resultspec_conformance.broken.combined import combined
+from resultspec_conformance.limits import SELFTEST_EXAMPLES
 from resultspec_conformance.selftest.patients import Patient, drawn
 from resultspec_conformance.selftest.scores import Diagnosis, diagnosis, undiagnosed
-from resultspec_conformance.selftest.trials import CALL_TIMEOUT, EXAMPLES, JOBS
+from resultspec_conformance.selftest.trials import CALL_TIMEOUT, JOBS
 from resultspec_conformance.verdict.verdicts import EXIT_CODES
 
 
@@ -67,7 +68,7 @@ def _judge(patient: Patient, runs: _Runs, examples: int, seed: int) -> Diagnosis
 def judge_patients(
     count: int,
     *,
-    examples: int = EXAMPLES,
+    examples: int = SELFTEST_EXAMPLES,
     seed: int = 0,
     jobs: int = JOBS,
     progress: Callable[[Diagnosis], object] = id,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from resultspec import REQUIREMENTS, SPEC_VERSION
 from resultspec_conformance.broken import CATALOGUE, VARIATIONS, Specimen
+from resultspec_conformance.limits import SELFTEST_EXAMPLES
 from resultspec_conformance.runner.supervisor import Worker
 from resultspec_conformance.selftest.traceability import gaps
 from resultspec_conformance.suite import all_checks
@@ -25,9 +26,6 @@ from resultspec_conformance.verdict.settings import CheckSettings
 Fate = Literal["killed", "survived", "stray", "acquitted", "accused", "failed"]
 
 GOOD_FATES: frozenset[Fate] = frozenset({"killed", "acquitted"})
-
-EXAMPLES = 40
-"""Examples of each check that has to find the defect of a broken backend."""
 
 EXAMPLES_ON_CORRECT = 15
 """Examples of each check on a correct backend."""
@@ -183,7 +181,7 @@ def _next(left: deque[Specimen]) -> Specimen | None:
 def selftest(
     only: Sequence[str] = (),
     *,
-    examples: int = EXAMPLES,
+    examples: int = SELFTEST_EXAMPLES,
     seed: int = 0,
     jobs: int = JOBS,
     brief: bool = False,

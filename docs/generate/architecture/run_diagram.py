@@ -45,7 +45,8 @@ class Stop:
 CHECK: Final = Stop(
     "resultspec_conformance.cli.app:check",
     COMMAND,
-    "reads the options, and at the end writes the report and exits with the code of the verdict.",
+    "reads the options, and at the end exits with the code of the verdict. "
+    "`cli/judging.py` runs the target, prints the report and writes it to files.",
 )
 RUN: Final = Stop(
     "resultspec_conformance.runner.run:run",

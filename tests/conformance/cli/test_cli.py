@@ -353,6 +353,19 @@ def test_the_plugin_is_cheap_for_those_who_do_not_use_it() -> None:
     assert without_pytest_plugins.stdout.strip() == "[]"
 
 
+def test_help_does_not_wait_for_the_suite() -> None:
+    """It is asked for while one types the next command: loading what a run needs would take most of a second."""
+    heavy = ["hypothesis", "jsonschema", "kombu", "rich", "jinja2", "resultspec", "resultspec_conformance.suite"]
+    code = (
+        "import sys; from resultspec_conformance.cli.app import app\n"
+        "try: app(['check', '--help'])\n"
+        f"except SystemExit: print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--known-failures" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_version_is_that_of_the_tool_and_of_the_specification(command: Command) -> None:
     """A report of a defect can name both."""
     found = command("--version")

@@ -32,7 +32,11 @@ either_buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffer
 
 
 @either_buffering
-@pytest.mark.parametrize("arguments", [["targets"], ["explain", "STATE-3", "STATE-4"], ["requirements"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["targets"], ["explain", "STATE-3", "STATE-4"], ["requirements"], ["--help"], ["check", "--help"], ["--version"]],
+    ids=" ".join,
+)
 def test_a_reader_that_goes_away_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
     """As `cat` ends in front of `head`: no word on standard error, and the exit code of a closed pipe."""
     done = _shell('"$@" | exec <&-; echo ${PIPESTATUS[0]}', *arguments, unbuffered=unbuffered)
@@ -53,13 +57,21 @@ def test_a_reader_that_goes_away_does_not_change_a_verdict(tmp_path: Path, unbuf
 @either_buffering
 def test_a_full_disk_is_reported(unbuffered: str) -> None:
     """Standard output that takes nothing is the environment's fault, and so is a report that cannot be written."""
-    done = _shell('"$@" >/dev/full', "requirements", unbuffered=unbuffered)
-    assert done.returncode == 3
-    assert done.stderr == "resultspec: cannot write to standard output: No space left on device\n"
+    for command in ("requirements", "--help", "--version"):
+        done = _shell('"$@" >/dev/full', command, unbuffered=unbuffered)
+        assert done.returncode == 3
+        assert done.stderr == "resultspec: cannot write to standard output: No space left on device\n"
     done = _shell('"$@" 2>&1', *BROKEN, "--report", "/dev/full", unbuffered=unbuffered)
     assert done.returncode == 3
     assert "not conformant in what was selected" in done.stdout
     assert "cannot write /dev/full: No space left on device" in done.stdout
+
+
+@pytest.mark.parametrize("reader", ["2>/dev/full", "2>&1 >/dev/null | exec <&-"], ids=["full", "gone"])
+@pytest.mark.parametrize("arguments", [["check"], ["chek"], ["explain", "STATE-99"]], ids=" ".join)
+def test_a_complaint_that_nobody_reads_does_not_change_the_exit_code(arguments: list[str], reader: str) -> None:
+    """Wrong use exits with 2: 1 would say that a backend violates something."""
+    assert _shell(f'"$@" {reader}; echo ${{PIPESTATUS[0]}}', *arguments).stdout == "2\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -1,0 +1,56 @@
+"""Judging a backend and replaying a failure: what the commands `check` and `replay` do."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from resultspec_conformance.cli.terminal import OutputClosedError, color, say, width, write
+from resultspec_conformance.report.document import dump
+from resultspec_conformance.report.recorded_failures import find
+from resultspec_conformance.report.render import console
+from resultspec_conformance.report.render import html as html_page
+from resultspec_conformance.report.render import junit as junit_xml
+from resultspec_conformance.report.render import markdown as markdown_summary
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.progress import Silent, observer
+from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
+from resultspec_conformance.runner.run import run
+
+RENDERERS = {"report": dump, "junit": junit_xml.render, "html": html_page.render, "markdown": markdown_summary.render}
+
+
+def check(target: str, options: Options, files: Mapping[str, Path | None], *, quiet: bool, verbose: bool) -> int:
+    """Judge a target, print the report, and write it to files by the names of their options; return the exit code."""
+    found = run(target, options, observer(quiet=quiet, verbose=verbose))
+    # the verdict counts even if nobody reads the output
+    with suppress(OutputClosedError):
+        say(console.render(found, width(), color=color()).rstrip("\n"))
+    for name, path in files.items():
+        if path is not None:
+            write(path, RENDERERS[name](found))
+    return found["exit_code"]
+
+
+def replay(what: str, target: str, *, verbose: bool) -> int:
+    """Replay the failures of a file or a token and print what was seen; return the exit code."""
+    heard = Silent(verbose=verbose).heard
+    codes = [
+        _show(replay_counterexample(counterexample, target, heard), counterexample.requirement)
+        for counterexample in find(what)
+    ]
+    return next((code for code in (1, 3, 4) if code in codes), 0)
+
+
+def _show(seen: ReplayResult, expected: str) -> int:
+    """Print the result of a replay; return its exit code."""
+    name = seen.result.name
+    if seen.failure is not None:
+        say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
+        broke = seen.failure["requirement"]
+        say(f"{name} failed again" if broke == expected else f"{name} failed differently: {broke}, not {expected}")
+        return 1
+    if seen.result.status == "passed":
+        say(f"{name} did not fail this time, in {seen.attempts} attempts")
+        return 0
+    say(f"{name} {seen.result.status}: {seen.result.message}")
+    return 4 if seen.result.status == "unobserved" else 3
