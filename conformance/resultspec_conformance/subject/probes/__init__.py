@@ -4,6 +4,7 @@ from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.subject.probe_protocols import Probe
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
+MEMCACHED = ("memcached", "memcache", "pymemcache", "pylibmc")
 
 
 def probe_for(store: str | None, prefix: str) -> Probe | None:
@@ -15,12 +16,20 @@ def probe_for(store: str | None, prefix: str) -> Probe | None:
     if store is None:
         return None
     scheme = store.partition(":")[0]
-    kind = scheme.removeprefix("db+").partition("+")[0]
+    kind = scheme.removeprefix("db+").removeprefix("cache+").partition("+")[0]
     try:
         if scheme in ("redis", "rediss"):
             from resultspec_conformance.subject.probes.redis import RedisProbe
 
             return RedisProbe(store, prefix)
+        if kind == "file":
+            from resultspec_conformance.subject.probes.files import FileProbe
+
+            return FileProbe(store, prefix)
+        if kind in MEMCACHED:
+            from resultspec_conformance.subject.probes.memcached import MemcachedProbe
+
+            return MemcachedProbe(store, prefix)
         if kind in DATABASES:
             from resultspec_conformance.subject.probes.sql import open_probe
 

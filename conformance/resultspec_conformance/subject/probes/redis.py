@@ -9,12 +9,11 @@ import redis
 
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.probe_protocols import Notification
+from resultspec_conformance.subject.probes.keyed import GROUP_KEY_PREFIX, TASK_KEY_PREFIX, KeyedProbe
 from resultspec_conformance.subject.probes.redis_health import Health
 from resultspec_conformance.subject.probes.sockets import local_ports
 from resultspec_conformance.text.redaction import redact_text
 
-TASK_KEY_PREFIX = "celery-task-meta-"
-GROUP_KEY_PREFIX = "celery-taskset-meta-"
 PROBE_NAME = "resultspec-probe"
 
 
@@ -59,12 +58,12 @@ class RedisListener:
         self._pubsub.close()
 
 
-class RedisProbe:
+class RedisProbe(KeyedProbe):
     """A wire probe of a Redis database. `prefix` is the prefix of the keys of tasks and groups."""
 
     def __init__(self, url: str, prefix: str) -> None:
+        super().__init__(prefix)
         self.url = url
-        self.prefix = prefix
         self.shown = redact_text(url)
         try:
             self._client = redis.Redis.from_url(
@@ -81,30 +80,6 @@ class RedisProbe:
         except redis.RedisError as error:
             raise unreachable(url, error) from error
         self.ping()
-
-    def key(self, task_id: str) -> str:
-        """Return the key of a task."""
-        return f"{self.prefix}{TASK_KEY_PREFIX}{task_id}"
-
-    def read(self, task_id: str) -> bytes | None:
-        """Return the stored bytes of a task, or None."""
-        return self.get(self.key(task_id))
-
-    def write(self, task_id: str, payload: bytes) -> None:
-        """Put bytes under a task, without a notification."""
-        self.set(self.key(task_id), payload)
-
-    def group_key(self, group_id: str) -> str:
-        """Return the key of a group."""
-        return f"{self.prefix}{GROUP_KEY_PREFIX}{group_id}"
-
-    def read_group(self, group_id: str) -> bytes | None:
-        """Return the stored bytes of a group, or None."""
-        return self.get(self.group_key(group_id))
-
-    def write_group(self, group_id: str, payload: bytes) -> None:
-        """Put bytes under a group."""
-        self.set(self.group_key(group_id), payload)
 
     def remaining(self, task_id: str) -> float | None:
         """Return the remaining seconds of an entry: infinity means forever, None that there is no entry."""

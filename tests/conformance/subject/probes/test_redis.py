@@ -69,7 +69,7 @@ def test_probe_is_chosen_by_the_url_of_the_store(url: str, prefix: str) -> None:
     assert found.prefix == prefix
     found.close()
     assert probe_for(None, prefix) is None
-    assert probe_for("memcached://localhost", prefix) is None
+    assert probe_for("mongodb://localhost", prefix) is None
 
 
 def test_task_is_under_its_prefixed_key(probe: RedisProbe, prefix: str, client: Any) -> None:
