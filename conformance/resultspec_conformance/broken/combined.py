@@ -13,6 +13,7 @@ from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
+from resultspec_conformance.broken.interplay import disturbed
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -97,14 +98,22 @@ def _changed(specimen: Specimen) -> Mapping[str, Any]:
 
 
 def can_live_together(one: Specimen, other: Specimen) -> bool:
-    """Whether two defects fit into one class: neither changes what the other one does, and both are of one family."""
+    """Whether two defects fit into one class, where each does what it does alone, and nothing more.
+
+    Both are of one family, claim nothing different, and neither changes, cuts off or comes to what the other changes.
+    """
     if one is other or one.disabled or other.disabled or one.in_tables != other.in_tables:
         return False
     mine, theirs = _own_classes(one), _own_classes(other)
-    if _members(mine - theirs) & _members(theirs - mine):
+    changed, others = _members(mine - theirs), _members(theirs - mine)
+    if changed & (others | _disturbed(other)) or others & _disturbed(one):
         return False
-    changes, others = _changed(one), _changed(other)
-    return all(others.get(name, value) == value for name, value in changes.items())
+    claims, their_claims = _changed(one), _changed(other)
+    return all(their_claims.get(name, value) == value for name, value in claims.items())
+
+
+def _disturbed(specimen: Specimen) -> frozenset[str]:
+    return disturbed(specimen.backend, _family(specimen), _members(_own_classes(specimen)))
 
 
 def combined(specimens: Sequence[Specimen]) -> Specimen:

@@ -160,7 +160,7 @@ class Faulty:
 
     def __getattr__(self, name: str) -> Any:
         mine = [fault for fault in self._faults if fault.operation == name]
-        if any(fault.kind == "lacks" for fault in mine):
+        if any(fault.kind == "lacks" for fault in mine) or not hasattr(self._backend, name):
             raise AttributeError(f"this backend has no {name}", name=name, obj=self)
         found = getattr(self._backend, name)
         return self._struck(found, mine) if mine else found

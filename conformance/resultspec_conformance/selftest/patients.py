@@ -6,7 +6,7 @@ them are faults of operations (hangs, deaths of the process, missing methods), a
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resultspec import REQUIREMENTS
@@ -40,14 +40,14 @@ class Patient:
         return f"broken:{self.combination.name}"
 
     @property
-    def expected(self) -> Mapping[str, frozenset[str]]:
-        """The requirements that each defect breaks, by its name: its own one, and what follows from it."""
-        return {one.name: one.breaks for one in self.combination.parts}
+    def broken(self) -> frozenset[str]:
+        """The requirements that its defects are there to break."""
+        return frozenset(one.violates for one in self.combination.parts)
 
     @property
-    def own(self) -> frozenset[str]:
-        """The requirements that its defects are there to break, without what follows from them."""
-        return frozenset(one.violates for one in self.combination.parts)
+    def consequences(self) -> frozenset[str]:
+        """The requirements that may be broken as well, by the catalogue or the register."""
+        return frozenset[str]().union(*(one.breaks for one in self.combination.parts)) - self.broken
 
     @property
     def out_of_sight(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from resultspec_conformance.report.plain_text import printable, wrapped
-from resultspec_conformance.selftest.scores import Diagnosis, Score, table
+from resultspec_conformance.selftest.scores import SHARES, Diagnosis, Score, table
 from resultspec_conformance.selftest.trials import GOOD_FATES, Selftest, Trial
 
 BLIND_SHOWN = 20
@@ -72,11 +72,11 @@ def diagnosis_lines(found: Diagnosis, width: int) -> Iterator[str]:
 
 def table_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     """Yield the table of the scores, as Markdown, and whether they suffice."""
-    yield "| | patients | broken | recall | own recall | precision | blindness | whole blindness | s each |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    shown = " | ".join(name.replace("_", " ") for name in SHARES)
+    yield f"| | patients | broken | {shown} | s each |"
+    yield "|---" * (len(SHARES) + 4) + "|"
     scores: Mapping[str, Score] = table(diagnoses)
     for name, one in scores.items():
-        shares = (one.recall, one.own_recall, one.precision, one.blindness, one.whole_blindness)
-        shown = " | ".join(f"{share:.1%}" for share in shares)
+        shown = " | ".join(f"{getattr(one, share):.1%}" for share in SHARES)
         yield f"| {name} | {one.patients} | {one.broken} | {shown} | {one.seconds / max(1, one.patients):.0f} |"
     yield f"the verdict {'holds' if scores['all'].holds else 'does NOT hold'}"

@@ -2,7 +2,8 @@
 
 *Recall* is the share of the broken requirements that were reported violated, *precision* the share of those reported
 that are broken, and *blindness* the share of the requirements of the claimed classes that were not tested. Only MUSTs
-count. Everything here is pure.
+count. What a defect is there to break has to be found; what may follow from it, by the catalogue or the register, may
+be reported or not. Everything here is pure.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,9 @@ from resultspec_conformance.selftest.patients import Patient
 LEAST_PRECISION = 1.0
 LEAST_RECALL = 0.97
 MOST_BLINDNESS = 0.02
+
+SHARES = ("recall", "precision", "blindness", "whole_blindness", "recall_of_consequences")
+"""The shares of a score, in the order in which they are shown."""
 
 JUDGED = frozenset({"passed", "violated", "not tested"})
 """The verdicts on what a backend could be judged by; the others say that a sentence is not about it."""
@@ -45,11 +49,12 @@ class FalseAccusation:
 class Diagnosis:
     """What a run said of a patient, against what is true. `trouble`: why there is no report, or empty.
 
-    `blind` has the reasons by requirement; those of `out_of_sight` nobody could have judged, because of a fault.
+    `consequences` are the requirements that may be broken as well. `blind` has the reasons by requirement.
     """
 
     patient: Patient
     broken: frozenset[str] = frozenset()
+    consequences: frozenset[str] = frozenset()
     reported: frozenset[str] = frozenset()
     judged: frozenset[str] = frozenset()
     misses: tuple[Miss, ...] = ()
@@ -71,11 +76,13 @@ def diagnosis(patient: Patient, report: Report, seconds: float) -> Diagnosis:
         for entry in report["requirements"]
         if entry["level"] == "MUST" and not entry["provisional"] and entry["verdict"] in JUDGED
     }
-    broken = frozenset[str]().union(*patient.expected.values()) & entries.keys()
+    broken = patient.broken & entries.keys()
+    consequences = (patient.consequences & entries.keys()) - broken
     reported = frozenset(one for one, entry in entries.items() if entry["verdict"] == "violated")
     return Diagnosis(
         patient=patient,
         broken=broken,
+        consequences=consequences,
         reported=reported,
         judged=frozenset(entries),
         misses=tuple(
@@ -86,7 +93,7 @@ def diagnosis(patient: Patient, report: Report, seconds: float) -> Diagnosis:
         false=tuple(
             FalseAccusation(entry["requirement"], entry["check"], entry["got"], entry["replay"]["line"])
             for entry in report["failures"]
-            if entry["requirement"] in reported - broken
+            if entry["requirement"] in reported - broken - consequences
         ),
         blind={one: entry["reason"] for one, entry in entries.items() if entry["verdict"] == "not tested"},
         seconds=seconds,
@@ -101,14 +108,14 @@ def undiagnosed(patient: Patient, classes: Iterable[str], trouble: str, seconds:
         for one in REQUIREMENTS.values()
         if one.conformance_class in claimed and one.level == "MUST" and not one.untestable
     )
-    broken = frozenset[str]().union(*patient.expected.values()) & judged
+    broken = patient.broken & judged
     misses = tuple(Miss(one, "not tested", trouble, _defects(patient, one)) for one in sorted(broken))
     blind = dict.fromkeys(sorted(judged), trouble)
     return Diagnosis(patient, broken, judged=judged, misses=misses, blind=blind, seconds=seconds, trouble=trouble)
 
 
 def _defects(patient: Patient, requirement: str) -> tuple[str, ...]:
-    return tuple(name for name, broken in patient.expected.items() if requirement in broken)
+    return tuple(one.name for one in patient.combination.parts if one.violates == requirement)
 
 
 # -- sums --------------------------------------------------------------------------------------
@@ -116,14 +123,15 @@ def _defects(patient: Patient, requirement: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Score:
-    """The sums over some patients. `own` are the broken requirements that a defect is there to break."""
+    """The sums over some patients. `just`: reported, and broken or a consequence; `in_sight`: no fault hides it."""
 
     patients: int
     broken: int
     found: int
-    own: int
-    own_found: int
+    consequences: int
+    consequences_found: int
     reported: int
+    just: int
     judged: int
     blind: int
     judged_in_sight: int
@@ -136,14 +144,14 @@ class Score:
         return _share(self.found, self.broken)
 
     @property
-    def own_recall(self) -> float:
-        """The same, without what only follows from a defect."""
-        return _share(self.own_found, self.own)
+    def recall_of_consequences(self) -> float:
+        """Reported violated, of those that may be broken as well."""
+        return _share(self.consequences_found, self.consequences)
 
     @property
     def precision(self) -> float:
         """Reported violated and broken, of those reported."""
-        return _share(self.found, self.reported)
+        return _share(self.just, self.reported)
 
     @property
     def blindness(self) -> float:
@@ -167,10 +175,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """Return the shares and the sums as JSON."""
-        shares = {
-            name: round(getattr(self, name), 4)
-            for name in ("recall", "own_recall", "precision", "blindness", "whole_blindness")
-        }
+        shares = {name: round(getattr(self, name), 4) for name in SHARES}
         return shares | {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
@@ -189,9 +194,10 @@ def score(diagnoses: Iterable[Diagnosis]) -> Score:
         patients=len(found),
         broken=total(lambda one: len(one.broken)),
         found=total(lambda one: len(one.broken & one.reported)),
-        own=total(lambda one: len(one.broken & one.patient.own)),
-        own_found=total(lambda one: len(one.broken & one.patient.own & one.reported)),
+        consequences=total(lambda one: len(one.consequences)),
+        consequences_found=total(lambda one: len(one.consequences & one.reported)),
         reported=total(lambda one: len(one.reported)),
+        just=total(lambda one: len(one.reported & (one.broken | one.consequences))),
         judged=total(lambda one: len(one.judged)),
         blind=total(lambda one: len(one.blind)),
         judged_in_sight=total(lambda one: len(one.judged - one.patient.out_of_sight)),
@@ -225,6 +231,7 @@ def to_json(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
                 "seconds": round(one.seconds, 1),
                 "trouble": one.trouble,
                 "broken": sorted(one.broken),
+                "consequences": sorted(one.consequences),
                 "reported": sorted(one.reported),
                 "misses": [dict(vars(miss), defects=list(miss.defects)) for miss in one.misses],
                 "false": [dict(vars(false)) for false in one.false],

@@ -40,7 +40,7 @@ def test_the_defects_of_a_patient_can_live_together(patient: Patient) -> None:
     combination = patient.combination
     assert parsed(combination.name) == combination
     assert len(combination.parts) == patient.size or combination.specimens[0].in_tables
-    assert not patient.own & patient.out_of_sight
+    assert not patient.broken & patient.out_of_sight
     assert len({fault.operation for fault in combination.faults}) == len(combination.faults)
     for position, one in enumerate(combination.specimens):
         assert all(can_live_together(one, other) for other in combination.specimens[:position])
@@ -61,12 +61,11 @@ def test_a_fault_hides_what_is_about_its_operation() -> None:
     assert not hidden_by(FAULTS["hangs-get_many-timeout=0"])
 
 
-def test_what_is_expected_is_what_each_defect_breaks() -> None:
-    """With what follows from it by the catalogue and the register."""
-    expected = PATIENT.expected
-    assert set(expected) == {"failure-is-final", "unready-tasks-dated", "lacks-forget"}
-    assert {"STATE-4", "STATE-12", "STATE-13"} <= expected["failure-is-final"]
-    assert {"META-9", "STATE-4", "READ-4"} <= PATIENT.own
+def test_what_is_expected_is_what_each_defect_is_there_to_break() -> None:
+    """What follows from it by the catalogue and the register may be found as well."""
+    assert PATIENT.broken == {"STATE-4", "META-9", "READ-4"}
+    assert {"STATE-12", "STATE-13"} <= PATIENT.consequences
+    assert not PATIENT.consequences & PATIENT.broken
 
 
 # -- scoring -----------------------------------------------------------------------------------
@@ -102,7 +101,8 @@ SEEN = diagnosis(PATIENT, report(VERDICTS, {"META-9": "right", "ID-1": "wrong"})
 
 def test_what_is_broken_and_what_is_reported_are_compared() -> None:
     """Only MUSTs that were to be judged count."""
-    assert SEEN.broken == {"META-9", "STATE-4", "STATE-13", "READ-4"}
+    assert SEEN.broken == {"META-9", "STATE-4", "READ-4"}
+    assert SEEN.consequences == {"STATE-13"}
     assert SEEN.reported == {"META-9", "STATE-13", "ID-1"}
     assert SEEN.judged == set(VERDICTS) - {"META-3", "META-15"}
 
@@ -132,7 +132,8 @@ def test_the_scores_are_shares_of_sums() -> None:
     whole = diagnosis(PATIENT, report({"META-9": "violated"}), 2.0)
     found = score([SEEN, whole])
     assert (found.patients, found.seconds) == (2, 3.0)
-    assert found.recall == 3 / 5
+    assert found.recall == 2 / 4
+    assert found.recall_of_consequences == 1
     assert found.precision == 3 / 4
     assert found.whole_blindness == pytest.approx(3 / 9)
     assert found.blindness == pytest.approx(2 / 8)
@@ -158,7 +159,7 @@ def test_a_patient_that_is_not_judged_is_missed_as_a_whole() -> None:
 def test_the_table_has_rows_by_size_and_by_store() -> None:
     """And one of all."""
     assert list(table([SEEN])) == ["5 defects", "in sqlite", "all"]
-    assert list(table_lines([SEEN]))[-2].startswith("| all | 1 | 4 | 50.0% |")
+    assert list(table_lines([SEEN]))[-2].startswith("| all | 1 | 3 | 33.3% | 66.7% |")
 
 
 def test_the_text_names_everything_that_is_wrong() -> None:

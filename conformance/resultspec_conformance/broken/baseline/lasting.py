@@ -4,9 +4,10 @@ Only one process at a time uses such a store, so the locks and channels of a ser
 can the list of the keys.
 """
 
-import hashlib
+import os
 import shutil
 import sqlite3
+import struct
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -72,32 +73,50 @@ class Lasting(MutableMapping[str, bytes]):
         return len(self._keys)
 
 
-class InFiles(Lasting):
-    """A directory, with a file for each key: the length of the key, the key, the value."""
+class InFile(Lasting):
+    """A file to which each change is added: key and value, or the key alone where it is removed."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+    LENGTHS = struct.Struct("!qq")
+    """Of the key and of the value; of the value -1, if the key is removed."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # without a buffer: what was written is there, however the process ends
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._values: dict[bytes, tuple[int, int]] = {}
         super().__init__()
 
-    def _path(self, key: bytes) -> Path:
-        return self._directory / f"{hashlib.sha256(key).hexdigest()}.entry"
-
     def _stored_keys(self) -> Iterable[bytes]:
-        for path in self._directory.glob("*.entry"):
-            length, _, rest = path.read_bytes().partition(b"\n")
-            yield rest[: int(length)]
+        place, end = 0, os.fstat(self._file).st_size
+        while place < end:
+            key_length, length = self.LENGTHS.unpack(self._at(place, self.LENGTHS.size))
+            key = self._at(place + self.LENGTHS.size, key_length)
+            place += self.LENGTHS.size + key_length
+            self._values[key] = (place, length)
+            place += max(0, length)
+        return [key for key, (_, length) in self._values.items() if length >= 0]
+
+    def _at(self, place: int, length: int) -> bytes:
+        return os.pread(self._file, length, place)
+
+    def _add(self, key: bytes, length: int, value: bytes) -> None:
+        os.write(self._file, self.LENGTHS.pack(len(key), length) + key + value)
+        self._values[key] = (os.fstat(self._file).st_size - len(value), length)
 
     def _read(self, key: bytes) -> bytes:
-        return self._path(key).read_bytes().partition(b"\n")[2][len(key) :]
+        return self._at(*self._values[key])
 
     def _write(self, key: bytes, value: bytes) -> None:
-        written = self._path(key).with_suffix(".written")
-        written.write_bytes(b"%d\n" % len(key) + key + value)
-        written.replace(self._path(key))
+        self._add(key, len(value), value)
 
     def _remove(self, key: bytes) -> None:
-        self._path(key).unlink()
+        self._add(key, -1, b"")
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
 
 class InSQLite(Lasting):
@@ -175,8 +194,14 @@ def _in_memory(_url: str, _run: str) -> Kept:
 
 def _in_files(_url: str, run: str) -> Kept:
     root = _directory(run)
-    data, ends = InFiles(root / "data"), InFiles(root / "ends")
-    return Kept(data, Numbers(ends), lambda: shutil.rmtree(root, ignore_errors=True))
+    data, ends = InFile(root / "data"), InFile(root / "ends")
+
+    def remove() -> None:
+        data.close()
+        ends.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+    return Kept(data, Numbers(ends), remove)
 
 
 def _in_sqlite(_url: str, run: str) -> Kept:

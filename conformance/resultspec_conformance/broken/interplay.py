@@ -1,0 +1,62 @@
+"""Which members of the small backend a defect cuts off, or newly comes to, by overriding others.
+
+A method that is overridden without `super` no longer calls what the original called, so a defect of that would not
+show; and one that calls what the original did not call brings the defects of that to where they do not belong. Both
+can be read from the names in the code.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import CodeType
+from typing import Any
+
+
+def _names(code: CodeType) -> frozenset[str]:
+    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return frozenset(code.co_names).union(*inner)
+
+
+def _code(member: Any) -> CodeType | None:
+    function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+    found = getattr(function, "__code__", None)
+    return found if isinstance(found, CodeType) else None
+
+
+def used_by(cls: type, name: str) -> frozenset[str]:
+    """Return the names in the code of a member of a class, and of those that it overrides and calls by `super`."""
+    used: set[str] = set()
+    for base in cls.__mro__:
+        code = _code(vars(base).get(name))
+        if code is not None:
+            used |= _names(code)
+            if "super" not in _names(code):
+                break
+    return frozenset(used)
+
+
+@cache
+def _uses(cls: type) -> Mapping[str, frozenset[str]]:
+    """Return for each member of a class the other members in its code."""
+    members = frozenset(dir(cls))
+    return {name: used_by(cls, name) & members for name in members}
+
+
+def reached(cls: type, names: Iterable[str]) -> frozenset[str]:
+    """Return the members of a class that some of its members use, directly or through others, with these themselves."""
+    uses, found, left = _uses(cls), set[str](), list(names)
+    while left:
+        name = left.pop()
+        if name in uses and name not in found:
+            found.add(name)
+            left.extend(uses[name])
+    return frozenset(found)
+
+
+@cache
+def disturbed(backend: type, family: type, overridden: frozenset[str]) -> frozenset[str]:
+    """Return the members of a family that a backend, which overrides some of them, cuts off or newly comes to."""
+    found: set[str] = set()
+    for name in overridden:
+        before, now = reached(family, [name]), reached(family, used_by(backend, name))
+        found |= (before ^ now) - {name}
+    return frozenset(found) - overridden

@@ -1,0 +1,70 @@
+"""What a defect cuts off or newly comes to, read from the names in its code."""
+
+from resultspec_conformance.broken import CATALOGUE
+from resultspec_conformance.broken.combined import can_live_together
+from resultspec_conformance.broken.interplay import disturbed, reached, used_by
+
+
+class Family:
+    """A small family."""
+
+    def store(self) -> None:
+        """Ask the guard, then write."""
+        if not self.keeps():
+            self.write()
+
+    def keeps(self) -> bool:
+        """Look at a state."""
+        return bool(self.state)
+
+    @property
+    def state(self) -> str:
+        """A state."""
+        return ""
+
+    def write(self) -> None:
+        """Write nothing."""
+
+    def read(self) -> str:
+        """Read a state."""
+        return self.state
+
+
+class Unguarded(Family):
+    """Cuts the guard off."""
+
+    def store(self) -> None:
+        """Write."""
+        self.write()
+
+
+class Curious(Family):
+    """Reads before it stores."""
+
+    def store(self) -> None:
+        """Read, then store."""
+        (lambda: self.read())()
+        super().store()
+
+
+def test_a_method_reaches_what_it_uses_directly_or_not() -> None:
+    """Properties too, and what is in inner functions."""
+    assert reached(Family, ["store"]) == {"store", "keeps", "write", "state"}
+    assert "read" in used_by(Curious, "store")
+
+
+def test_what_is_no_longer_called_is_cut_off() -> None:
+    """A defect of it would not show."""
+    assert disturbed(Unguarded, Family, frozenset({"store"})) == {"keeps", "state"}
+
+
+def test_what_is_called_newly_brings_its_defects_along() -> None:
+    """With `super`, nothing is cut off."""
+    assert disturbed(Curious, Family, frozenset({"store"})) == {"read"}
+
+
+def test_a_defect_in_what_another_one_newly_uses_cannot_live_with_it() -> None:
+    """Group keys that are made like those of tasks would be cut like them, which neither defect does alone."""
+    one, other = CATALOGUE["one-namespace-for-tasks-and-groups"], CATALOGUE["long-ids-cut"]
+    assert not can_live_together(one, other)
+    assert not can_live_together(other, one)
