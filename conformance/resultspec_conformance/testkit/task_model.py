@@ -87,12 +87,18 @@ def expected_result(write: Write) -> Value:
     return ExceptionData("Exception", "builtins", (write.result,))
 
 
+def moment_of(date_done: Value) -> dt.datetime | None:
+    """Return `date_done` as a datetime, from text or a datetime. Raises ValueError."""
+    moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
+    if moment is not None and not isinstance(moment, dt.datetime):
+        raise ValueError(f"{date_done!r} does not name an instant")
+    return moment
+
+
 def instant(date_done: Value) -> dt.datetime | None:
     """Return `date_done` as an aware datetime, from text or a datetime. Raises ValueError."""
-    if date_done is None:
-        return None
-    moment = dt.datetime.fromisoformat(date_done) if isinstance(date_done, str) else date_done
-    if not isinstance(moment, dt.datetime) or moment.tzinfo is None:
+    moment = moment_of(date_done)
+    if moment is not None and moment.tzinfo is None:
         raise ValueError(f"{date_done!r} does not name an instant: it has no offset")
     return moment
 

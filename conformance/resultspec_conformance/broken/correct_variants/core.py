@@ -87,6 +87,25 @@ class DatesAsDatetime(Correct):
         return None if text is None else dt.datetime.fromisoformat(text).astimezone(zone)
 
 
+@variation("hands-on-what-is-stored")
+class HandsOnWhatIsStored(Correct):
+    """Returns stored members as they are, as Celery does, and names no id in the error of what cannot be decoded."""
+
+    def shape(self, found: Any) -> dict[str, Any]:
+        """Look for a state and a result only."""
+        return {**dict.fromkeys(MEMBERS[2:]), "status": found["status"], "result": found["result"], **found}
+
+    def load(self, payload: bytes, task_id: str) -> dict[str, Any]:
+        """Decode for a task without a name."""
+        return super().load(payload, "?")
+
+    def read(self, task_id: str) -> dict[str, Any]:
+        """Return the entry with its own id."""
+        payload = self.steadily(lambda: self.link.get(self.key(task_id)))
+        named = None if payload is None else self.load(payload, task_id)["task_id"]
+        return {**super().read(task_id), "task_id": task_id if payload is None else named}
+
+
 @variation("two-members-for-unknown")
 class TwoMembersForUnknown(Correct):
     """Returns only the state and the result for an unknown task, as Celery's key/value stores do."""

@@ -203,7 +203,7 @@ class DamagedGroupIsNull(Correct):
             return None
 
 
-@broken("GROUP-20", "damaged-group-without-a-name")
+@broken("GROUP-22", "damaged-group-without-a-name")
 class DamagedGroupUnnamed(Correct):
     """Does not say which group cannot be decoded."""
 
@@ -212,7 +212,7 @@ class DamagedGroupUnnamed(Correct):
         return DecodeError("the entry of the group cannot be decoded")
 
 
-@broken("GROUP-20", "damaged-group-raises-whatever")
+@broken("GROUP-22", "damaged-group-raises-whatever")
 class DamagedGroupRaises(Correct):
     """Raises whatever taking a damaged group apart raises, as Celery does."""
 
@@ -221,7 +221,7 @@ class DamagedGroupRaises(Correct):
         return error
 
 
-@broken("GROUP-20", "result-of-a-task-taken-for-a-group")
+@broken("GROUP-23", "result-of-a-task-taken-for-a-group")
 class TaskTakenForGroup(Correct):
     """Restores the result tuple of a task as a group without members."""
 

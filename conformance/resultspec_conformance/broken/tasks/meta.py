@@ -108,7 +108,7 @@ class UnknownTaskNamesNoId(Correct):
         return {**super().unknown(task_id), "task_id": None}
 
 
-@broken("META-4", "stored-id-returned")
+@broken("META-16", "stored-id-returned")
 class StoredIdReturned(Correct):
     """Returns the id that the entry names."""
 
@@ -341,19 +341,29 @@ class UnknownMembersRefused(Correct):
         return shaped
 
 
-@broken("META-13", "missing-members-refused")
+@broken("META-13", "missing-members-refused", also=["META-14"])
 class MissingMembersRefused(Correct):
     """Indexes the members that today's writers write."""
 
     def shape(self, found: Any) -> dict[str, Any]:
         """Refuse fewer members."""
         shaped = super().shape(found)
-        for member in ("result", "date_done"):
-            found[member]
+        found["date_done"]
         return shaped
 
 
-@broken("META-13", "no-id-no-entry", also=["META-4"])
+@broken("META-17", "missing-result-refused")
+class MissingResultRefused(Correct):
+    """Needs a result, as Celery's readers do in a state of an exception."""
+
+    def shape(self, found: Any) -> dict[str, Any]:
+        """Refuse a meta without one."""
+        shaped = super().shape(found)
+        found["result"]
+        return shaped
+
+
+@broken("META-13", "no-id-no-entry", also=["META-14", "VALUE-11"])
 class NoIdNoEntry(Correct):
     """Treats an entry without a task id as absent."""
 

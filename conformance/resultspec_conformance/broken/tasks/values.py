@@ -334,7 +334,7 @@ class TornEntryIsPending(Correct):
             return self.unknown(task_id)
 
 
-@broken("VALUE-6", "decode-error-without-a-name")
+@broken("VALUE-13", "decode-error-without-a-name")
 class DecodeErrorWithoutAName(Correct):
     """Does not say which task's entry cannot be decoded."""
 
@@ -343,7 +343,7 @@ class DecodeErrorWithoutAName(Correct):
         return super().load(payload, "?")
 
 
-@broken("VALUE-6", "decode-error-is-a-value-error", also=["VALUE-9", "VALUE-12"])
+@broken("VALUE-13", "decode-error-is-a-value-error")
 class DecodeErrorIsAValueError(Correct):
     """Lets the serializer's own error through, as Celery 5.7.0 does."""
 
@@ -454,13 +454,13 @@ class BadUtf8Replaced(Correct):
         return super().deserialize(payload)
 
 
-@broken("VALUE-9", "empty-entry-is-pending")
+@broken("VALUE-14", "empty-entry-is-pending")
 class EmptyEntryIsPending(Correct):
     """Takes an empty payload for no entry."""
 
     def load(self, payload: bytes, task_id: str) -> dict[str, Any]:
         """Return an unknown meta for nothing."""
-        return super().load(payload, task_id) if payload.strip() else self.unknown(task_id)
+        return super().load(payload, task_id) if payload else self.unknown(task_id)
 
 
 @broken("VALUE-9", "missing-status-is-pending")
@@ -472,7 +472,7 @@ class MissingStatusIsPending(Correct):
         return super().shape({"status": "PENDING", **found} if isinstance(found, dict) else found)
 
 
-@broken("VALUE-9", "date-not-looked-at", also=["META-15"])
+@broken("VALUE-14", "date-not-looked-at", also=["META-15"])
 class DateNotLookedAt(Correct):
     """Returns whatever is stored as `date_done`."""
 

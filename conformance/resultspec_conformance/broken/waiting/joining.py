@@ -437,7 +437,7 @@ class UnreadableIsPending(Correct):
         return ((task_id, found) for task_id, found in super().read_all(task_ids) if not isinstance(found, Exception))
 
 
-@broken("JOIN-18", "unreadable-entry-of-nobody")
+@broken("JOIN-22", "unreadable-entry-of-nobody")
 class UnreadableOfNobody(Correct):
     """Does not say which entry cannot be read."""
 

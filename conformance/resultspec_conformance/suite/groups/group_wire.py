@@ -175,6 +175,11 @@ _ALL: Mapping[str, GroupVector] = {
 }
 
 
+def _invalid(requirement: str) -> list[dict[str, Value]]:
+    """Return the names of the invalid vectors that show a requirement, as examples."""
+    return [{"vector": name} for name, vector in _ALL.items() if vector.requirement == requirement and vector.error]
+
+
 def _put(ctx: Context, group_id: str, payload: bytes) -> None:
     ctx.groups.write_group(group_id, payload)
     ctx.history.note("suite", "probe_write_group", {"group_id": group_id, "payload": payload})
@@ -188,21 +193,39 @@ def valid_group_vector_is_read(ctx: Context, vector: str) -> None:
     require_restored(ctx, "GROUP-19", reader, shown.group_id, list(shown.group))
 
 
-def _require_undecodable(ctx: Context, outcome: Outcome, group_id: str, what: str) -> None:
+def _require_undecodable(ctx: Context, requirement: str, outcome: Outcome, group_id: str, what: str) -> None:
+    """Require that a read has failed: in an error, and in one that names the group."""
+    ctx.require(requirement, outcome.kind != "ok", got=ctx.describe(outcome), allowed=f"an error: {what}")
     told = outcome.error == "DecodeError" and group_id in outcome.message
-    ctx.require("GROUP-20", told, got=ctx.describe(outcome), allowed=f"DecodeError that names {group_id}: {what}")
+    ctx.require("GROUP-22", told, got=ctx.describe(outcome), allowed=f"DecodeError that names {group_id}: {what}")
 
 
-@check("GROUP-20", cases=[{"vector": name} for name, vector in _ALL.items() if not vector.valid])
-def invalid_group_vector_is_refused(ctx: Context, vector: str) -> None:
-    """An entry that is not a group is refused with an error that names it, by every operation that reads."""
-    shown, reader = _ALL[vector], json_client(ctx)
+def _require_vector_refused(ctx: Context, name: str) -> None:
+    shown, reader = _ALL[name], json_client(ctx)
     _put(ctx, shown.group_id, shown.stored)
     for op in ("restore_group", "get_group_meta"):
-        _require_undecodable(ctx, reader.attempt(op, group_id=shown.group_id), shown.group_id, shown.description)
+        outcome = reader.attempt(op, group_id=shown.group_id)
+        _require_undecodable(ctx, shown.requirement, outcome, shown.group_id, shown.description)
 
 
-DAMAGED = {"torn": b'{"result": [["g', "empty": b"", "a task": b'{"status": "SUCCESS", "result": 1}', "zeros": bytes(9)}
+@check("GROUP-20", "GROUP-22", cases=_invalid("GROUP-20"))
+def invalid_group_vector_is_refused(ctx: Context, vector: str) -> None:
+    """An entry that is not a map with a `result` is refused with an error that names it, by every operation."""
+    _require_vector_refused(ctx, vector)
+
+
+@check("GROUP-23", "GROUP-22", cases=_invalid("GROUP-23"))
+def malformed_group_vector_is_refused(ctx: Context, vector: str) -> None:
+    """An empty entry, and a `result` that is not the result tuple of a group, are refused as well."""
+    _require_vector_refused(ctx, vector)
+
+
+DAMAGED = {
+    "torn": b'{"result": [["g',
+    "no brace": b'"result": []}',
+    "a task": b'{"status": "SUCCESS", "result": 1}',
+    "zeros": bytes(9),
+}
 
 
 @check(
@@ -215,7 +238,8 @@ def damaged_group_can_be_got_rid_of(ctx: Context, damage: str, by: str) -> None:
     expected = of_members(group_id, "new") if by == "save_group" else None
     client.save_group(group_id, of_members(group_id, "old"))
     _put(ctx, group_id, DAMAGED[damage])
-    _require_undecodable(ctx, client.attempt("restore_group", group_id=group_id), group_id, damage)
+    restored = client.attempt("restore_group", group_id=group_id)
+    ctx.require("GROUP-20", restored.kind != "ok", got=ctx.describe(restored), allowed=f"an error: {damage}")
     rest = {"result": expected} if expected else {}
     require_done(ctx, "GROUP-20", client.attempt(by, group_id=group_id, **rest), f"{by} of a damaged entry succeeds")
     require_restored(ctx, "GROUP-20", json_client(ctx), group_id, expected)

@@ -13,7 +13,7 @@ from resultspec import STATES, row_vectors
 from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
-from resultspec_conformance.suite.tasks.meta import EVERY_STATE, ROUNDING, any_result, json_client
+from resultspec_conformance.suite.tasks.meta import EVERY_STATE, ROUNDING, any_result, json_client, names_instant
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.task_model import instant
@@ -274,7 +274,7 @@ def _require_vector(ctx: Context, name: str) -> None:
         requirement = principal
         if member == "date_done":
             requirement = principal if expected else "SQL-10"
-            holds = instant(found) == instant(expected)
+            holds = names_instant(found, instant(expected), vector.row.get("date_done"))
         else:
             holds = same(found or None, expected) if member == "children" else same(found, expected)
         got = f"{member} {show(found)}"

@@ -20,7 +20,7 @@ from resultspec_conformance.testkit.strategies import (
     result_tuples,
     scalar_text,
 )
-from resultspec_conformance.testkit.task_model import Write, expected_result, instant
+from resultspec_conformance.testkit.task_model import Write, expected_result, instant, moment_of
 from resultspec_conformance.wire.values import ExceptionData, Value, same, show
 
 MEMBERS = ("status", "result", "traceback", "children", "date_done", "task_id")
@@ -321,7 +321,7 @@ WHOLE: Mapping[str, Value] = {
 }
 
 
-@check("META-4", cases=[{"cached": False}, {"cached": True}])
+@check("META-4", "META-16", cases=[{"cached": False}, {"cached": True}])
 def id_that_was_asked_for_wins(ctx: Context, cached: bool) -> None:
     """An entry that names another task is an entry of the task under whose id it was found, and of no other."""
     reader = json_client(ctx)
@@ -330,11 +330,10 @@ def id_that_was_asked_for_wins(ctx: Context, cached: bool) -> None:
     asked, named = ctx.new_id("asked"), ctx.new_id("named")
     stored_json(ctx, asked, {**WHOLE, "task_id": named})
     found = reader.meta(asked)
-    ctx.require("META-4", found.get("task_id") == asked, got=found, allowed=f"the task_id {asked}")
-    again = reader.meta(asked)
-    ctx.require("META-4", again.get("task_id") == asked, got=again, allowed=f"the task_id {asked}")
     other = is_there(reader, named)
     ctx.require("META-4", not other, got=f"{named} reads as an entry", allowed=f"{named} stays unknown")
+    for meta in (found, reader.meta(asked)):
+        ctx.require("META-16", meta.get("task_id") == asked, got=meta, allowed=f"the task_id {asked}")
 
 
 KNOWN_TO_BE_TYPED = {*MEMBERS, "group_id", "parent_id"}
@@ -364,41 +363,49 @@ def unknown_members_are_not_an_error(ctx: Context, members: dict[str, Value], fi
 
 @check(
     "META-13",
+    "META-16",
     given={
         "status": st.sampled_from(EVERY_STATE),
-        "left": st.sets(st.sampled_from(MEMBERS[1:])),
+        "left": st.sets(st.sampled_from(MEMBERS[2:])),
         "null_id": st.booleans(),
     },
     effort=0.4,
 )
 def missing_members_are_null(ctx: Context, status: str, left: set[str], null_id: bool) -> None:
-    """A meta that has `status` is read, whichever other members it has or lacks."""
+    """A meta that has `status` and `result` is read, whichever other members it has or lacks."""
+    _require_read_without(ctx, "META-13", status, left, null_id)
+
+
+@check("META-17", cases=[{"status": status, "alone": alone} for status in EVERY_STATE for alone in (False, True)])
+def missing_result_is_null(ctx: Context, status: str, alone: bool) -> None:
+    """A meta without `result` is read, whether it has the other members or its status alone."""
+    _require_read_without(ctx, "META-17", status, set(MEMBERS[1:]) if alone else {"result"}, False)
+
+
+def _require_read_without(ctx: Context, requirement: str, status: str, left: set[str], null_id: bool) -> None:
+    """Require that a meta is read that lacks some members, or has a null instead of its id."""
     reader, task_id = json_client(ctx), ctx.new_id()
-    result: Value = {"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"}
-    whole = {
-        **WHOLE,
-        "result": result if status in STATES.sets["EXCEPTION"] else 7,
-        "traceback": "trace",
-        "task_id": task_id,
-    }
-    kept = {member: whole[member] for member in MEMBERS[1:] if member not in left}
-    stored_json(
-        ctx, task_id, {"status": status, **kept, **({"task_id": None} if null_id and "task_id" in left else {})}
-    )
+    failed = status in STATES.sets["EXCEPTION"]
+    result: Value = {"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"} if failed else 7
+    whole = {**WHOLE, "result": result, "traceback": "trace", "task_id": task_id}
+    stored = {"status": status, **{member: whole[member] for member in MEMBERS[1:] if member not in left}}
+    if null_id and "task_id" in left:
+        stored["task_id"] = None
+    stored_json(ctx, task_id, stored)
     outcome = reader.attempt("get_task_meta", task_id=task_id)
-    ctx.require(
-        "META-13", outcome.kind == "ok", got=ctx.describe(outcome), allowed="a meta, null where nothing is stored"
-    )
+    allowed = "a meta, null where nothing is stored"
+    ctx.require(requirement, outcome.kind == "ok", got=ctx.describe(outcome), allowed=allowed)
     found = outcome.value
-    expected = {"status": status, "traceback": kept.get("traceback"), "task_id": task_id}
-    expected["result"] = expected_result(Write(0, status, any_result(status) if "result" in kept else None))
-    if "result" in kept and status not in STATES.sets["EXCEPTION"]:
-        expected["result"] = 7
+    given = any_result(status) if failed else 7
+    expected = {"status": status, "traceback": stored.get("traceback")}
+    expected["result"] = expected_result(Write(0, status, None if "result" in left else given))
     for member, value in expected.items():
         holds = same(found.get(member), value)
-        ctx.require("META-13", holds, got=f"{member} {show(found.get(member))}", allowed=show(value))
+        ctx.require(requirement, holds, got=f"{member} {show(found.get(member))}", allowed=show(value))
     empty = not found.get("children") and (found.get("date_done") is None or "date_done" not in left)
-    ctx.require("META-13", empty, got=found, allowed="null where nothing is stored")
+    ctx.require(requirement, empty, got=found, allowed="null where nothing is stored")
+    if requirement == "META-13":
+        ctx.require("META-16", found.get("task_id") == task_id, got=found, allowed=f"the task_id {task_id}")
 
 
 SPELLINGS: Mapping[str, Callable[[dt.datetime], str]] = {
@@ -429,16 +436,26 @@ def any_offset_names_its_instant(ctx: Context, moment: dt.datetime, spelling: st
     expected = {"seconds": moment.replace(microsecond=0), "milliseconds": dt.datetime.fromisoformat(text)}.get(
         spelling, moment
     )
-    require_instant(ctx, outcome.value.get("date_done"), expected)
+    require_instant(ctx, outcome.value.get("date_done"), expected, text)
 
 
-def require_instant(ctx: Context, found: Value, expected: dt.datetime) -> None:
-    """Require META-15 of a date that was read."""
+def names_instant(found: Value, expected: dt.datetime | None, stored: Value) -> bool:
+    """Whether a date that was read is that of an entry; a stored one without an offset may be returned without it."""
+    naive = moment_of(stored)
+    utc = naive is not None and naive.tzinfo is None
     try:
-        moment = instant(found)
+        moment = moment_of(found)
     except ValueError:
-        moment = None
-    ctx.require("META-15", moment == expected, got=show(found), allowed=f"the instant {expected.isoformat()}")
+        return False
+    if moment is not None and moment.tzinfo is None:
+        return utc and expected == moment.replace(tzinfo=dt.UTC)
+    return bool(moment == expected)
+
+
+def require_instant(ctx: Context, found: Value, expected: dt.datetime, stored: Value) -> None:
+    """Require META-15 of a date that was read, and that is stored like this."""
+    holds = names_instant(found, expected, stored)
+    ctx.require("META-15", holds, got=show(found), allowed=f"the instant {expected.isoformat()}")
 
 
 @check("META-13", given={"result": portable_values}, effort=0.1)
