@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points
+from resultspec_conformance.runner.targets import BUILT_IN, adapter_entry_points, load_adapter
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.text.suggestions import did_you_mean
 
@@ -141,6 +141,8 @@ def served(target: str) -> Iterator[ServedTarget]:
         if ":" not in target:
             if target not in server_entry_points():
                 raise _not_a_target(target)
+            # first: a server is of no use without the package that the store needs
+            load_adapter(target)
             server = stack.enter_context(running(target))
             yield ServedTarget(server.url, server.origin, server.throw_away)
             return

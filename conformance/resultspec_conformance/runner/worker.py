@@ -115,6 +115,8 @@ class _Worker:
         subject = open_subject(role)
         self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"))
         self.session.measure_round_trip()
+        if target.startswith("python:"):
+            self.session.require_shared_store()
         names = available(
             subject.capabilities,
             subject.probe,

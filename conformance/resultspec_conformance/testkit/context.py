@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from resultspec import REQUIREMENTS
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.client import Client, InFlight
-from resultspec_conformance.subject.errors import SubjectError
+from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import History, Outcome
 from resultspec_conformance.subject.outbox import Outbox, Sender
@@ -85,6 +85,20 @@ class Session:
                     "Start it, or correct where the backend looks for it."
                 )
         self.rtt = statistics.median(took or [0.0])
+
+    def require_shared_store(self) -> None:
+        """Raise UsageError if what one client stores is found by that client, and by no other one."""
+        options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
+        task_id = f"{self.run}-shared"
+        clients = [Client(name, self.connection(name, options), options, History(), self.in_flight) for name in "ab"]
+        clients[0].attempt("store_result", task_id=task_id, result=None, state="SUCCESS")
+        found = [client.attempt("get_state", task_id=task_id).value for client in clients]
+        clients[0].attempt("forget", task_id=task_id)
+        if found == ["SUCCESS", "PENDING"]:
+            raise UsageError(
+                "the clients of the factory do not share a store: what one has stored, another does not find.\n"
+                "Every call of the factory opens a client: make the store outside of it, once, for all of them."
+            )
 
     def drop_connections(self) -> None:
         """Close the connections that checks share; the next use opens new ones."""

@@ -1,6 +1,7 @@
 """The command: exit codes, answers to wrong use that name the cure, and files that are written."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -133,6 +134,33 @@ def test_wrong_use_is_answered_with_the_cure(here: Here, arguments: list[str], c
     assert said in err
     assert len(err.strip().splitlines()) <= 4
     assert "Traceback" not in err
+
+
+def test_clients_that_share_no_store_are_one_hint(command: Command, tmp_path: Path) -> None:
+    """And not a violation of nearly everything."""
+    (tmp_path / "mine.py").write_text(
+        "from resultspec_conformance.broken.baseline.server import Server\n"
+        "from resultspec_conformance.broken.baseline.whole import Correct\n"
+        "def factory(app, **options):\n    return Correct(Server())\n",
+        encoding="utf-8",
+    )
+    done = command("check", "python:mine:factory")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the clients of the factory do not share a store" in done.stderr
+    assert "make the store outside of it, once, for all of them" in done.stderr
+
+
+def test_the_package_of_a_store_is_named_before_its_servers() -> None:
+    """A server would be of no use without it."""
+    missing = "import sys; sys.modules['redis'] = None; sys.argv[1:] = ['check', 'redis']; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{missing}from resultspec_conformance.__main__ import main; main()"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": "/nowhere", "RESULTSPEC_REDIS_URL": ""},
+    )
+    assert done.returncode == 2
+    assert "pip install 'resultspec[redis]'" in done.stderr
 
 
 def test_a_factory_that_raises_is_answered_in_two_lines(command: Command, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from resultspec.schemas import validator
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.report.plain_text import outcome as shown_outcome
 from resultspec_conformance.report.reproducer_script import script
+from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.join_consumer import NotAPair, consume
 from resultspec_conformance.subject.python_object import PythonConnection
+from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.joins import join, join_in_process, joined, require_yielded
 from resultspec_conformance.wire.results import decode_result, encode_result
@@ -188,3 +190,13 @@ def test_each_id_is_required_once_and_as_text(ctx: Context) -> None:
     for expected, ended in ((ids[:1], "exhausted"), ([*ids, "x"], "exhausted"), (ids, "TimeoutError")):
         with pytest.raises(Violation, match="JOIN-1"):
             require_yielded(ctx, "JOIN-1", shown, expected, ended)
+
+
+@pytest.mark.parametrize(
+    "name", ["join_wakeups.ended_join_leaves_no_subscription", "join_wakeups.interrupted_join_leaves_no_subscription"]
+)
+def test_a_join_that_polls_leaves_no_subscription(name: str) -> None:
+    """It has none; that is seen where a wait of the same client shows one."""
+    session = Session(open_specimen(VARIATIONS["join-polls"]), "test")
+    result = execute(all_checks()[name], session, seed_number=0, examples=1)
+    assert (result.status, result.exercised, result.message) == ("passed", ("JOIN-16",), "")

@@ -60,6 +60,22 @@ class JoinOneByOne(Correct):
         return subscription
 
 
+@variation("join-polls", wake_up=0.25)
+class JoinPolls(Correct):
+    """Is notified when it waits for one task, and polls when it joins many, as Celery's Redis backend."""
+
+    look_again = 0.02
+
+    def subscribe_all(self, task_ids: Iterable[Any]) -> LinkSubscription:
+        """Subscribe to nothing."""
+        return LinkSubscription(self.link.server)
+
+    def rest_of_join(self, left: Iterable[Any], subscription: LinkSubscription, seconds: float) -> LinkSubscription:
+        """Sleep."""
+        time.sleep(max(seconds, 0.0))
+        return subscription
+
+
 @variation("join-calls-on-message")
 class JoinCallsOnMessage(Correct):
     """Calls `on_message` with each meta that it yields."""

@@ -82,10 +82,12 @@ def row_of(payload: bytes, columns: Collection[str]) -> dict[str, Any]:
     if meta is None:
         return {"status": "STARTED", "result": payload}
     known = {name: value for name, value in meta.items() if name != "task_id"}
-    unknown = sorted(name for name in known if name not in _CELLS or name not in columns)
+    without = [name for name in known if name not in _CELLS or name not in columns]
+    # a table of an older release, which lacks a column, says by that that there is nothing in it
+    unknown = sorted(name for name in without if known[name] not in (None, []))
     if unknown:
         raise Unobserved(f"the table has no column for {', '.join(map(repr, unknown))}")
-    return {name: _CELLS[name](value) for name, value in known.items()}
+    return {name: _CELLS[name](value) for name, value in known.items() if name not in without}
 
 
 def _meta(payload: bytes) -> dict[str, Any] | None:

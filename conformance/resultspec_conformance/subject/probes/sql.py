@@ -1,5 +1,7 @@
 """The probe of a database: rows of Celery's tables, through the suite's own connection."""
 
+from __future__ import annotations
+
 import math
 import secrets
 from collections.abc import Iterator, Mapping
@@ -9,6 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.engine import make_url
 
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved
@@ -25,8 +28,11 @@ from resultspec_conformance.subject.probes.sockets import local_ports, traffic_w
 from resultspec_conformance.text.redaction import redact_text
 from resultspec_conformance.wire.values import Value
 
+_RELEASE: Final = int(sa.__version__.partition(".")[0])
+"""The major version of SQLAlchemy: older releases of Celery come with 1.4, which knows another driver."""
+
 _DRIVERS: Final = {
-    "postgresql": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg" if _RELEASE > 1 else "postgresql+psycopg2",
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
@@ -40,15 +46,19 @@ _NOW: Final = {
 """The query for the seconds since 1970, by dialect."""
 
 
-def open_probe(store: str, prefix: str) -> "SqlProbe":
+def open_probe(store: str, prefix: str) -> SqlProbe:
     """Return the probe of a database by its URL. Raises SubjectError.
 
     `prefix` is the prefix of the names of the tables.
     """
     try:
-        url = sa.make_url(store.removeprefix("db+"))
+        url = make_url(store.removeprefix("db+"))
         engine = sa.create_engine(
-            url.set(drivername=_DRIVERS.get(url.drivername, url.drivername)), pool_size=1, max_overflow=0
+            url.set(drivername=_DRIVERS.get(url.drivername, url.drivername)),
+            poolclass=sa.pool.QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            future=True,
         )
     except (exc.ArgumentError, ValueError):
         # without the text of the error, which may quote a part of the password

@@ -389,6 +389,11 @@ def _given_life(ctx: Context, timeline: Timeline, state: str, usual: Value, life
     return entry
 
 
+def _number(life: float) -> float:
+    """Return a life as programs write it: seconds in whole numbers, where they are."""
+    return int(life) if life.is_integer() else life
+
+
 @check(
     "EXP-16",
     cases=[
@@ -402,7 +407,7 @@ def _given_life(ctx: Context, timeline: Timeline, state: str, usual: Value, life
 def expire_gives_another_life(ctx: Context, state: str, usual: bool, factor: float | None) -> None:
     """From the call of `expire` on, an entry lives as long as that call said, whatever its lifetime was before."""
     timeline, reader = timeline_of(ctx), ctx.client("reader")
-    life = None if factor is None else factor * timeline.life
+    life = None if factor is None else _number(factor * timeline.life)
     entry = _given_life(ctx, timeline, state, timeline.life if usual else None, life)
     if not factor:
         timeline.let_pass(timeline.life)

@@ -208,13 +208,24 @@ def ended_join_leaves_no_subscription(ctx: Context, by: str) -> None:
 
 def _require_unsubscribed(ctx: Context, ids: Sequence[str], was_there: bool) -> None:
     if not was_there:
-        raise Unobserved("no subscription was seen during the join")
+        _require_seen(ctx)
 
     def left() -> int:
         return sum(subscribed(ctx, task_id) for task_id in ids)
 
     gone = ctx.eventually(lambda: left() == 0)
     ctx.require("JOIN-16", gone, got=f"{left()} subscriptions 2 s after the join", allowed="none")
+
+
+def _require_seen(ctx: Context) -> None:
+    """Raise Unobserved if not even a wait shows a subscription: a join without any may also be one that polls."""
+    task_id = ctx.new_id("polled")
+    wait = begin_wait(ctx, ctx.client("joiner"), task_id, AMPLE_TIMEOUT)
+    seen = ctx.eventually(lambda: wait.ended or subscribed(ctx, task_id) > 0) and subscribed(ctx, task_id)
+    _store_now(ctx.client("writer"), task_id)
+    wait.operation()
+    if not seen:
+        raise Unobserved("no subscription was seen during the join, nor during a wait")
 
 
 @check("JOIN-16", needs=["wire", "in-process"])

@@ -50,6 +50,16 @@ def test_what_no_column_holds_is_not_observable(member: bytes) -> None:
         row_of(b'{"status": "SUCCESS", ' + member + b"}", COLUMNS)
 
 
+def test_nothing_needs_no_column() -> None:
+    """Tables of older releases have no column for children: that there are none can be written all the same."""
+    older = [name for name in COLUMNS if name != "children"]
+    for nothing in (b"null", b"[]"):
+        row = row_of(META.replace(b'"children": null', b'"children": ' + nothing), older)
+        assert row == {name: value for name, value in row_of(META, COLUMNS).items() if name != "children"}
+    with pytest.raises(Unobserved, match="'children'"):
+        row_of(META.replace(b'"children": null', b'"children": [1]'), older)
+
+
 @pytest.mark.parametrize("result", [b"[1]", b"\x80\x04N.", None])
 def test_what_was_read_makes_the_same_row(result: Any) -> None:
     """Whatever serializer its values are in."""
