@@ -36,6 +36,7 @@ class MemcachedProbe(KeyedProbe):
         self._address = (place.hostname or "localhost", place.port or PORT)
         self._lock = threading.RLock()
         self._stream: io.BufferedRWPair | None = None
+        self._rounded: dict[tuple[str, str], float] = {}
         version = self._line("version").removeprefix("VERSION ")
         if version.startswith(("0.", "1.0", "1.1", "1.2", "1.3", "1.4", "1.5")):
             raise SubjectError(f"{url} is a memcached {version}.\nThe suite looks into version 1.6 and newer.")
@@ -157,9 +158,14 @@ class MemcachedProbe(KeyedProbe):
         left = self.remaining(task_id)
         if left is None or math.isinf(left):
             return False
-        rest = math.ceil(left - seconds)
+        key = self.key(task_id)
+        # lives are whole seconds: what was rounded up here is subtracted the next time, unless it was stored again
+        entry = (key, self._line(f"mg {key} c"))
+        exact = left - seconds - self._rounded.get(entry, 0.0)
+        rest = math.ceil(exact)
+        self._rounded[entry] = rest - exact
         life = -1 if rest <= 0 else rest if rest <= LONGEST_RELATIVE_LIFE else int(time.time()) + rest
-        return self._line(f"touch {self.key(task_id)} {life}") == "TOUCHED"
+        return self._line(f"touch {key} {life}") == "TOUCHED"
 
     def bookkeeping(self, group_id: str) -> dict[str, float]:
         """Return the keys with the id of a group in their names, and the remaining seconds of each."""

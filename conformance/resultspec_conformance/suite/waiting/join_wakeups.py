@@ -122,7 +122,7 @@ def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     blame_hang="JOIN-8",
 )  # fmt: skip
 def stored_without_a_notification(
-    ctx: Context, state: str, result: Value, at: float, pending: bool, timeout: float = 0.25
+    ctx: Context, state: str, result: Value, at: float, pending: bool, timeout: float = 0.6
 ) -> None:
     """A result that was stored without a notification is yielded by the join's deadline, before any TimeoutError."""
     task_id = ctx.new_id()

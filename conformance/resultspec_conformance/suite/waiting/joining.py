@@ -342,7 +342,7 @@ def ready_while_the_caller_is_busy(ctx: Context, timeout: float, pause: float, p
     require_yielded(ctx, "JOIN-8", found, [first, second], "TimeoutError" if pending else "exhausted")
 
 
-@check("JOIN-8", cases=[{"timeout": 0.2, "pause": 0.35}])
+@check("JOIN-8", cases=[{"timeout": 0.5, "pause": 0.7}])
 def ready_while_the_caller_is_busy_with_a_later_one(ctx: Context, timeout: float, pause: float) -> None:
     """The same where what keeps the caller busy was yielded by a later pass, which ends after the deadline with it."""
     first, second = _stored(ctx, [None, None])

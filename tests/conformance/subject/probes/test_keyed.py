@@ -161,6 +161,20 @@ def test_lives_of_memcached(memcached: str, client: Client, prefix: str) -> None
     assert (probe.read("short"), probe.read("long")) == (None, b"x")
 
 
+def test_small_steps_make_an_entry_as_old_as_a_large_one(memcached: str, client: Client, prefix: str) -> None:
+    """What is rounded in one step is not lost; a store in between begins a new life."""
+    probe = MemcachedProbe(memcached, prefix)
+    key = probe.key("t")
+    client.set(key, b"x", expire=100)
+    for _ in range(20):
+        assert probe.age("t", 1.25)
+    assert probe.remaining("t") in (73.0, 74.0, 75.0)
+    assert probe.age("t", 0.5)
+    client.set(key, b"x", expire=100)
+    assert probe.age("t", 0.25)
+    assert probe.remaining("t") in (99.0, 100.0)
+
+
 def test_the_bookkeeping_of_a_chord(memcached: str, client: Client, prefix: str) -> None:
     """Is every key with the id of its group, and how long it will be there."""
     probe = MemcachedProbe(memcached, prefix)
