@@ -42,10 +42,14 @@ class ThousandKept(Correct):
     def write(self, task_id: str, payload: bytes, state: str) -> bool:
         """Write, and make room."""
         written = super().write(task_id, payload, state)
-        server = self.link.server
-        with server.lock:
-            if len(server.data) > 1000:
-                server.remove(next(key for key in server.data if TASK_KEY_PREFIX in key))
+        data, key = self.link.server.data, self.key(task_id)
+        with self.link.server.lock:
+            if written:
+                # the last one in the order of the store
+                data[key] = data.pop(key)
+            tasks = [key for key in data if TASK_KEY_PREFIX in key]
+            for key in tasks[: max(0, len(tasks) - 1000)]:
+                self.link.server.remove(key)
         return written
 
 
@@ -368,7 +372,7 @@ class Tombstones(Correct):
         """Write, unless the task has succeeded once."""
         buried = self.link.server.buried
         key = self.key(task_id)
-        if key in buried and state != "SUCCESS":
+        if key in buried and state != "SUCCESS" and self.link.get(key) is None:
             return False
         written = super().write(task_id, payload, state)
         if written and state == "SUCCESS":

@@ -31,7 +31,7 @@ class ArgumentsJoined(Correct):
         return [", ".join(map(repr, error.args))] if several else super().arguments(error)
 
 
-@broken("EXC-1", "falsy-exceptions-lost")
+@broken("EXC-1", "falsy-exceptions-lost", also=["EXC-11"])
 class FalsyExceptionsLost(Correct):
     """Stores the text of an exception that is false in a condition."""
 
