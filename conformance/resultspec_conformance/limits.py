@@ -34,8 +34,33 @@ CHECK_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 30.0
 """How long a target may take to open, in addition to the time of one call."""
 
+CALL_SECONDS_AFTER_HANG: Final = 3.0
+"""The time after which a call counts as hung if another one of the run has hung, and this one has unusual arguments or
+is made while nothing else is going on: ten hangs must not cost minutes."""
+
 SHRINK_SECONDS: Final = 4.0
-"""How long a failing example is shrunk. By then it is small enough to read."""
+"""How long the first failing example of a check is shrunk. By then it is small enough to read."""
+
+NEXT_SHRINK_SECONDS: Final = 2.0
+"""How long each failing example that is found after the first is shrunk."""
+
+MINIMISE_SECONDS: Final = 1.5
+"""How long the steps of a shrunk example are left out one by one."""
+
+EXPLORE_SECONDS: Final = 60.0
+"""How long examples of one property are tried, for the default number of them. A slow store gets fewer examples."""
+
+MAX_FAILURES: Final = 10
+"""How many failures of one property are searched for, each with what is already known to be broken masked."""
+
+MAX_HANGS_OF_A_CHECK: Final = 6
+"""How often a check is run again because a call hung or ended the process."""
+
+HANGS_UNTIL_GIVEN_UP: Final = 3
+"""In how many checks a call with ordinary arguments must hang until no other check makes it."""
+
+HEARTBEAT_SECONDS: Final = 2.0
+"""How often a worker reports that the check that it runs makes progress."""
 
 WORKER_CLEANUP_SECONDS: Final = 5.0
 """How long a worker may take after its run to remove what it has written."""
@@ -45,9 +70,6 @@ WORKER_EXIT_SECONDS: Final = 6.0
 
 TARGET_CLOSE_SECONDS: Final = 10.0
 """How long a worker may take to close its target during a run."""
-
-MAX_LOSSES: Final = 3
-"""The number of hangs and deaths of the backend after which the remaining checks are skipped."""
 
 LAST_WORDS: Final = 12
 """The number of lines that are shown of what a process printed before it died."""
@@ -59,6 +81,6 @@ REPLAY_ATTEMPTS: Final = 10
 """How often a recorded example is tried until it fails, since a race need not fail every time."""
 
 
-def check_seconds(deadline: float, examples: int, call_seconds: float) -> float:
-    """Return the time limit of a check; its own `deadline` is for the default number of examples."""
-    return deadline * max(1.0, examples / EXAMPLES) + 2 * call_seconds
+def stalled_seconds(deadline: float, call_seconds: float) -> float:
+    """Return the seconds without any progress after which a check counts as hung; `deadline` is its own limit."""
+    return deadline + 2 * call_seconds

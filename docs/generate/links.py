@@ -14,9 +14,7 @@ ID = r"(?<![\w/-])[A-Z]{2,}-[0-9]+(?![\w-])"
 _EXTERNAL = re.compile(r"^[a-z][a-z0-9+.-]*:")
 _CODE = r"`+[^`\n]*`+"
 _LINK_OR_CODE = re.compile(rf"{_CODE}|\]\((?P<target>[^)\s]+)\)")
-_ID_OR_OTHER = re.compile(
-    rf"{_CODE}|\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|<[^>]*>|(?P<id>{ID})"
-)
+_ID_OR_OTHER = re.compile(rf"{_CODE}|\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|<[^>]*>|(?P<id>{ID})")
 
 
 class DeadLinkError(Exception):

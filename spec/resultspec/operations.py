@@ -22,11 +22,15 @@ class ErrorKind:
 
 @dataclass(frozen=True, slots=True)
 class OperationSpec:
-    """One operation: its parameters and its result as JSON Schemas, and the kinds of error that it may end in."""
+    """One operation: its parameters and its result as JSON Schemas, and the kinds of error that it may end in.
+
+    `requirement` is violated if a call with ordinary arguments fails, or does not return.
+    """
 
     name: str
     summary: str
     effect: Effect
+    requirement: str
     params: Mapping[str, Any]
     result: Mapping[str, Any]
     errors: tuple[str, ...]
@@ -48,6 +52,7 @@ OPERATIONS: Mapping[str, OperationSpec] = MappingProxyType(
             name=name,
             summary=entry["summary"],
             effect=entry["effect"],
+            requirement=entry["requirement"],
             params=entry["params"],
             result=entry["result"],
             errors=tuple(entry["errors"]),

@@ -39,12 +39,14 @@ def run_item(checks: CheckSession, name: str) -> None:
         pytest.skip(f"observed nothing: {result.message}")
     if result.status == "passed":
         return
-    if result.failure is not None and result.failure.requirement in checks.plan.deselected:
-        pytest.skip(f"stopped by a violation of {result.failure.requirement}, which is deselected")
+    if result.failures and checks.plan.deselected.issuperset(result.accused):
+        pytest.skip(f"stopped by a violation of {', '.join(result.accused)}, deselected")
     known = checks.known(result)
     if known is not None:
         pytest.xfail(f"known: {known.reason}")
-    if result.failure is not None and not REQUIREMENTS[result.failure.requirement].scored:
+    if result.status == "blocked":
+        pytest.skip(f"not tested: {'; '.join(result.blocked)}")
+    if result.failures and not any(REQUIREMENTS[accused].scored for accused in result.accused):
         pytest.xfail(f"not scored: {checks.failure_text(result)}")
     pytest.fail(checks.failure_text(result), pytrace=False)
 

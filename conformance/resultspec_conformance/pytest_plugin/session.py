@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.limits import MAX_LOSSES
 from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.render.console import failure_text
@@ -65,6 +64,9 @@ class CheckSession:
 
     def result(self, name: str) -> CheckResult:
         """Run a check, unless it was run before. Raises SubjectError if the target or its store is lost."""
+        if not all_checks()[name].first:
+            for first in (check for check in self.plan.checks if check.first):
+                self.result(first.name)
         if name not in self.results:
             if self._harness:
                 raise SubjectError(self._harness[0])
@@ -76,8 +78,6 @@ class CheckSession:
             except BaseException:
                 self._worker.kill()
                 raise
-            if self._worker.losses >= MAX_LOSSES:
-                self._harness.append(f"the backend hung or died {MAX_LOSSES} times; the rest was not run")
         return self.results[name]
 
     def known(self, result: CheckResult) -> KnownFailure | None:
@@ -86,14 +86,17 @@ class CheckSession:
 
     def failure_text(self, result: CheckResult) -> str:
         """Return the message for a check that failed."""
-        failure = result.failure
-        if failure is None:
-            return redact_text(f"{result.name} {result.status}: {result.message}", self._session.secrets)
         session = self._session
-        entry = failure_entry(
-            result.name, failure, self.target, self.options.settings, session.secrets, construct=session.construct
-        )
-        return failure_text(redact(entry, session.secrets))
+        if not result.failures:
+            why = "; ".join(result.blocked) or result.message
+            return redact_text(f"{result.name} {result.status}: {why}", session.secrets)
+        entries = [
+            failure_entry(
+                result.name, failure, self.target, self.options.settings, session.secrets, construct=session.construct
+            )
+            for failure in result.failures
+        ]
+        return "\n\n".join(failure_text(redact(entry, session.secrets)) for entry in entries)
 
     def judgement(self) -> Judgement:
         """Run the remaining checks and the self-check, and return all verdicts."""

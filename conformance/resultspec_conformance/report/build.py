@@ -26,6 +26,7 @@ from resultspec_conformance.report.document import (
     worst_first,
 )
 from resultspec_conformance.report.reproducer_script import script
+from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import has_password
 from resultspec_conformance.verdict.check_results import CheckResult, Failure
@@ -146,6 +147,7 @@ def _check_entry(check: Check, result: CheckResult | None, why_skipped: str) -> 
         calls=ran.calls,
         examples=ran.examples,
         message=ran.message,
+        blocked=list(ran.blocked),
     )
 
 
@@ -182,8 +184,13 @@ def failure_entry(
             "statement": requirement.statement,
             "intent": requirement.intent,
             "known": known,
+            "kind": failure.kind,
+            "cause": "" if failure.call is None else CallFailure.from_json(failure.call).cause,
             "got": failure.got,
             "allowed": failure.allowed,
+            "step": failure.step,
+            "also": [dict(example) for example in failure.also],
+            "alike": failure.alike,
             "example": dict(failure.example),
             "history": list(failure.history),
             "clients": dict(failure.clients),
@@ -203,15 +210,16 @@ def _failures(findings: RunFindings) -> list[FailureEntry]:
     found = [
         failure_entry(
             name,
-            result.failure,
+            failure,
             findings.target,
             findings.settings,
             findings.secrets,
-            known=(result.failure.requirement, name) in findings.evidence.known,
+            known=(failure.requirement, name) in findings.evidence.known,
             construct=findings.construct,
         )
         for name, result in findings.evidence.results.items()
-        if result.failure is not None and result.failure.requirement in judged
+        for failure in result.failures
+        if failure.requirement in judged
     ]
     order = {one: position for position, one in enumerate(REQUIREMENTS)}
     return worst_first(found, order, SEVERITIES)

@@ -90,7 +90,10 @@ class ClassEntry(TypedDict):
 
 
 class CheckEntry(TypedDict):
-    """The result of a check. `status` may also be `skipped`; `message` says why it did not pass."""
+    """The result of a check. `status` may also be `skipped`; `message` says why it did not pass.
+
+    `blocked` says which calls ended some of its examples early.
+    """
 
     name: str
     status: str
@@ -101,6 +104,7 @@ class CheckEntry(TypedDict):
     calls: int
     examples: int
     message: str
+    blocked: list[str]
 
 
 class Replay(TypedDict):
@@ -114,8 +118,11 @@ class Replay(TypedDict):
 class FailureEntry(_Class):
     """A failure with everything needed to understand and repeat it.
 
-    `example` and `history` are in the tagged encoding, `stored` is text, by task id. `script` is a
-    Python program that repeats the history without the suite.
+    `example` and `history` are in the tagged encoding, `stored` is text, by task id. `kind` is `wrong` for a wrong
+    answer, `hung` or `died`, or the name of the error in which an operation ended that has to succeed; `cause` then
+    names the call and the error. `step` is the position in the history of the operation that differs. `also` has other
+    examples that fail in the same way, of `alike`. `script` is a Python program that repeats the history without the
+    suite.
     """
 
     check: str
@@ -126,8 +133,13 @@ class FailureEntry(_Class):
     statement: str
     intent: str
     known: bool
+    kind: str
+    cause: str
     got: str
     allowed: str
+    step: int | None
+    also: list[dict[str, Any]]
+    alike: int
     example: dict[str, Any]
     history: list[dict[str, Any]]
     clients: dict[str, Any]

@@ -281,7 +281,5 @@ def script(failure: Mapping[str, Any], target: str, construct: str = "") -> str:
     )
     head = f'"""{said}\n"""\n\n# ruff: noqa\n{modules}\nfrom types import SimpleNamespace\n{IMPORTS}\n\n'
     body = f"{preamble}\n\nCLIENTS = {{\n{indent(chr(10).join(clients), '    ')}\n}}\n\n"
-    body += (
-        f"# seconds, client, operation, arguments, outcome\nSTEPS = [\n{indent(chr(10).join(steps), '    ')}\n]\n"
-    )
+    body += f"# seconds, client, operation, arguments, outcome\nSTEPS = [\n{indent(chr(10).join(steps), '    ')}\n]\n"
     return head + body + _RUNNER + (_AT_ONCE if _overlap(history) else _IN_ORDER)

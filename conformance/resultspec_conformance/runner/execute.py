@@ -1,112 +1,137 @@
-"""Executing one check against an open subject: its examples, the smallest failing one, and its record."""
+"""Executing one check against an open subject: its examples, the smallest failing ones, and its record."""
 
 import hashlib
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky, HypothesisException
 from hypothesis.strategies import fixed_dictionaries
 
-from resultspec_conformance.limits import EXAMPLES_PER_BATCH, SHRINK_SECONDS
+from resultspec import REQUIREMENTS
+from resultspec_conformance.limits import (
+    EXAMPLES,
+    EXAMPLES_PER_BATCH,
+    EXPLORE_SECONDS,
+    MAX_FAILURES,
+    MINIMISE_SECONDS,
+    NEXT_SHRINK_SECONDS,
+    SHRINK_SECONDS,
+)
+from resultspec_conformance.runner.minimise import without_superfluous_steps
+from resultspec_conformance.runner.recording import failure_of
+from resultspec_conformance.subject.call_failures import CallFailure, kinds_of, sentence_about, signature
 from resultspec_conformance.subject.client import UnexpectedOutcome
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved, Violation
-from resultspec_conformance.subject.history import History
-from resultspec_conformance.subject.probe_protocols import GroupProbe
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check, Example
-from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
-from resultspec_conformance.wire.values import decode, encode, show
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status, worst_first
+from resultspec_conformance.wire.values import decode
 
+FEWEST_EXAMPLES: Final = 5
+"""Examples of a property that are tried however slow the store is."""
 
-def stored_bytes(ctx: Context, limit: int = 8) -> dict[str, str]:
-    """Return what the probe finds under the ids of a history, as text, for up to `limit` tasks and as many groups."""
-    probe = ctx.session.subject.probe
-    if probe is None:
-        return {}
-    tasks = {task_id: _looked_up(probe.read, task_id) for task_id in _ids(ctx, "task_id")[:limit]}
-    if not isinstance(probe, GroupProbe):
-        return tasks
-    return tasks | {
-        f"group {group_id}": _looked_up(probe.read_group, group_id) for group_id in _ids(ctx, "group_id")[:limit]
-    }
-
-
-def _ids(ctx: Context, name: str) -> list[str]:
-    return list(dict.fromkeys(str(operation.args[name]) for operation in ctx.history if name in operation.args))
-
-
-def _looked_up(read: Callable[[str], bytes | None], name: str) -> str:
-    try:
-        payload = read(name)
-    except Exception as error:  # noqa: BLE001 - a report without these bytes is better than none
-        return f"(cannot be read: {type(error).__name__})"
-    return "(nothing)" if payload is None else show(payload, 600)
-
-
-def failure_of(
-    requirement: str, got: str, allowed: str, example: Example, history: History, stored: Mapping[str, str]
-) -> Failure:
-    """Return the record of a failure."""
-    encoded = {name: encode(value) for name, value in example.items()}
-    clients = {name: encode(options) for name, options in history.clients.items()}
-    return Failure(requirement, got, allowed, encoded, history.to_json(), stored, clients)
+Key = tuple[str, str]
+"""What tells failures apart: the requirement and the kind."""
 
 
 class _ShrinkingTimeOver(BaseException):
     """The time for shrinking a failing example is over. Hypothesis does not catch a BaseException, and stops."""
 
 
+class _ExploringTimeOver(BaseException):
+    """The time for trying examples of a property is over."""
+
+
+class _Failing(Exception):
+    """An example failed in the way that is being searched for or shrunk."""
+
+
 @dataclass
 class _Run:
-    """The run of one check: the number of its examples, and the smallest failure so far."""
+    """The run of one check: the number of its examples, and the smallest failure of each kind so far."""
 
     check: Check
     session: Session
     examples: int = 0
     exercised: set[str] = field(default_factory=set)
     unobserved: list[str] = field(default_factory=list)
-    failure: Failure | None = None
-    first_failure_at: float = 0.0
+    blocked: list[str] = field(default_factory=list)
+    failures: dict[Key, Failure] = field(default_factory=dict)
 
-    def try_example(self, example: Example) -> None:
-        """Run the check on one example. Raises Violation."""
-        if self.failure is not None and time.monotonic() - self.first_failure_at > SHRINK_SECONDS:
-            raise _ShrinkingTimeOver
+    def try_example(self, example: Example, broken: frozenset[str] = frozenset()) -> Failure | None:
+        """Run the check on one example, with what is `broken` masked. Return its failure, which is not recorded yet."""
         self.examples += 1
         self.session.example = example
-        ctx = Context(self.session, self.check.principal)
+        ctx = Context(self.session, self.check.principal, broken=broken)
         try:
-            self._judge(ctx, example)
+            return self._judge(ctx, example)
         finally:
             ctx.close()
-            self.exercised |= ctx.exercised
 
-    def _judge(self, ctx: Context, example: Example) -> None:
+    def _judge(self, ctx: Context, example: Example) -> Failure | None:
         try:
             self.check.function(ctx, **example)
         except Unobserved as reason:
             self.unobserved.append(str(reason))
         except Violation as violation:
-            self._record(ctx, example, violation)
-            raise
+            return self._violated(ctx, example, violation)
         except UnexpectedOutcome as unexpected:
-            ctx.exercised.add(ctx.principal)
-            got = f"{unexpected.operation.op} ended in {ctx.describe(unexpected.outcome)}"
-            blamed = Violation(ctx.principal, got, f"{unexpected.operation.op} succeeds")
-            self._record(ctx, example, blamed)
-            raise blamed from None
+            return self._failed(ctx, example, unexpected)
+        else:
+            self.exercised |= ctx.exercised
+        return self._known_to_hang(ctx, example)
 
-    def _record(self, ctx: Context, example: Example, violation: Violation) -> None:
-        if self.failure is None:
-            self.first_failure_at = time.monotonic()
-        self.failure = failure_of(
-            violation.requirement, violation.got, violation.allowed, example, ctx.history, stored_bytes(ctx)
+    def _violated(self, ctx: Context, example: Example, violation: Violation) -> Failure | None:
+        """Return the failure of a requirement, unless a call that is known to fail explains it."""
+        failure = failure_of(ctx, example, violation.requirement, violation.got, violation.allowed)
+        if not ctx.troubles:
+            return failure
+        same = next((one for one in ctx.troubles if one.requirement == violation.requirement), None)
+        if same is not None:
+            return replace(failure, kind=same.how, call=same.to_json())
+        self.blocked.append(ctx.troubles[0].reason)
+        return self._known_to_hang(ctx, example)
+
+    def _failed(self, ctx: Context, example: Example, unexpected: UnexpectedOutcome) -> Failure | None:
+        """Return the failure of an operation that has to succeed: of the act that is tested, or of the operation."""
+        operation, outcome = unexpected.operation, unexpected.outcome
+        if ctx.troubles:
+            self.blocked.append(ctx.troubles[0].reason)
+            return self._known_to_hang(ctx, example)
+        about = sentence_about(operation.op, operation.args, outcome.error)
+        disabled = REQUIREMENTS[ctx.principal].conformance_class == "disabled"
+        tested = ctx.principal if disabled or operation.op in self.check.acts else ""
+        requirement = ctx.act or tested or about
+        call = CallFailure(
+            operation.op, kinds_of(operation.args), outcome.error, requirement, text=signature(outcome.message)
         )
+        if not ctx.act and not tested:
+            self.blocked.append(call.reason)
+        got = f"{operation.op} ended in {ctx.describe(outcome)}"
+        failure = failure_of(ctx, example, requirement, got, f"{operation.op} succeeds")
+        step = next((place for place, one in enumerate(ctx.history) if one is operation), failure.step)
+        return replace(failure, kind=outcome.error, call=call.to_json(), step=step)
+
+    def _known_to_hang(self, ctx: Context, example: Example) -> Failure | None:
+        """Return the failure of a check that names what a hang violates, if a call is known to hang."""
+        hang = next((one for one in ctx.troubles if one.blames(self.check.blame_hang)), None)
+        if hang is None:
+            return None
+        got = f"{hang.call} {hang.said}"
+        failure = failure_of(ctx, example, self.check.blame_hang, got, "the call returns")
+        return replace(failure, kind=hang.how, call=hang.to_json())
+
+    def record(self, failure: Failure) -> None:
+        """Keep a failure in place of a larger one of its kind."""
+        self.failures[failure.key] = failure
+
+
+# -- properties --------------------------------------------------------------------------------
 
 
 def seed_of(seed_number: int, batch: int) -> int:
@@ -116,34 +141,103 @@ def seed_of(seed_number: int, batch: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed_number}/{batch}".encode()).digest()[:8], "big")
 
 
+@dataclass
+class _Search:
+    """One search for a failure that is not masked: the first kind that is found is shrunk, the others are noted.
+
+    `until`: when trying new examples has to end. `shrink_seconds`: how long the failure may be shrunk.
+    """
+
+    run: _Run
+    masked: frozenset[Key]
+    until: float
+    shrink_seconds: float
+    found: Key | None = None
+    shrink_until: float = 0.0
+
+    def try_example(self, example: Example) -> None:
+        """Try one example. Raises _Failing if it fails in the way that is searched for."""
+        now = time.monotonic()
+        if self.found is not None and now > self.shrink_until:
+            raise _ShrinkingTimeOver
+        if self.found is None and now > self.until and self.run.examples >= FEWEST_EXAMPLES:
+            raise _ExploringTimeOver
+        failure = self.run.try_example(example, frozenset(requirement for requirement, _ in self.masked))
+        if failure is None or failure.key in self.masked:
+            return
+        if self.found is None:
+            self.found, self.shrink_until = failure.key, time.monotonic() + self.shrink_seconds
+        if failure.key == self.found:
+            self.run.record(failure)
+            raise _Failing
+        if failure.key not in self.run.failures:
+            self.run.record(failure)
+
+    def explore(self, seed_number: int, examples: int) -> None:
+        """Let Hypothesis try examples, and shrink the first that fails."""
+
+        @seed(seed_number)
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+            report_multiple_bugs=False,
+        )
+        @given(example=fixed_dictionaries(dict(self.run.check.given)))
+        def tried(example: dict[str, Any]) -> None:
+            self.try_example(example)
+
+        try:
+            tried()
+        except (_Failing, _ShrinkingTimeOver, _ExploringTimeOver, Flaky):
+            # Flaky: the failure did happen, and is recorded; if the example passed later, the cause is a race
+            pass
+        except (Exception, HypothesisException):
+            # after a failure Hypothesis may still raise when it prints the example, which may have no `repr`
+            if self.found is None:
+                raise
+
+
 def _explore(run: _Run, seed_number: int, examples: int) -> None:
-    """Let Hypothesis search for a failing example, in independent batches."""
+    """Search for failures in independent batches, in each until no other than the known ones is found."""
     wanted = max(1, round(examples * run.check.effort))
+    until = time.monotonic() + EXPLORE_SECONDS * max(1.0, examples / EXAMPLES)
+    masked: frozenset[Key] = frozenset()
     for batch, tried in enumerate(range(0, wanted, EXAMPLES_PER_BATCH)):
         if batch:
             run.session.renew()
-        _explore_batch(run, seed_of(seed_number, batch), min(EXAMPLES_PER_BATCH, wanted - tried))
+        while len(masked) < MAX_FAILURES:
+            search = _Search(run, masked, until, NEXT_SHRINK_SECONDS if masked else SHRINK_SECONDS)
+            search.explore(seed_of(seed_number, batch), min(EXAMPLES_PER_BATCH, wanted - tried))
+            if search.found is None:
+                break
+            _minimise(run, search.found, masked)
+            masked |= {search.found}
 
 
-def _explore_batch(run: _Run, seed_number: int, examples: int) -> None:
-    """Let Hypothesis search for a failing example, and shrink it."""
+def _minimise(run: _Run, key: Key, masked: frozenset[Key]) -> None:
+    """Leave out every step of a failing example without which it still fails in the same way."""
+    broken = frozenset(requirement for requirement, _ in masked)
 
-    @seed(seed_number)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-        print_blob=False,
-        report_multiple_bugs=False,
-    )
-    @given(example=fixed_dictionaries(dict(run.check.given)))
-    def explore(example: dict[str, Any]) -> None:
-        run.try_example(example)
+    def fails(example: Example) -> bool:
+        try:
+            failure = run.try_example(example, broken)
+        except Exception:  # noqa: BLE001 - the check was not written for an example without this step
+            return False
+        if failure is None or failure.key != key:
+            return False
+        run.record(failure)
+        return True
 
-    explore()
+    example = {name: decode(value) for name, value in run.failures[key].example.items()}
+    without_superfluous_steps(example, fails, time.monotonic() + MINIMISE_SECONDS)
+
+
+# -- listed cases ------------------------------------------------------------------------------
 
 
 def spread_sample(cases: Sequence[Example], most: int, seed_number: int = 0) -> Sequence[Example]:
@@ -153,14 +247,34 @@ def spread_sample(cases: Sequence[Example], most: int, seed_number: int = 0) -> 
     return [cases[(seed_number + place * len(cases) // most) % len(cases)] for place in range(most)]
 
 
+MOST_ALIKE: Final = 20
+"""How many other cases a failure names that fail in the same way."""
+
+
+def _try_cases(run: _Run, cases: Sequence[Example]) -> None:
+    """Try all cases; of those that fail in the same way keep the first, with the others beside it."""
+    for case in cases:
+        failure = run.try_example(case)
+        if failure is None:
+            continue
+        first = run.failures.get(failure.key)
+        if first is None:
+            run.record(failure)
+            continue
+        also = (*first.also, failure.example)[:MOST_ALIKE]
+        run.record(replace(first, also=also, alike=first.alike + 1))
+
+
+# -- the check ---------------------------------------------------------------------------------
+
+
 def _try_all(run: _Run, seed_number: int, examples: int, most_cases: int, replay: Mapping[str, Any] | None) -> None:
     if replay is not None:
-        run.try_example({name: decode(value) for name, value in replay.items()})
+        _try_cases(run, [{name: decode(value) for name, value in replay.items()}])
     elif run.check.given:
         _explore(run, seed_number, examples)
     else:
-        for example in spread_sample(run.check.cases, most_cases, seed_number) or ({},):
-            run.try_example(example)
+        _try_cases(run, spread_sample(run.check.cases, most_cases, seed_number) or ({},))
 
 
 def execute(
@@ -178,20 +292,14 @@ def execute(
     """
     run = _Run(check, session)
     began, backend, calls = time.monotonic(), session.in_flight.seconds, session.in_flight.calls
+    session.in_flight.check = check.name
     message = ""
     try:
         _try_all(run, seed_number, examples, most_cases, replay)
-    except (Violation, _ShrinkingTimeOver):
-        pass
-    except Flaky:
-        # the failure did happen, and is recorded; if the same example passed later, the cause is a race, not a mistake
-        pass
     except SubjectError as error:
         message = str(error)
     except (Exception, HypothesisException) as error:  # noqa: BLE001 - an error of the suite must not end the run
-        # after a recorded failure Hypothesis may still raise when it prints the example, which may have no `repr`
-        if run.failure is None:
-            message = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-6)}"
+        message = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-6)}"
     return CheckResult(
         name=check.name,
         status=_status(run, message),
@@ -201,15 +309,18 @@ def execute(
         examples=run.examples,
         exercised=tuple(sorted(run.exercised)),
         message=message or "; ".join(sorted(set(run.unobserved))),
-        failure=run.failure,
+        failures=tuple(worst_first(run.failures.values())),
+        blocked=tuple(dict.fromkeys(run.blocked)),
     )
 
 
 def _status(run: _Run, message: str) -> Status:
-    if run.failure is not None:
-        return "violated"
     if message:
         return "error"
-    if run.unobserved and not run.exercised:
-        return "unobserved"
-    return "passed"
+    if run.failures:
+        return "violated"
+    if run.exercised:
+        return "passed"
+    if run.blocked:
+        return "blocked"
+    return "unobserved" if run.unobserved else "passed"

@@ -87,7 +87,7 @@ class Lines(Silent):
     def ended(self, result: CheckResult) -> None:
         """Write a line if the check did not pass."""
         if result.status != "passed":
-            about = f" ({result.failure.requirement})" if result.failure else ""
+            about = f" ({', '.join(result.accused)})" if result.failures else ""
             _say(f"{result.name}: {result.status}{about}")
 
 

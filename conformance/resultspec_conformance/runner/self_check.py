@@ -41,8 +41,7 @@ class SelfChecker:
             for check in sorted(in_order(all_checks().values()), key=lambda check: not check.cases):
                 if requirement not in check.cites or check.needs - opened.available:
                     continue
-                failure = self.worker.run_check(check).failure
-                if failure is not None and failure.requirement == requirement:
+                if requirement in self.worker.run_check(check).accused:
                     killer = check.name
                     break
         except SubjectError as error:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from string import ascii_lowercase
 
+from resultspec_conformance.runner.call_memory import CallMemory
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.servers import ServedTarget, served
 from resultspec_conformance.runner.supervisor import Heard, Worker, unheard
@@ -65,7 +66,7 @@ def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unhear
     `heard` is called with each line that the backend prints, as `Worker` says.
     However the block ends, workers and servers are stopped, and everything that the run has written is removed.
     """
-    run_id = secrets.token_hex(4)
+    run_id, memory = secrets.token_hex(4), CallMemory()
     with served(target) as place, ExitStack() as stack:
         workers = [
             Worker(
@@ -76,6 +77,7 @@ def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unhear
                 options.sys_path,
                 helps=letter != ascii_lowercase[0],
                 heard=heard,
+                memory=memory,
             )
             for letter in ascii_lowercase[:jobs]
         ]

@@ -6,16 +6,26 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resultspec_conformance.limits import OPEN_SECONDS, TARGET_CLOSE_SECONDS, WORKER_EXIT_SECONDS, check_seconds
+from resultspec_conformance.limits import (
+    CALL_SECONDS_AFTER_HANG,
+    MAX_HANGS_OF_A_CHECK,
+    OPEN_SECONDS,
+    TARGET_CLOSE_SECONDS,
+    WORKER_EXIT_SECONDS,
+    stalled_seconds,
+)
 from resultspec_conformance.runner.backend_output import BackendOutput
+from resultspec_conformance.runner.call_memory import CallMemory
+from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.check_results import DIED, HUNG, CheckResult, Failure, Status, worst_first
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.target_description import TargetDescription
 
@@ -36,14 +46,37 @@ def unheard(check: str, line: str) -> None:
     """Pass over a line that the backend prints during a check."""
 
 
+@dataclass(frozen=True)
+class Loss:
+    """A process that hung or died during a check. `failure` is that of the call that did this, if it is known."""
+
+    status: Status
+    message: str
+    failure: Failure | None = None
+
+
+def with_losses(result: CheckResult, losses: Sequence[Failure]) -> CheckResult:
+    """Return the result of a check that also lost processes to calls that hung or ended them."""
+    if not losses:
+        return result
+    failures = {failure.key: failure for failure in reversed([*losses, *result.failures])}
+    reasons = [CallFailure.from_json(loss.call).reason for loss in losses if loss.call is not None]
+    return replace(
+        result,
+        status="error" if result.status == "error" else "violated",
+        failures=tuple(worst_first(failures.values())),
+        blocked=tuple(dict.fromkeys([*reasons, *result.blocked])),
+    )
+
+
 @dataclass
 class Worker:
     """A worker process with an open target. If it has died, it is started again.
 
     `claims` are capabilities that replace the subject's own (`classes`, `choices`); `sys_path` has additional
-    directories for modules. `losses` counts the processes that hung or died. `helps`: another worker of the run is
-    the first one. `traces`: whether the store may still have what checks have written. `heard` is called by
-    any thread, and must not raise.
+    directories for modules. `helps`: another worker of the run is the first one. `memory`: the calls that are known to
+    fail, which the workers of a run share. `openings` counts how often the target was opened. `traces`: whether the
+    store may still have what checks have written. `heard` is called by any thread, and must not raise.
     """
 
     target: str
@@ -53,13 +86,15 @@ class Worker:
     sys_path: Sequence[str] = ()
     helps: bool = False
     opened: TargetDescription | None = None
-    losses: int = 0
+    memory: CallMemory = field(default_factory=CallMemory)
+    openings: int = 0
     retired: bool = False
     traces: bool = False
     heard: Heard = unheard
     _running: str = ""
     _process: "subprocess.Popen[str] | None" = None
     _answers: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+    _last_call: Failure | None = None
     _output: BackendOutput | None = None
 
     def start(self) -> TargetDescription:
@@ -74,7 +109,7 @@ class Worker:
 
     def switch_to(self, target: str, run: str) -> TargetDescription:
         """Close the target, and open another one in the same process, if that still runs. Raises as `start` does."""
-        self.target, self.run = target, run
+        self.target, self.run, self.memory = target, run, CallMemory()
         return self.start() if self._process is None else self._open()
 
     def _start_process(self) -> None:
@@ -94,10 +129,12 @@ class Worker:
         self._output = BackendOutput(self._process.stderr, lambda line: self.heard(self._running, line))
 
     def _open(self) -> TargetDescription:
+        self.openings += 1
         command = {
             "do": "open",
             "target": self.target,
             "run": self.run,
+            "opening": str(self.openings),
             "role": "helper" if self.helps else "again" if self.traces else "first",
             "call_timeout": self.settings.call_timeout,
             "claims": dict(self.claims),
@@ -120,13 +157,38 @@ class Worker:
         return self.opened
 
     def run_check(self, check: Check, example: Mapping[str, Any] | None = None) -> CheckResult:
-        """Run a check. If the backend hangs or dies, the status of the result says so.
+        """Run a check. A call that hangs or ends the process is a failure, after which the check is run again.
 
         Raises SubjectError if the store itself is lost, or the target can no longer be opened.
         """
+        losses: list[Failure] = []
+        unexplained = ""
+        for _ in range(MAX_HANGS_OF_A_CHECK):
+            ended = self._run_once(check, example, journal=bool(unexplained))
+            if isinstance(ended, CheckResult):
+                if check.first:
+                    self.memory.add_failures(ended.failures)
+                if unexplained and ended.status == "passed":
+                    ended = replace(ended, status="died", message=f"{unexplained}, and did not when it was run again")
+                return with_losses(ended, losses)
+            if ended.failure is not None:
+                losses.append(ended.failure)
+                self.memory.add_loss(ended.failure, check)
+                unexplained = ""
+            elif unexplained:
+                return with_losses(CheckResult(check.name, ended.status, message=ended.message), losses)
+            else:
+                # a process that has ended says no more; the next one reports each call before it makes it
+                unexplained = ended.message
+        return with_losses(CheckResult(check.name, "blocked"), losses)
+
+    def _run_once(self, check: Check, example: Mapping[str, Any] | None, *, journal: bool) -> CheckResult | Loss:
+        """Run a check in one process. Return its result, or what ended the process."""
         if self._process is None:
             self.start()
         self.traces = True
+        patience = self.settings.call_timeout
+        short = min(patience, CALL_SECONDS_AFTER_HANG) if self.memory.has_hung else patience
         command = {
             "do": "check",
             "name": check.name,
@@ -134,25 +196,37 @@ class Worker:
             "examples": self.settings.examples,
             "most_cases": self.settings.most_cases,
             "example": example,
+            "call_timeout": short if check.first else patience,
+            "short_timeout": short,
+            "known": [failure.to_json() for failure in self.memory.known],
+            "journal": journal,
         }
+        self._last_call = None
         self._running = check.name
         try:
-            limit = check_seconds(check.deadline, self.settings.examples, self.settings.call_timeout)
-            answer = self._ask(command, limit)
+            answer = self._ask(command, stalled_seconds(check.deadline, self.settings.call_timeout))
         except WorkerDied as death:
             self.kill()
-            self.losses += 1
-            return CheckResult(check.name, "hung" if death.hung else "died", message=str(death))
+            return Loss("hung" if death.hung else "died", str(death), self._call_that_ended(death))
         finally:
             self._running = ""
         if "error" in answer:
             raise SubjectError(answer["error"])
         if answer.get("lost"):
             raise SubjectError(f"during {check.name}: {answer['lost']}")
-        if answer.get("hung"):
+        if "hung" in answer:
             self.kill()
-            self.losses += 1
+            failure = Failure.from_json(answer["hung"])
+            return Loss("hung", failure.got, failure)
         return CheckResult.from_json(answer["result"])
+
+    def _call_that_ended(self, death: WorkerDied) -> Failure | None:
+        """Return the failure of the call during which the process ended, or hung, if it kept a journal."""
+        failure = self._last_call
+        if failure is None or failure.call is None:
+            return None
+        how = HUNG if death.hung else DIED
+        return replace(failure, kind=how, call={**failure.call, "how": how}, got=f"{failure.got}: {death}")
 
     def stop(self) -> str:
         """Let the worker clean up, and end it. Return the error of the subject in doing so, or an empty text."""
@@ -209,17 +283,29 @@ class Worker:
         try:
             process.stdin.write(json.dumps(command) + "\n")
             process.stdin.flush()
-            line = self._answers.get(timeout=timeout)
+            answer = self._answer(timeout)
             self._drain_output()
         except queue.Empty:
-            raise WorkerDied(f"no answer within {timeout:.0f} s", hung=True) from None
+            raise WorkerDied(f"no progress within {timeout:.0f} s", hung=True) from None
         except (OSError, ValueError):
             # the worker has ended, or was dismissed by another thread
-            line = None
-        if line is None:
+            answer = None
+        if answer is None:
             raise WorkerDied(f"the process of the backend ended {self._exit_text(process)}")
-        answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _answer(self, timeout: float) -> dict[str, Any] | None:
+        """Return the next answer, or None if there will be none. Raises queue.Empty without progress for so long."""
+        until = time.monotonic() + timeout
+        while True:
+            line = self._answers.get(timeout=max(0.0, until - time.monotonic()))
+            answer: dict[str, Any] | None = None if line is None else json.loads(line)
+            if answer is None or "event" not in answer:
+                return answer
+            if answer["event"] == "call":
+                self._last_call = Failure.from_json(answer["failure"])
+            if answer["event"] == "call" or answer["progress"]:
+                until = time.monotonic() + timeout
 
     def _exit_text(self, process: "subprocess.Popen[str]") -> str:
         code = process.wait(timeout=10)

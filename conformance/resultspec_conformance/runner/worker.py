@@ -2,7 +2,8 @@
 
 It reads commands as lines of JSON from its standard input and answers each with one line. What the backend
 prints goes to standard error; the stream of answers is separated from it at the start. When its input ends, the run
-has ended: the worker stops its check, removes what it has written, and exits.
+has ended: the worker stops its check, removes what it has written, and exits. While a check makes progress, the worker
+says so every few seconds, and with a journal it also reports each call before it makes it.
 """
 
 import json
@@ -13,14 +14,17 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from io import TextIOWrapper
 from typing import IO, Any
 
-from resultspec_conformance.limits import WORKER_CLEANUP_SECONDS
-from resultspec_conformance.runner.execute import execute, failure_of
+from resultspec_conformance.limits import HEARTBEAT_SECONDS, WORKER_CLEANUP_SECONDS
+from resultspec_conformance.runner.execute import execute
+from resultspec_conformance.runner.recording import recorded
 from resultspec_conformance.runner.targets import open_target
+from resultspec_conformance.subject.call_failures import DIED, HUNG, CallFailure, kinds_of, sentence_about
 from resultspec_conformance.subject.capability_overrides import claiming
 from resultspec_conformance.subject.client import InFlight, RunEnded
 from resultspec_conformance.subject.errors import SubjectError
@@ -31,7 +35,6 @@ from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.testkit.expiry import time_can_pass
 from resultspec_conformance.testkit.registry import available
 from resultspec_conformance.text.redaction import passwords
-from resultspec_conformance.verdict.check_results import CheckResult, Status
 
 HUNG_EXIT = 70
 
@@ -62,8 +65,12 @@ class _Worker:
 
     def _watch(self) -> None:
         """End the process if a call does not return in time: there is no other way to end a hanging thread."""
+        beat, calls = time.monotonic(), 0
         while True:
             time.sleep(0.05)
+            if self.running is not None and time.monotonic() - beat > HEARTBEAT_SECONDS:
+                beat, before, calls = time.monotonic(), calls, self.in_flight.calls
+                self._say_alive(progress=calls != before)
             if self._over_since is not None and time.monotonic() - self._over_since > WORKER_CLEANUP_SECONDS:
                 os._exit(HUNG_EXIT)
             overdue = self.in_flight.overdue()
@@ -85,35 +92,58 @@ class _Worker:
         """Return the answer for a call that did not return."""
         waited = time.monotonic() - history.origin - operation.start
         message = f"{operation.op} by client {operation.client} had not returned after {waited:.1f} s"
-        name = self.running
-        if name is None or self.session is None:
+        if self.running is None or self.session is None:
             error = f"{message}, when the target was opened.\nIs its store running? --call-timeout sets another limit."
             return {"error": error, "exit_code": 3, "hung": True}
-        blamed = all_checks()[name].blame_hang
+        requirement = self._blamed(operation, HUNG)
+        call = CallFailure(operation.op, kinds_of(operation.args), HUNG, requirement)
         history.finish(operation, Outcome("info", error="Unknown", message="did not return"))
-        failure = None
-        if blamed:
-            failure = failure_of(blamed, message, "the call returns", self.session.example, history, {})
-        status: Status = "violated" if blamed else "hung"
-        result = CheckResult(
-            name, status, exercised=(blamed,) if blamed else (), message=message, failure=failure,
-            seconds=waited, backend_seconds=waited, calls=len(history), examples=1,
-        )  # fmt: skip
-        return {"result": result.to_json(), "hung": True, "lost": self._lost(self.session.subject)}
+        failure = recorded(requirement, message, "the call returns", self.session.example, history, {})
+        step = next(place for place, one in enumerate(history) if one is operation)
+        found = replace(failure, kind=HUNG, call=call.to_json(), step=step)
+        return {"hung": asdict(found), "lost": self._lost(self.session.subject)}
+
+    def _blamed(self, operation: Operation, how: str) -> str:
+        """Return the requirement that a call violates which hangs or ends the process."""
+        running = all_checks()[self.running] if self.running else None
+        if running is not None and operation.op in running.acts:
+            return running.principal
+        return sentence_about(operation.op, operation.args, how)
+
+    def _say_alive(self, *, progress: bool) -> None:
+        with suppress(OSError, ValueError):
+            self.answers.send({"event": "alive", "progress": progress})
+
+    def _journal(self, operation: Operation, history: History) -> None:
+        """Report a call before it is made, as the failure that it will be if it ends this process."""
+        if self.session is None:
+            return
+        requirement = self._blamed(operation, DIED)
+        call = CallFailure(operation.op, kinds_of(operation.args), DIED, requirement)
+        got = f"during {operation.op} by client {operation.client}"
+        failure = recorded(requirement, got, "the call returns", self.session.example, history, {})
+        self.answers.send({"event": "call", "failure": asdict(replace(failure, kind=DIED, call=call.to_json()))})
 
     def open(
-        self, target: str, run: str, role: Role, call_timeout: float, claims: Mapping[str, Any], sys_path: list[str]
+        self,
+        target: str,
+        run: str,
+        opening: str,
+        role: Role,
+        call_timeout: float,
+        claims: Mapping[str, Any],
+        sys_path: list[str],
     ) -> dict[str, Any]:
         if self.session is not None:
             self.session.close()
-        self.in_flight.call_timeout = call_timeout
+        self.in_flight.call_timeout = self.in_flight.short_timeout = call_timeout
         sys.path.extend(entry for entry in sys_path if entry not in sys.path)
 
         def open_subject(role: Role) -> Subject:
             return claiming(open_target(target, run, role), claims)
 
         subject = open_subject(role)
-        self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"))
+        self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"), opening)
         self.session.measure_round_trip()
         if target.startswith("python:"):
             self.session.require_shared_store()
@@ -132,10 +162,22 @@ class _Worker:
         }
 
     def check(
-        self, name: str, seed: int, examples: int, most_cases: int, example: Mapping[str, Any] | None
+        self,
+        name: str,
+        seed: int,
+        examples: int,
+        most_cases: int,
+        example: Mapping[str, Any] | None,
+        call_timeout: float,
+        short_timeout: float,
+        known: list[dict[str, Any]],
+        journal: bool,
     ) -> dict[str, Any]:
         if self.session is None:
             raise SubjectError("no target is open")
+        self.in_flight.call_timeout, self.in_flight.short_timeout = call_timeout, short_timeout
+        self.in_flight.known = tuple(CallFailure.from_json(one) for one in known)
+        self.in_flight.journal = self._journal if journal else None
         self.running = name
         try:
             result = execute(

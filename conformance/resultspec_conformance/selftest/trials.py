@@ -99,17 +99,18 @@ def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[st
     results = list(results)
     accusations: dict[str, list[str]] = {}
     for result in results:
-        if result.failure is not None:
-            accusations.setdefault(result.failure.requirement, []).append(result.name)
+        for accused in result.accused:
+            accusations.setdefault(accused, []).append(result.name)
     broken_down = [f"{result.name} {result.status}: {result.message}" for result in results if _broke_down(result)]
     killers = [name for name in accusations.get(specimen.violates, ()) if specimen.violates in checks[name].cites]
     strays = [
         accused for accused in accusations if REQUIREMENTS[accused].level == "MUST" and accused not in specimen.breaks
     ]
     unjust = [
-        f"{result.name} got {result.failure.got}"
+        f"{result.name} got {failure.got}"
         for result in results
-        if result.failure is not None and result.failure.requirement in strays
+        for failure in result.failures
+        if failure.requirement in strays
     ]
     return Trial(
         name=specimen.name,
@@ -164,7 +165,7 @@ def try_specimen(specimen: Specimen, checks: Mapping[str, Check], worker: Worker
     opened = worker.switch_to(f"broken:{specimen.name}", f"selftest-{specimen.name}")
     claimed = frozenset(specimen.capabilities.classes)
     results = []
-    for check in checks.values():
+    for check in sorted(checks.values(), key=lambda check: not check.first):
         if _applicable(check, claimed, opened.available):
             worker.settings = thorough if _concerns(check, specimen) else few
             results.append(worker.run_check(check))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from resultspec_conformance.limits import CALL_SECONDS
+from resultspec_conformance.subject.call_failures import CallFailure, are_usual, first_that_covers, kinds_of
 from resultspec_conformance.subject.history import History, Operation, Outcome
 from resultspec_conformance.subject.protocols import ClientOptions, Connection
 from resultspec_conformance.wire.values import Value
@@ -18,15 +19,22 @@ class RunEnded(BaseException):
 class InFlight:
     """The calls that have not returned yet, each with the time at which it counts as hung.
 
+    `short_timeout` is the limit of a call whose arguments are unusual: it does no more than others, and may well hang.
+
     Each process that runs checks has one; a watchdog thread calls `overdue`. `seconds` is the time in which at least
-    one call was running, so concurrent calls count once.
+    one call was running, so concurrent calls count once. `known` are the calls that are known to fail, `check` is the
+    name of the running check. `journal` is called when a call begins, if it is set.
     """
 
     def __init__(self, call_timeout: float = CALL_SECONDS) -> None:
         self.call_timeout = call_timeout
+        self.short_timeout = call_timeout
         self.seconds = 0.0
         self.calls = 0
         self.ended = False
+        self.known: tuple[CallFailure, ...] = ()
+        self.check = ""
+        self.journal: Callable[[Operation, History], object] | None = None
         self._lock = threading.Lock()
         self._running: dict[int, tuple[float, Operation, History]] = {}
         self._busy_since = 0.0
@@ -38,11 +46,18 @@ class InFlight:
         """
         if self.ended:
             raise RunEnded
+        if self.journal is not None:
+            self.journal(operation, history)
         now = time.monotonic()
         with self._lock:
             if not self._running:
                 self._busy_since = now
-            self._running[id(operation)] = (now + self.call_timeout + extra, operation, history)
+            self._running[id(operation)] = (now + self._limit(operation) + extra, operation, history)
+
+    def _limit(self, operation: Operation) -> float:
+        if self.short_timeout == self.call_timeout or are_usual(kinds_of(operation.args)):
+            return self.call_timeout
+        return self.short_timeout
 
     def leave(self, operation: Operation) -> None:
         """Record that a call has returned."""
@@ -86,16 +101,26 @@ def _extra_seconds(op: str, args: Mapping[str, Value]) -> float:
 
 
 class Client:
-    """A recorded client. `attempt`, `perform` and `record` accept any outcome; the others require `ok`."""
+    """A recorded client. `attempt`, `perform` and `record` accept any outcome; the others require `ok`.
+
+    A call that fails as it is known to fail is added to `troubles`.
+    """
 
     def __init__(
-        self, name: str, connection: Connection, options: ClientOptions, history: History, in_flight: InFlight
+        self,
+        name: str,
+        connection: Connection,
+        options: ClientOptions,
+        history: History,
+        in_flight: InFlight,
+        troubles: list[CallFailure] | None = None,
     ) -> None:
         self.name = name
         self.connection = connection
         self.options = options
         self._history = history
         self._in_flight = in_flight
+        self._troubles = [] if troubles is None else troubles
 
     def attempt(self, op: str, /, **args: Value) -> Outcome:
         """Perform an operation and return how it ended."""
@@ -114,13 +139,28 @@ class Client:
 
     def _watched(self, op: str, args: Mapping[str, Value], perform: Callable[[], Outcome]) -> tuple[Operation, Outcome]:
         operation = self._history.begin(self.name, op, args)
-        self._in_flight.enter(operation, self._history, _extra_seconds(op, args))
+        outcome = self._refused(op, args) or self._made(operation, perform)
+        self._history.finish(operation, outcome)
+        return operation, outcome
+
+    def _refused(self, op: str, args: Mapping[str, Value]) -> Outcome | None:
+        """Return the outcome of a call that is not made because it is known to hang or to end the process."""
+        known = first_that_covers(self._in_flight.known, op, args, self._in_flight.check)
+        if known is None:
+            return None
+        self._troubles.append(known)
+        return known.outcome
+
+    def _made(self, operation: Operation, perform: Callable[[], Outcome]) -> Outcome:
+        """Make a call under the eyes of the watchdog, and note whether it fails as it is known to."""
+        self._in_flight.enter(operation, self._history, _extra_seconds(operation.op, operation.args))
         try:
             outcome = perform()
         finally:
             self._in_flight.leave(operation)
-        self._history.finish(operation, outcome)
-        return operation, outcome
+        if outcome.kind != "ok":
+            self._troubles.extend(known for known in self._in_flight.known if known.explains(operation.op, outcome))
+        return outcome
 
     def call(self, op: str, /, **args: Value) -> Value:
         """Perform an operation that has to end `ok` and return its value. Raises UnexpectedOutcome."""

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 from resultspec import REQUIREMENTS
+from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.client import Client, InFlight
 from resultspec_conformance.subject.errors import SubjectError, UsageError
@@ -36,8 +37,9 @@ MIN_GRACE = 0.1
 class Session:
     """A subject that is open in this process, with the connections that checks share. Not thread-safe.
 
-    `rtt` is the median round trip in seconds, measured at the start. `example` is the current one. `reopen`
-    opens the subject again.
+    `run` is the id of the run, `opening` that of this process in it: ids of tasks have both, so a process never meets
+    what an older one has stored. `rtt` is the median round trip in seconds, measured at the start. `example` is the
+    current one. `reopen` opens the subject again.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Session:
         run: str,
         in_flight: InFlight | None = None,
         reopen: Callable[[], Subject] | None = None,
+        opening: str = "1",
     ) -> None:
         self.subject = subject
+        self.opening = opening
         self._reopen = reopen
         self.run = run
         self.in_flight = in_flight or InFlight()
@@ -75,7 +79,7 @@ class Session:
         took, outcomes = [], []
         for number in range(samples):
             began = time.monotonic()
-            outcomes.append(client.attempt("get_task_meta", task_id=f"{self.run}-rtt-{number}"))
+            outcomes.append(client.attempt("get_task_meta", task_id=f"{self.run}-{self.opening}-rtt-{number}"))
             if outcomes[-1].error != "Died":
                 # the time until its process has been started again is not the store's
                 took.append(time.monotonic() - began)
@@ -120,12 +124,20 @@ class Session:
 
 @dataclass
 class Context:
-    """One example of one check."""
+    """One example of one check.
+
+    `broken` are requirements that this check has found violated by earlier examples: what follows from them alone is
+    not looked at again. `troubles` are the calls of the example that failed as they are known to fail.
+    """
 
     session: Session
     principal: str
     history: History = field(default_factory=History)
     exercised: set[str] = field(default_factory=set)
+    broken: frozenset[str] = frozenset()
+    troubles: list[CallFailure] = field(default_factory=list)
+    act: str = ""
+    """The requirement that is violated if an operation fails now; empty: the one about that operation."""
     _fresh: list[Connection] = field(default_factory=list)
     _threads: list[Thread] = field(default_factory=list)
 
@@ -219,7 +231,7 @@ class Context:
 
     def _recorded(self, name: str, connection: Connection, options: ClientOptions) -> Client:
         shown = self.history.introduce(name, options.non_default())
-        return Client(shown, connection, options, self.history, self.session.in_flight)
+        return Client(shown, connection, options, self.history, self.session.in_flight, self.troubles)
 
     def cut_connections(self) -> int:
         """Cut the connections of all clients and return their number.
@@ -243,7 +255,15 @@ class Context:
 
     def new_id(self, hint: str = "task") -> str:
         """Return a task id of the portable domain that is unique among all runs."""
-        return f"{hint}-{self.session.run}-{next(self.session.numbers)}"
+        return f"{hint}-{self.session.run}-{self.session.opening}-{next(self.session.numbers)}"
+
+    def make_unknown(self, client: Client, task_id: Value) -> None:
+        """Make sure that an id which the check chose itself has no entry. Raises Unobserved if it keeps one."""
+        if client.state(task_id) == "PENDING":
+            return
+        client.forget(task_id)
+        if client.state(task_id) != "PENDING":
+            raise Unobserved(f"the entry of {show(task_id)} could not be forgotten (READ-4)")
 
     # -- verdicts ------------------------------------------------------------------------------
 
@@ -263,6 +283,17 @@ class Context:
         named = " or ".join(kinds) or "a definite error"
         holds = outcome.kind == "fail" and (not kinds or outcome.error in kinds)
         self.require(requirement, holds, got=self.describe(outcome), allowed=named)
+
+    @contextmanager
+    def accusing(self, requirement: str) -> Iterator[None]:
+        """Say which requirement is violated if an operation in the block fails: it is what the check tests.
+
+        Elsewhere, such a failure violates the requirement about the operation itself.
+        """
+        outer, self.act = self.act, requirement
+        yield
+        # not in a `finally`: whoever handles the failure of the block has to know which act failed
+        self.act = outer
 
     @staticmethod
     def describe(outcome: Outcome) -> str:

@@ -78,7 +78,16 @@ class GroupModel:
             return "GROUP-13"
         if cached and key in self.dropped and found is not None and found in all_saved:
             return self.dropped[key]
-        return self.rule(stored, all_saved)
+        return self._content(stored, all_saved, found)
+
+    def _content(self, stored: Value, all_saved: Sequence[Value], found: Value) -> str:
+        """Return the requirement that a group violates which was found instead of the one that is stored."""
+        if stored is None or found is None or found in all_saved:
+            return self.rule(stored, all_saved)
+        older = [member for saved in all_saved for member in saved[1] if member not in stored[1]]
+        remains = any(member in older for member in found[1])
+        # without a rest of an older group, replacing has worked and the group has changed in the store
+        return self.rule(stored, all_saved if remains else [stored])
 
     def rule(self, stored: Value, all_saved: Sequence[Value]) -> str:
         """Return the requirement that decides what is stored now, after everything that was saved."""

@@ -38,7 +38,10 @@ class Check:
     `name`: module and function, such as `states.success_is_final`. `cites`: the requirements that it tests; the first
     one is the principal, which is violated if an operation fails that has to succeed. `needs`: capabilities and
     views without which it cannot run. `effort`: share of the configured number of examples. `deadline`: seconds for
-    the whole check. `blame_hang`: the requirement that is violated if a call does not return, or empty.
+    the whole check. `blame_hang`: the requirement that is violated if a call of it does not return, or empty. `first`:
+    it makes ordinary calls, and runs before all others, whatever is selected. `by_chance`: those of the cited
+    requirements on which it looks only if its examples happen to lead there. `acts`: the operations that it tests: if
+    one of them fails or hangs, the principal is violated, and not the requirement about the operation.
     """
 
     name: str
@@ -50,6 +53,9 @@ class Check:
     effort: float = 1.0
     deadline: float = CHECK_SECONDS
     blame_hang: str = ""
+    first: bool = False
+    by_chance: frozenset[str] = frozenset()
+    acts: frozenset[str] = frozenset()
 
     @property
     def principal(self) -> str:
@@ -77,6 +83,9 @@ def check(
     effort: float = 1.0,
     deadline: float = CHECK_SECONDS,
     blame_hang: str = "",
+    first: bool = False,
+    by_chance: Sequence[str] = (),
+    acts: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Register a function as a check of the requirements that it cites. Raises CheckDefinitionError."""
     unknown = [cited for cited in (*cites, *filter(None, [blame_hang])) if cited not in REQUIREMENTS]
@@ -84,6 +93,8 @@ def check(
         raise CheckDefinitionError("a check must cite a requirement")
     if unknown:
         raise CheckDefinitionError(f"a check cites unknown requirements: {', '.join(unknown)}")
+    if not set(by_chance) <= set(cites):
+        raise CheckDefinitionError("a check looks by chance only on requirements that it cites")
     if given and cases:
         raise CheckDefinitionError("a check has either `given` or `cases`")
     inherited = {need for cited in cites for need in (REQUIREMENTS[cited].applies, REQUIREMENTS[cited].observe) if need}
@@ -102,6 +113,9 @@ def check(
             effort=effort,
             deadline=deadline,
             blame_hang=blame_hang,
+            first=first,
+            by_chance=frozenset(by_chance),
+            acts=frozenset(acts),
         )
         return function
 

@@ -117,10 +117,25 @@ def expected_members(stored: Write | None) -> dict[str, Value]:
     }
 
 
-def wrong_members(stored: Write | None, meta: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the wrong members of a meta for the stored write, with the values that they must have."""
+def member_rule(name: str, state: str) -> str:
+    """Return the requirement that a wrong member violates, unless it is that of another write."""
+    return "EXC-1" if name == "result" and state in STATES.sets["EXCEPTION"] else MEMBER_RULES[name]
+
+
+def wrong_members(
+    stored: Write | None, meta: Mapping[str, Value], broken: frozenset[str] = frozenset()
+) -> dict[str, Value]:
+    """Return the wrong members of a meta for the stored write, with the values that they must have.
+
+    A member is not compared if the requirement about it is known to be `broken`.
+    """
     found = {**meta, "children": meta.get("children") or None}
-    return {name: value for name, value in expected_members(stored).items() if not same(found.get(name), value)}
+    return {
+        name: value
+        for name, value in expected_members(stored).items()
+        if not same(found.get(name), value)
+        and (name == "status" or stored is None or member_rule(name, stored.state) not in broken)
+    }
 
 
 def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
@@ -133,9 +148,9 @@ def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, 
     ]
 
 
-def complaint(stored: Write | None, meta: Mapping[str, Value]) -> str | None:
-    """Return why a meta is wrong for the stored write, or None if it is correct."""
-    wrong = wrong_members(stored, meta)
+def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset[str] = frozenset()) -> str | None:
+    """Return why a meta is wrong for the stored write, or None if it is correct, except for what is `broken`."""
+    wrong = wrong_members(stored, meta, broken)
     if not wrong:
         return None
     return ", ".join(f"{name} is {show(meta.get(name))} and not {show(value)}" for name, value in wrong.items())
@@ -154,11 +169,13 @@ class Change:
 class Model:
     """What is known about the store from a sequence of operations; methods change only this knowledge.
 
+    `broken`: requirements that are known to be violated, so members about which they speak are not compared.
     `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids mixing the
     current entry with another; `changes`: the changes since the last read; `written`: all writes.
     """
 
     late_unready: str | None
+    broken: frozenset[str] = frozenset()
     entries: dict[str, Possible] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     wholeness: dict[str, str] = field(default_factory=dict)
@@ -171,7 +188,8 @@ class Model:
 
     def rule_for(self, task_id: str, arriving: Write) -> str:
         """Return the requirement that decides what a store of this write does now."""
-        if self.rules.get(task_id) == "READ-4":
+        if any(change.rule == "READ-4" for change in self.changes.get(task_id, ())):
+            # until a read has seen an entry again, nothing shows that the first write after `forget` was accepted
             return "STATE-11"
         states = {stored.state if stored is not None else None for stored in self.possible(task_id)}
         return min(STATES.requirement(state, arriving.state) for state in states)
@@ -202,27 +220,26 @@ class Model:
         Returns the requirement that was tested, and why no possibility explains the meta, or None if one does.
         """
         possible = self.possible(task_id)
-        explained = frozenset(stored for stored in possible if complaint(stored, meta) is None)
+        explained = frozenset(stored for stored in possible if complaint(stored, meta, self.broken) is None)
         if explained:
             self.entries[task_id] = explained
             self.changes.pop(task_id, None)
             return self.rules.get(task_id, "META-2"), None
-        nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta)))
-        return self._blame(task_id, nearest, meta), complaint(nearest, meta)
+        nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta, self.broken)))
+        return self._blame(task_id, nearest, meta), complaint(nearest, meta, self.broken)
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
         for change in reversed(self.changes.get(task_id, ())):
             # the meta is that of a write that must have been refused or replaced by this change
-            if any(complaint(stored, meta) is None for stored in (change.arriving, *change.before) if stored):
+            if any(
+                complaint(stored, meta, self.broken) is None for stored in (change.arriving, *change.before) if stored
+            ):
                 return change.rule
-        wrong = wrong_members(nearest, meta)
+        wrong = wrong_members(nearest, meta, self.broken)
         if nearest is None or "status" in wrong:
             return self.rules.get(task_id, "META-2")
         remains = left_over(nearest, self.written[task_id], meta)
         if remains:
             return self.rules[task_id] if "result" in remains else self.wholeness[task_id]
-        name = next(iter(wrong))
-        if name == "result" and nearest.state in STATES.sets["EXCEPTION"]:
-            return "EXC-1"
-        return MEMBER_RULES[name]
+        return member_rule(next(iter(wrong)), nearest.state)

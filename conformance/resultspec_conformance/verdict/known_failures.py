@@ -44,8 +44,7 @@ class KnownFailure:
 
     def matches(self, result: CheckResult) -> bool:
         """Whether a result is the failure that the entry describes."""
-        failure = result.failure
-        return failure is not None and failure.requirement == self.requirement and self.check in ("", result.name)
+        return self.requirement in result.accused and self.check in ("", result.name)
 
 
 def _quote(path: str, lines: list[str], start: int, end: int) -> str:
@@ -132,7 +131,7 @@ def outcome(
     if entry.requirement not in judged:
         return NOT_JUDGED
     if replayed is not None and not entry.matches(replayed):
-        broke = f"it now violates {replayed.failure.requirement}" if replayed.failure else "it did not fail"
+        broke = f"it now violates {', '.join(replayed.accused)}" if replayed.failures else "it did not fail"
         return f"its counterexample was tried and {broke}: remove the entry, or record the failure again"
     if replayed is None and not any(entry.matches(result) for result in results.values()):
         return "no failure of this run matches it: remove the entry if the defect is gone"

@@ -114,6 +114,10 @@ def in_order(checks: Iterable[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: (order[check.principal], check.name))
 
 
+def _is_claimed(check: Check, claimed: Sequence[str]) -> bool:
+    return any(REQUIREMENTS[cite].conformance_class in claimed for cite in check.cites)
+
+
 def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[str], available: frozenset[str]) -> Plan:
     """Return what a run does. Raises UsageError if nothing is left to do."""
     validate(selection, checks)
@@ -129,6 +133,9 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
     chosen = in_order(check for check in in_classes if check.name in names - left_out and judged & set(check.cites))
     if not chosen or not judged:
         raise UsageError(_nothing_selected(selection, classes, claimed))
+    # the checks of ordinary calls always run: what fails there explains what others could not test
+    firsts = [check for check in checks.values() if check.first and _is_claimed(check, claimed)]
+    chosen = [*firsts, *(check for check in chosen if not check.first)]
     skipped = {
         check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
     }

@@ -1,8 +1,8 @@
 """From the results of checks to verdicts: per requirement, per conformance class, and for the run. Pure functions.
 
-The verdict on a requirement follows from the register, the checks that cite it, and their results. It is
-*passed* only if a check that cites it passed and did exercise it: a check that was skipped, stopped, or
-passed without exercising it leaves it *not tested*, and a class with such a requirement is not conformant.
+The verdict on a requirement follows from the register, the checks that cite it, and their results. It is *passed* only
+if every check that cites it and could run has exercised it, in an example that ran to its end: a check that was
+stopped, or that did not look, leaves it *not tested*, and a class with such a requirement is not conformant.
 """
 
 from collections.abc import Iterable, Mapping
@@ -114,14 +114,17 @@ def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
     result = evidence.results.get(check.name)
     if result is None:
         return f"{check.name} {evidence.skipped.get(check.name, 'was not selected')}"
-    message = result.message.strip().partition("\n")[0]
-    if result.status == "violated":
-        other = result.failure.requirement if result.failure else "another requirement"
-        return f"{check.name} was stopped by a violation of {other}"
-    if result.status == "passed":
-        return f"{check.name} passed, but did not exercise {requirement}"
-    verb = {"hung": "hung", "died": "died", "error": "ended in an error", "unobserved": "observed nothing"}
-    return f"{check.name} {verb[result.status]}: {message}" if message else f"{check.name} {verb[result.status]}"
+    if result.status in FAILED_STATUSES:
+        verb = {"hung": "hung", "died": "died", "error": "ended in an error"}[result.status]
+        message = result.message.strip().partition("\n")[0]
+        return f"{check.name} {verb}: {message}" if message else f"{check.name} {verb}"
+    if result.blocked:
+        return f"{check.name} could not test it: {'; '.join(result.blocked)}"
+    if result.failures:
+        return f"{check.name} was stopped by a violation of {', '.join(result.accused)}"
+    if result.message:
+        return f"{check.name} observed nothing: {result.message.partition(chr(10))[0]}"
+    return f"{check.name} passed, but did not exercise {requirement}"
 
 
 def _lacks_only_views(checks: Iterable[Check], available: frozenset[str]) -> bool:
@@ -142,30 +145,47 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
         return "not observable", f"observable only with {', '.join(views)}"
     if not citing:
         return "not tested", "no check cites it"
-    reasons = {check.name: _why_not(requirement.id, check, evidence) for check in citing}
+    reasons = {
+        check.name: _why_not(requirement.id, check, evidence)
+        for check in _able(citing, evidence) or citing
+        if not _is_evidence(requirement.id, check, evidence)
+    }
     whys = {reason.removeprefix(f"{name} was not run: ") for name, reason in reasons.items()}
     if len(whys) == 1 and whys.isdisjoint(reasons.values()):
         return "not tested", f"none of its checks was run: {whys.pop()}"
     return "not tested", "; ".join(reasons.values())
 
 
+def _able(citing: Iterable[Check], evidence: Evidence) -> list[Check]:
+    """Return the selected checks that could run."""
+    selected = evidence.results.keys() | evidence.skipped.keys()
+    return [check for check in citing if check.name in selected and check.needs <= evidence.available]
+
+
+def _has_passed(requirement: str, able: Iterable[Check], evidence: Evidence) -> bool:
+    """Whether every check that has to look on a requirement did; where all look by chance, whether one did."""
+    looked = [(requirement in check.by_chance, _is_evidence(requirement, check, evidence)) for check in able]
+    certain = [has_looked for by_chance, has_looked in looked if not by_chance]
+    return all(certain) if certain else any(has_looked for _, has_looked in looked)
+
+
+def _is_evidence(requirement: str, check: Check, evidence: Evidence) -> bool:
+    """Whether a check has exercised a requirement in an example that ran to its end."""
+    result = evidence.results.get(check.name)
+    return result is not None and result.status not in FAILED_STATUSES and requirement in result.exercised
+
+
 def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evidence: Evidence) -> RequirementVerdict:
     """Return the verdict on one requirement."""
     citing = [check for check in checks.values() if requirement.id in check.cites]
     names = tuple(check.name for check in citing)
-    breakers = [
-        name
-        for name, result in evidence.results.items()
-        if result.failure is not None and result.failure.requirement == requirement.id
-    ]
+    breakers = [name for name, result in evidence.results.items() if requirement.id in result.accused]
     if breakers:
         known = all((requirement.id, name) in evidence.known for name in breakers)
         reason = f"{'known: ' if known else ''}shown by {', '.join(breakers)}"
         return RequirementVerdict(requirement, "violated", reason, names, known)
-    for name in names:
-        result = evidence.results.get(name)
-        if result is not None and result.status == "passed" and requirement.id in result.exercised:
-            return RequirementVerdict(requirement, "passed", "", names)
+    if _has_passed(requirement.id, _able(citing, evidence), evidence):
+        return RequirementVerdict(requirement, "passed", "", names)
     verdict, reason = _without_evidence(requirement, citing, evidence)
     return RequirementVerdict(requirement, verdict, reason, names)
 
@@ -231,7 +251,7 @@ def judge(
 ) -> Judgement:
     """Return all verdicts of a run. `classes`: those that are claimed and selected; only their ids are judged."""
     judged_classes = tuple(classes)
-    broken = {result.failure.requirement for result in evidence.results.values() if result.failure is not None}
+    broken = {accused for result in evidence.results.values() for accused in result.accused}
     found = tuple(
         judge_requirement(requirement, checks, evidence)
         for requirement in requirements.values()

@@ -96,6 +96,7 @@ def _operation(name: str, operation: Mapping[str, Any]) -> Iterator[str]:
         yield f"| `{parameter}` | {markdown.cell(_kind(schema))} | {needed} | {meaning} |"
     yield from ["", f"Result: {_kind(operation['result'])}.", ""]
     yield f"Errors: {', '.join(f'`{error}`' for error in operation['errors']) or 'none'}."
+    yield from ["", f"If it fails although its arguments are ordinary, {operation['requirement']} is violated."]
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -28,9 +28,7 @@ def lint(root: Path) -> list[Finding]:
     Raises NoSpecError if the directory holds no specification.
     """
     if not (root / "3-states.md").is_file() or not (root / "resultspec" / "requirements.toml").is_file():
-        raise NoSpecError(
-            f"{root}: no specification here; give the directory that holds README.md and 3-states.md"
-        )
+        raise NoSpecError(f"{root}: no specification here; give the directory that holds README.md and 3-states.md")
     tree = Tree.load(root)
     if tree.broken:
         return sorted(tree.broken)
@@ -44,9 +42,7 @@ def default_root() -> Path:
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "3-states.md").is_file():
-        raise NoSpecError(
-            "the installed package has no chapters; give the spec/ directory of a checkout as argument"
-        )
+        raise NoSpecError("the installed package has no chapters; give the spec/ directory of a checkout as argument")
     return root
 
 

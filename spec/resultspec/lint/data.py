@@ -151,9 +151,11 @@ def sets(tree: Tree) -> Iterator[Finding]:
 
 
 def operations(tree: Tree) -> Iterator[Finding]:
-    """Parameters and results of the operations are schemas; errors are of the closed list."""
+    """Parameters and results of the operations are schemas, errors are of the closed list, requirements exist."""
     table = tree.data[OPERATIONS]
     for name, entry in table["operations"].items():
+        if entry["requirement"] not in tree.requirements:
+            yield Finding(OPERATIONS, 0, f"{name} names the requirement {entry['requirement']}, which does not exist")
         for part in ("params", "result"):
             for message in _schema(tree, entry[part]):
                 yield Finding(OPERATIONS, 0, f"{name}.{part}: {message}")

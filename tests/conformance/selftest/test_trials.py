@@ -24,8 +24,8 @@ INNOCENT = VARIATIONS["no-op"]
 
 def result(status: Status, requirement: str = "", name: str = KILLER) -> CheckResult:
     """Return the result of a check, with a failure if a requirement is named."""
-    failure = Failure(requirement, "got", "allowed", {}, [], {}) if requirement else None
-    return CheckResult(name, status, failure=failure, message="why")
+    failures = (Failure(requirement, "got", "allowed", {}, [], {}),) if requirement else ()
+    return CheckResult(name, status, failures=failures, message="why")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def entry(text: str) -> str:
 
 def broke(requirement: str, name: str = CHECK) -> CheckResult:
     """Return the result of a check that broke a requirement."""
-    return CheckResult(name, "violated", failure=Failure(requirement, "got", "allowed", {}, [], {}))
+    return CheckResult(name, "violated", failures=(Failure(requirement, "got", "allowed", {}, [], {}),))
 
 
 def test_an_empty_list_knows_of_nothing() -> None:

@@ -30,8 +30,8 @@ def result(
     name: str = "a.one", status: Status = "passed", exercised: str = "", broke: str = "", **more: Any
 ) -> CheckResult:
     """Return what became of a check; `exercised` holds ids, `broke` the id that it violated."""
-    failure = Failure(broke, "got", "allowed", {}, [], {}) if broke else None
-    return CheckResult(name, status, exercised=tuple(exercised.split()), failure=failure, **more)
+    failures = tuple(Failure(one, "got", "allowed", {}, [], {}) for one in broke.split())
+    return CheckResult(name, status, exercised=tuple(exercised.split()), failures=failures, **more)
 
 
 def judged(

@@ -51,7 +51,7 @@ class ArgumentsInReverse(Correct):
         return super().construct(cls, args if cls.__module__ == BUILTIN else args[::-1])
 
 
-@broken("EXC-2", "unknown-module-is-an-error", also=["VALUE-10", "VALUE-11"])
+@broken("EXC-2", "unknown-module-is-an-error", also=["VALUE-10", "VALUE-11", "META-14"])
 class UnknownModuleIsAnError(Correct):
     """Raises where the module of an exception is not loaded, as Celery did before 4.2.1."""
 
@@ -75,7 +75,7 @@ class UnknownClassIsAnError(Correct):
         return found
 
 
-@broken("EXC-2", "null-module-is-an-error")
+@broken("EXC-2", "null-module-is-an-error", also=["META-14"])
 class NullModuleIsAnError(Correct):
     """Cannot read an exception without a module."""
 
@@ -86,7 +86,7 @@ class NullModuleIsAnError(Correct):
         return super().find_class(name, module)
 
 
-@broken("EXC-2", "unknown-class-has-no-name", also=["VALUE-10"])
+@broken("EXC-2", "unknown-class-has-no-name", also=["VALUE-10", "VALUE-11", "META-14"])
 class UnknownClassHasNoName(Correct):
     """Makes a plain exception of one whose class it does not have."""
 
@@ -216,7 +216,7 @@ class UnencodableArgumentsDropped(Correct):
         return [argument for argument in found if self.prepare_argument(argument) is argument]
 
 
-@broken("EXC-7", "no-exception-no-reading")
+@broken("EXC-7", "no-exception-no-reading", also=["META-13"])
 class NoExceptionNoReading(Correct):
     """Cannot read a failure that is not an exception, like Celery 5.7.0."""
 

@@ -25,7 +25,7 @@ class QueueIsTheExchange(Correct):
         return (delivery or {}).get("exchange")
 
 
-@broken("EXT-1", "delivery-needed", also=["EXT-7"])
+@broken("EXT-1", "delivery-needed", also=["EXT-7", "META-7"])
 class DeliveryNeeded(Correct):
     """Cannot store a task that was delivered by nobody."""
 
@@ -164,7 +164,7 @@ class StampedHeadersLeftOut(Correct):
         return {name: value for name, value in super().stamps(request).items() if name != "stamped_headers"}
 
 
-@broken("EXT-6", "declared-stamp-overwrites")
+@broken("EXT-6", "declared-stamp-overwrites", also=["META-1"])
 class DeclaredStampOverwrites(Correct):
     """Lets a declared stamp take the place of a member, as Celery 5.7.0 does."""
 

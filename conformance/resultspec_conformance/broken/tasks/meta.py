@@ -329,7 +329,11 @@ class ParentIsTheRoot(Correct):
         return built
 
 
-@broken("META-12", "unknown-members-refused", also=["EXT-3", "EXT-4", "EXT-5", "EXT-6", "EXT-7", "EXT-9", "EXT-10"])
+@broken(
+    "META-12",
+    "unknown-members-refused",
+    also=["META-1", "EXT-3", "EXT-4", "EXT-5", "EXT-6", "EXT-7", "EXT-9", "EXT-10"],
+)
 class UnknownMembersRefused(Correct):
     """Refuses a meta that has a member which it does not know."""
 
@@ -341,7 +345,7 @@ class UnknownMembersRefused(Correct):
         return shaped
 
 
-@broken("META-13", "missing-members-refused", also=["META-14"])
+@broken("META-13", "missing-members-refused", also=["META-14", "VALUE-11"])
 class MissingMembersRefused(Correct):
     """Indexes the members that today's writers write."""
 
@@ -363,7 +367,7 @@ class MissingResultRefused(Correct):
         return shaped
 
 
-@broken("META-13", "no-id-no-entry", also=["META-14", "VALUE-11"])
+@broken("META-13", "no-id-no-entry", also=["META-4", "META-14", "VALUE-11"])
 class NoIdNoEntry(Correct):
     """Treats an entry without a task id as absent."""
 

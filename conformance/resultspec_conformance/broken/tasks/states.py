@@ -178,7 +178,7 @@ class RefusedStoreRaises(Correct):
         return True
 
 
-@broken("STATE-11", "tombstones", also=["EXP-15", "STATE-5", "READ-6", "KEY-7", "VALUE-1"])
+@broken("STATE-11", "tombstones", also=["EXP-15", "READ-6", "KEY-7", "VALUE-1", "WAIT-9"])
 class Tombstones(Correct):
     """Remembers which tasks succeeded and refuses later stores even after they were forgotten."""
 

@@ -94,7 +94,7 @@ def _require_promise(ctx: Context, chord: Chord, moment: str) -> None:
     ctx.require("CHORD-18", len(ids) <= 1, got=f"calls with the ids {sorted(ids)}", allowed="the same id each time")
 
 
-@check("CHORD-18", "CHORD-17", cases=[{"parts": 2}], deadline=120.0, blame_hang="CHORD-18")
+@check("CHORD-18", "CHORD-17", cases=[{"parts": 2}], deadline=120.0, acts=["on_chord_part_return"])
 def worker_dies_while_it_decides(ctx: Context, parts: int) -> None:
     """After a counter has died, no delivery is swallowed within its lease, and the mode's promise holds after it."""
     lease, client = _lease(ctx), ctx.client("client")

@@ -260,7 +260,7 @@ def task_and_group_of_one_id_are_two(ctx: Context, cached: bool, group_first: bo
         _require_task(ctx, client, one, stored)
 
 
-@check("GROUP-11", needs=["cache"])
+@check("GROUP-11", needs=["cache"], acts=["reload_task_result", "reload_group_result"])
 def cached_group_is_not_a_cached_task(ctx: Context) -> None:
     """`is_cached` and `reload_task_result` do not see cached groups, and the other way round."""
     client, writer = ctx.client("client", **CACHED), ctx.client("writer")

@@ -343,7 +343,8 @@ def own_changes_reach_the_cache(ctx: Context, read: str, then: str) -> None:
     _look(cached, group_id, read)
     expected = of_members(group_id, "second") if then == "save" else None
     if then == "save":
-        cached.save_group(group_id, expected)
+        with ctx.accusing("GROUP-5"):
+            cached.save_group(group_id, expected)
     else:
         cached.call("delete_group", group_id=group_id)
     require_restored(ctx, "GROUP-13", cached, group_id, expected)
@@ -359,7 +360,8 @@ def absence_is_not_cached(ctx: Context, read: str, deleted: bool) -> None:
     if deleted:
         cached.save_group(group_id, of_members(group_id, "first"))
         cached.call("delete_group", group_id=group_id)
-    _look(cached, group_id, read)
+    with ctx.accusing("GROUP-4"):
+        _look(cached, group_id, read)
     saved = of_members(group_id, "saved")
     writer.save_group(group_id, saved)
     require_restored(ctx, "GROUP-13", cached, group_id, saved)
@@ -376,7 +378,8 @@ def cache_of_groups_can_be_passed(ctx: Context, read: str, then: str) -> None:
     _look(cached, group_id, "restore_group")
     expected = of_members(group_id, "second") if then == "saved" else None
     if then == "saved":
-        writer.save_group(group_id, expected)
+        with ctx.accusing("GROUP-5"):
+            writer.save_group(group_id, expected)
     else:
         writer.call("delete_group", group_id=group_id)
     op, options = READS[read]
@@ -460,11 +463,10 @@ _steps = st.fixed_dictionaries(
 )
 
 
-@check(
-    "GROUP-5", "GROUP-1", "GROUP-2", "GROUP-4", "GROUP-6", "GROUP-13", "GROUP-14",
-    given={"program": st.lists(_steps, min_size=2, max_size=14)},
-    effort=0.6,
-)  # fmt: skip
+BY_THE_MODEL = ("GROUP-5", "GROUP-1", "GROUP-2", "GROUP-4", "GROUP-6", "GROUP-13", "GROUP-14")
+
+
+@check(*BY_THE_MODEL, given={"program": st.lists(_steps, min_size=2, max_size=14)}, effort=0.6, by_chance=BY_THE_MODEL)
 def any_sequence_of_group_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
     """Any sequence of saves, reads and deletes by clients with and without caches goes as the model of the spec says.
 

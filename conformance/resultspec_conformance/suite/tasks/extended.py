@@ -96,6 +96,7 @@ def extended_members_in_every_state(ctx: Context, state: str, serializer: int) -
         | st.fixed_dictionaries({"routing_key": st.none() | short_text, "exchange": st.text("ex", max_size=3)}),
     },
     effort=0.2,
+    acts=["store_result"],
 )
 def extended_members_are_those_of_the_request(
     ctx: Context, name: str | None, hostname: str | None, retries: int | None, delivery: Value
@@ -106,7 +107,7 @@ def extended_members_are_those_of_the_request(
     _require_extended_members(ctx, _stored(ctx, request), request)
 
 
-@check("EXT-1", cases=[{"left_out": member} for member in CALL])
+@check("EXT-1", cases=[{"left_out": member} for member in CALL], acts=["store_result"])
 def what_the_request_lacks_is_null(ctx: Context, left_out: str) -> None:
     """A request that lacks a member leaves it null, and not that of the task before."""
     _stored(ctx, CALL)

@@ -242,7 +242,8 @@ def refused_payload_is_not_published(ctx: Context, arrives: str, there: str) -> 
     stored = ctx.wire.get(key)
     listener = ctx.wire.listen([key])
     try:
-        late.store(task_id, result_in(arrives, 2), arrives)
+        with ctx.accusing("STATE-10"):
+            late.store(task_id, result_in(arrives, 2), arrives)
         if ctx.wire.get(key) != stored:
             raise Unobserved("the store was not refused")
         bodies = [body for body in _published(ctx, listener, key) if body != stored]
@@ -340,7 +341,7 @@ def _all_operations(client: Client, task_id: str) -> None:
     """Do everything with a task that can be done with it."""
     client.store(task_id, {"pid": 1}, "STARTED")
     client.store(task_id, "done", request={"id": task_id, "group": f"group-{task_id}"})
-    client.store(task_id, "refused")
+    client.attempt("store_result", task_id=task_id, result="refused", state="SUCCESS")
     client.meta(task_id)
     client.perform("wait_for", task_id=task_id, timeout=0)
     client.forget(task_id)

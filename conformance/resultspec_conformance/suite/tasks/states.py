@@ -144,17 +144,19 @@ _placed_steps = st.tuples(st.sampled_from("ab"), st.integers(0, 1), _steps).map(
 )
 
 
-@check(
+BY_THE_MODEL = (
     "STATE-3", "STATE-1", "STATE-4", "STATE-5", "STATE-6", "STATE-7", "STATE-8", "STATE-9", "STATE-10", "STATE-11",
     "READ-4", "META-2", "META-5", "META-7", "META-11", "VALUE-1", "EXC-1",
-    given={"program": st.lists(_placed_steps, min_size=1, max_size=12)},
 )  # fmt: skip
+
+
+@check(*BY_THE_MODEL, given={"program": st.lists(_placed_steps, min_size=1, max_size=12)}, by_chance=BY_THE_MODEL)
 def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) -> None:
     """Any sequence of stores, reads and forgets by two clients reads as the model of the spec says.
 
     This is the suite's state machine: the program is drawn as data, so that the smallest failing one can be written.
     """
-    model = Model(ctx.capabilities.choice("late_unready"))
+    model = Model(ctx.capabilities.choice("late_unready"), ctx.broken)
     tasks = [ctx.new_id("first"), ctx.new_id("second")]
     for number, step in enumerate(program):
         client, task_id = ctx.client(step["client"]), tasks[step["task"]]
