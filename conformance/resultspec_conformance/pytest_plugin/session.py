@@ -31,6 +31,7 @@ class CheckSession:
         self.options = options
         self.results: dict[str, CheckResult] = {}
         self._harness: list[str] = []
+        self._made: set[str] = set()
         with ExitStack() as stack:
             self._session = stack.enter_context(opened(target, options, self._heard))
             self._worker = self._session.workers[0]
@@ -65,8 +66,7 @@ class CheckSession:
     def result(self, name: str) -> CheckResult:
         """Run a check, unless it was run before. Raises SubjectError if the target or its store is lost."""
         if not all_checks()[name].first:
-            for first in (check for check in self.plan.checks if check.first):
-                self.result(first.name)
+            self._make_ordinary_calls()
         if name not in self.results:
             if self._harness:
                 raise SubjectError(self._harness[0])
@@ -79,6 +79,16 @@ class CheckSession:
                 self._worker.kill()
                 raise
         return self.results[name]
+
+    def _make_ordinary_calls(self) -> None:
+        """Run the checks of ordinary calls, which pytest may have in another order, or not at all."""
+        for check in self.plan.beforehand:
+            if check.name not in self._made:
+                self._made.add(check.name)
+                self._worker.run_check(check)
+        for check in self.plan.checks:
+            if check.first:
+                self.result(check.name)
 
     def known(self, result: CheckResult) -> KnownFailure | None:
         """Return the entry of the list of known failures that matches a result, or None."""

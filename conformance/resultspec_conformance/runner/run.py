@@ -37,18 +37,19 @@ class _Execution:
     given_up: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
+    def run(self, workers: Sequence[Worker], planned: Plan) -> None:
         """Let the workers take the checks one after another, until none is left.
 
         The checks of ordinary calls run first: what fails there, the others need not find again.
         """
-        self._share(workers, [check for check in checks if check.first])
-        self._share(workers, [check for check in checks if not check.first])
+        self._share(workers, planned.beforehand, judged=False)
+        self._share(workers, [check for check in planned.checks if check.first])
+        self._share(workers, [check for check in planned.checks if not check.first])
 
-    def _share(self, workers: Sequence[Worker], checks: Sequence[Check]) -> None:
+    def _share(self, workers: Sequence[Worker], checks: Sequence[Check], *, judged: bool = True) -> None:
         left = deque(checks)
         with ThreadPoolExecutor(len(workers)) as pool:
-            futures = [pool.submit(self._work, worker, left) for worker in workers]
+            futures = [pool.submit(self._work, worker, left, judged=judged) for worker in workers]
             try:
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             except BaseException:
@@ -62,7 +63,7 @@ class _Execution:
             for future in done:
                 future.result()
 
-    def _work(self, worker: Worker, left: "deque[Check]") -> None:
+    def _work(self, worker: Worker, left: "deque[Check]", *, judged: bool) -> None:
         while True:
             with self._lock:
                 check = left.popleft() if left else None
@@ -71,13 +72,17 @@ class _Execution:
             if self.given_up:
                 self.skipped[check.name] = f"was not run: {self.given_up}"
                 continue
-            self.observer.began(check.name)
-            self._run_check(check, worker)
+            if judged:
+                self.observer.began(check.name)
+            result = self._result(check, worker)
+            if judged and result is not None:
+                self.results[check.name] = result
+                self.observer.ended(result)
 
-    def _run_check(self, check: Check, worker: Worker) -> None:
-        """Run one check and record its result."""
+    def _result(self, check: Check, worker: Worker) -> CheckResult | None:
+        """Run one check and return its result, or None if the target is lost."""
         try:
-            result = worker.run_check(check)
+            return worker.run_check(check)
         except SubjectError as error:
             first = str(error).partition("\n")[0]
             with self._lock:
@@ -85,9 +90,7 @@ class _Execution:
                     self.harness.append(str(error))
             self._give_up(first)
             self.skipped[check.name] = f"was not finished: {first}"
-            return
-        self.results[check.name] = result
-        self.observer.ended(result)
+            return None
 
     def _give_up(self, reason: str) -> None:
         with self._lock:
@@ -134,7 +137,7 @@ def _judge_target(
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
         replayed = session.try_counterexamples(planned.ids)
-        execution.run(session.workers, planned.checks)
+        execution.run(session.workers, planned)
         complaints = [complaint for worker in session.workers if (complaint := worker.stop())]
         if complaints and not execution.harness:
             execution.harness.append(complaints[0])

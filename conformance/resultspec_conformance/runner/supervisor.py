@@ -89,6 +89,7 @@ class Worker:
     memory: CallMemory = field(default_factory=CallMemory)
     openings: int = 0
     retired: bool = False
+    dismissed: bool = False
     traces: bool = False
     heard: Heard = unheard
     _running: str = ""
@@ -171,6 +172,8 @@ class Worker:
                 if unexplained and ended.status == "passed":
                     ended = replace(ended, status="died", message=f"{unexplained}, and did not when it was run again")
                 return with_losses(ended, losses)
+            if self.dismissed:
+                raise SubjectError("the run was interrupted")
             if ended.failure is not None:
                 losses.append(ended.failure)
                 self.memory.add_loss(ended.failure, check)
@@ -241,6 +244,7 @@ class Worker:
     def dismiss(self) -> None:
         """Signal the end of the run: the worker stops its check, cleans up and exits, even without this process."""
         process = self._process
+        self.dismissed = True
         if process is not None and process.stdin is not None:
             with suppress(OSError):
                 process.stdin.close()

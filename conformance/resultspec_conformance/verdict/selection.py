@@ -29,7 +29,9 @@ class Plan:
     """What a run will do. `ids` are judged; `checks` run in this order; `skipped` says why others do not run.
 
     `deselected` are not judged, even if a check that runs for another requirement breaks them. `unclaimed` has those of
-    `skipped` that need something the target does not claim; the others need a view that the suite lacks.
+    `skipped` that need something the target does not claim; the others need a view that the suite lacks. `beforehand`
+    are checks of ordinary calls that are not selected: they run without being judged, since what fails there explains
+    what the others cannot test.
     """
 
     classes: tuple[str, ...]
@@ -38,6 +40,7 @@ class Plan:
     skipped: Mapping[str, str]
     deselected: frozenset[str] = frozenset()
     unclaimed: frozenset[str] = frozenset()
+    beforehand: tuple[Check, ...] = ()
 
 
 def require_known(id_: str) -> Requirement:
@@ -133,15 +136,18 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
     chosen = in_order(check for check in in_classes if check.name in names - left_out and judged & set(check.cites))
     if not chosen or not judged:
         raise UsageError(_nothing_selected(selection, classes, claimed))
-    # the checks of ordinary calls always run: what fails there explains what others could not test
-    firsts = [check for check in checks.values() if check.first and _is_claimed(check, claimed)]
-    chosen = [*firsts, *(check for check in chosen if not check.first)]
+    chosen.sort(key=lambda check: not check.first)
     skipped = {
         check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
     }
     runs = tuple(check for check in chosen if check.name not in skipped)
     unclaimed = frozenset(check.name for check in chosen if check.needs - available - VIEWS)
-    return Plan(classes, judged, runs, skipped, deselected, unclaimed)
+    beforehand = tuple(
+        check
+        for check in checks.values()
+        if check.first and check not in chosen and _is_claimed(check, claimed) and check.needs <= available
+    )
+    return Plan(classes, judged, runs, skipped, deselected, unclaimed, beforehand)
 
 
 def _nothing_selected(selection: Selection, classes: Sequence[str], claimed: Sequence[str]) -> str:

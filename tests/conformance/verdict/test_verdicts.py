@@ -176,7 +176,7 @@ def test_a_selection_is_judged_as_what_was_selected_and_says_so() -> None:
 
 def test_a_deselected_requirement_is_not_judged_even_if_a_check_broke_it() -> None:
     """It has no verdict and does not change the exit code; the class counts it as not selected."""
-    found = [result(status="violated", broke="Y-1"), result("a.two", exercised="X-1")]
+    found = [result(status="violated", broke="Y-1", exercised="X-1"), result("a.two", exercised="X-1")]
     checks = [one("X-1", "Y-1"), one("X-1", name="a.two")]
     judgement = judged([X, Y], checks, found, ids=frozenset({"X-1"}), deselected=frozenset({"Y-1"}))
     assert [(one.requirement.id, one.verdict) for one in judgement.requirements] == [("X-1", "passed")]
