@@ -40,7 +40,7 @@ def run_item(checks: CheckSession, name: str) -> None:
     if result.status == "passed":
         return
     if result.failures and checks.plan.deselected.issuperset(result.accused):
-        pytest.skip(f"stopped by a violation of {', '.join(result.accused)}, deselected")
+        pytest.skip(f"stopped by a violation of {', '.join(result.accused)}, which is deselected")
     known = checks.known(result)
     if known is not None:
         pytest.xfail(f"known: {known.reason}")

