@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from resultspec.requirements import with_entailed
+from resultspec_conformance.subject.call_failures import DIED, HUNG, sentence_about
+from resultspec_conformance.wire.values import Value
 
 Kind = Literal["hangs", "dies", "lacks"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+HOW: Mapping[Kind, str] = {"hangs": HUNG, "dies": DIED, "lacks": "Unknown"}
+"""How a call with a fault of each kind ends."""
 
 EXIT_CODE = 86
 """Of a process that died of a fault."""
@@ -26,64 +31,28 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-VALUES: Mapping[str, Callable[[Any], bool]] = {
-    "nan": lambda value: _is_number(value) and value != value,
-    "inf": lambda value: _is_number(value) and value == math.inf,
-    "0": lambda value: _is_number(value) and value == 0,
-    "negative": lambda value: _is_number(value) and value < 0,
-    "null": lambda value: value is None,
-    "false": lambda value: value is False,
-    "given": lambda value: value is not None,
+VALUES: Mapping[str, tuple[Callable[[Any], bool], Value]] = {
+    "nan": (lambda value: _is_number(value) and value != value, math.nan),
+    "inf": (lambda value: _is_number(value) and value == math.inf, math.inf),
+    "0": (lambda value: _is_number(value) and value == 0, 0),
+    "negative": (lambda value: _is_number(value) and value < 0, -1),
+    "null": (lambda value: value is None, None),
+    "given": (lambda value: value is not None, 2),
 }
-"""Kinds of arguments, by the names that they have in a fault."""
+"""Kinds of arguments by the names that they have in a fault: which values are of the kind, and one of them."""
 
-SENTENCES: Mapping[str, str] = {
-    "forget": "READ-4",
-    "get_state": "READ-3",
-    "get_result": "READ-3",
-    "get_traceback": "READ-3",
-    "get_children": "READ-3",
-    "is_cached": "READ-9",
-    "reload_task_result": "READ-6",
-    "wait_for": "WAIT-1",
-    "wait_for-timeout=nan": "WAIT-7",
-    "wait_for-timeout=negative": "WAIT-5",
-    "wait_for-timeout=0": "WAIT-5",
-    "wait_for-timeout=inf": "WAIT-6",
-    "wait_for-interval=0": "WAIT-4",
-    "wait_for-interval=null": "WAIT-4",
-    "wait_for-interval=negative": "WAIT-7",
-    "get_many": "JOIN-1",
-    "get_many-timeout=nan": "JOIN-10",
-    "get_many-timeout=negative": "JOIN-9",
-    "get_many-timeout=0": "JOIN-9",
-    "get_many-timeout=inf": "JOIN-6",
-    "get_many-interval=0": "JOIN-7",
-    "get_many-interval=negative": "JOIN-10",
-    "get_many-max_iterations=given": "JOIN-13",
-    "save_group": "GROUP-1",
-    "restore_group": "GROUP-1",
-    "restore_group-cache=false": "GROUP-14",
-    "delete_group": "GROUP-6",
-    "get_group_meta": "GROUP-16",
-    "reload_group_result": "GROUP-14",
-    "mark_as_started": "WORK-1",
-    "mark_as_done": "WORK-2",
-    "mark_as_failure": "WORK-2",
-    "mark_as_retry": "WORK-2",
-    "mark_as_revoked": "WORK-3",
-    "fail_from_current_stack": "WORK-9",
-    "process_cleanup": "WORK-10",
-    "on_task_call": "WORK-11",
-    "current_task_children": "WORK-8",
-    "cleanup": "EXP-14",
-    "expire": "EXP-16",
-    "apply_chord": "CHORD-1",
-    "set_chord_size": "CHORD-5",
-    "add_to_chord": "CHORD-22",
-    "on_chord_part_return": "CHORD-1",
-}
-"""The sentence about a call: the requirement that is violated if it has a fault."""
+CALLS = (
+    "forget", "get_state", "get_result", "get_traceback", "get_children", "is_cached", "reload_task_result",
+    "wait_for", "wait_for-timeout=nan", "wait_for-timeout=negative", "wait_for-timeout=0", "wait_for-timeout=inf",
+    "wait_for-interval=0", "wait_for-interval=null", "wait_for-interval=negative",
+    "get_many", "get_many-timeout=nan", "get_many-timeout=negative", "get_many-timeout=0", "get_many-timeout=inf",
+    "get_many-interval=0", "get_many-interval=negative", "get_many-max_iterations=given",
+    "save_group", "restore_group", "delete_group", "get_group_meta", "reload_group_result",
+    "mark_as_started", "mark_as_done", "mark_as_failure", "mark_as_retry", "mark_as_revoked",
+    "fail_from_current_stack", "process_cleanup", "on_task_call", "current_task_children",
+    "cleanup", "expire", "apply_chord", "set_chord_size", "add_to_chord", "on_chord_part_return",
+)  # fmt: skip
+"""The calls that may have a fault. Without `store_result` and `get_task_meta` nothing is left to judge."""
 
 CLASSES: Mapping[str, str] = {
     "wait_for": "waiting",
@@ -117,8 +86,9 @@ class Fault:
 
     @property
     def violates(self) -> str:
-        """The requirement that is violated."""
-        return SENTENCES[self.call]
+        """The requirement that is violated: the sentence about the call."""
+        arguments = {self.argument: VALUES[self.value][1]} if self.argument else {}
+        return sentence_about(self.operation, arguments, HOW[self.kind])
 
     @property
     def breaks(self) -> frozenset[str]:
@@ -129,11 +99,11 @@ class Fault:
         """Whether a call with these arguments meets it."""
         if not self.argument:
             return True
-        return self.argument in arguments and VALUES[self.value](arguments[self.argument])
+        return self.argument in arguments and VALUES[self.value][0](arguments[self.argument])
 
 
 def _all_faults() -> Iterable[Fault]:
-    for call in SENTENCES:
+    for call in CALLS:
         operation, _, rest = call.partition("-")
         argument, _, value = rest.partition("=")
         # a method that is there cannot be missing for some arguments only

@@ -85,7 +85,7 @@ def _combination(chance: random.Random, number: int, size: int, store: str) -> C
     in_tables = number % TABLES_EVERY == 1
     shelf = [one for one in CATALOGUE.values() if not one.disabled and one.in_tables == in_tables]
     chance.shuffle(shelf)
-    faults = _faults(chance, round(size * FAULTS_PER_DEFECT + chance.random() / 2), shelf[0])
+    faults = _faults(chance, int(size * FAULTS_PER_DEFECT + chance.random()), shelf[0])
     return Combination(tuple(_specimens(shelf, faults, size - len(faults))), tuple(faults), store)
 
 
