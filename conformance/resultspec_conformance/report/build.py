@@ -11,6 +11,7 @@ from kombu.utils.url import maybe_sanitize_url
 from resultspec import DOMAINS, REQUIREMENTS, SPEC_VERSION
 from resultspec.domains import ranges
 from resultspec.requirements import SEVERITIES
+from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import (
     FORMAT,
     BackendTime,
@@ -172,6 +173,7 @@ def failure_entry(
         examples=settings.examples,
         call_timeout=settings.call_timeout,
     )
+    call = None if failure.call is None else CallFailure.from_json(failure.call)
     token, exact = encode_token(counterexample, secrets)
     entry = FailureEntry(
         {
@@ -185,7 +187,8 @@ def failure_entry(
             "intent": requirement.intent,
             "known": known,
             "kind": failure.kind,
-            "cause": "" if failure.call is None else CallFailure.from_json(failure.call).cause,
+            "cause": "" if call is None else call.cause,
+            "blocks": "" if call is None else call.reason,
             "got": failure.got,
             "allowed": failure.allowed,
             "step": failure.step,
@@ -228,6 +231,8 @@ def _failures(findings: RunFindings) -> list[FailureEntry]:
 def assemble(findings: RunFindings) -> Report:
     """Return the report of a run, without passwords and valid by its schema."""
     judgement, settings = findings.judgement, findings.settings
+    requirements = [_requirement_entry(verdict) for verdict in judgement.requirements]
+    checks, failures = _check_entries(findings), _failures(findings)
     report = Report(
         format=FORMAT,
         tool={"name": "resultspec", "version": version("resultspec")},
@@ -251,9 +256,10 @@ def assemble(findings: RunFindings) -> Report:
         round_trip=findings.opened.round_trip,
         self_check=_self_check(findings.self_check),
         classes=[_class_entry(verdict) for verdict in judgement.classes],
-        requirements=[_requirement_entry(verdict) for verdict in judgement.requirements],
-        checks=_check_entries(findings),
-        failures=_failures(findings),
+        requirements=requirements,
+        checks=checks,
+        failures=failures,
+        causes=causes_of(failures, requirements, checks),
         known_failures=[
             {"requirement": entry.requirement, "check": entry.check, "reason": entry.reason, "outcome": said}
             for entry, said in findings.known

@@ -120,9 +120,9 @@ class FailureEntry(_Class):
 
     `example` and `history` are in the tagged encoding, `stored` is text, by task id. `kind` is `wrong` for a wrong
     answer, `hung` or `died`, or the name of the error in which an operation ended that has to succeed; `cause` then
-    names the call and the error. `step` is the position in the history of the operation that differs. `also` has other
-    examples that fail in the same way, of `alike`. `script` is a Python program that repeats the history without the
-    suite.
+    names the call and the error, and `blocks` is how the checks that it stopped say so. `step` is the position in the
+    history of the operation that differs. `also` has other examples that fail in the same way, of `alike`. `script` is
+    a Python program that repeats the history without the suite.
     """
 
     check: str
@@ -135,6 +135,7 @@ class FailureEntry(_Class):
     known: bool
     kind: str
     cause: str
+    blocks: str
     got: str
     allowed: str
     step: int | None
@@ -148,6 +149,26 @@ class FailureEntry(_Class):
     examples: int
     replay: Replay
     script: str
+
+
+class CauseEntry(TypedDict):
+    """What one defect takes along.
+
+    `kind` is `missing method`, `call` or `wrong answer`. `severity` is the worst of the violated requirements, and
+    `scored` whether one of them affects the verdict. `follows` are violated as well, because the violated ones entail
+    them. `not_tested` has the requirements whose checks the cause stopped. `failures` are positions in the report's
+    failures; the first one shows the cause best.
+    """
+
+    text: str
+    kind: str
+    severity: str
+    scored: bool
+    known: bool
+    violated: list[str]
+    follows: list[str]
+    not_tested: list[str]
+    failures: list[int]
 
 
 class KnownEntry(TypedDict):
@@ -180,6 +201,7 @@ class Report(TypedDict):
     requirements: list[RequirementEntry]
     checks: list[CheckEntry]
     failures: list[FailureEntry]
+    causes: list[CauseEntry]
     known_failures: list[KnownEntry]
     verdict: str
     exit_code: int

@@ -194,7 +194,7 @@ class CallFailure:
         """The call and how it ended, such as `forget: TypeError`; the same for all failures with one cause."""
         if self.how in (HUNG, DIED):
             return f"{self.call} {self.said}"
-        return f"{self.call}: {self.text or self.how}"
+        return f"{self.op}: {self.text or self.how}"
 
     @property
     def said(self) -> str:
