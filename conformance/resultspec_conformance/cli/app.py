@@ -67,6 +67,9 @@ def check(
     jobs: Annotated[
         int, typer.Option(min=1, max=MAX_JOBS, help="Processes that share the checks; they do not affect the verdict.")
     ] = JOBS,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every failure, and not only one for each cause.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE)] = False,
 ) -> None:
@@ -90,7 +93,7 @@ def check(
         known=read(known_failures, all_checks()) if known_failures else (),
         jobs=jobs,
     )
-    raise typer.Exit(judging.check(target, options, files, quiet=quiet, verbose=verbose))
+    raise typer.Exit(judging.check(target, options, files, quiet=quiet, verbose=verbose, everything=everything))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from resultspec_conformance.report.render import console
 from resultspec_conformance.report.render import html as html_page
 from resultspec_conformance.report.render import junit as junit_xml
 from resultspec_conformance.report.render import markdown as markdown_summary
+from resultspec_conformance.report.render.failures import failure_text
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Silent, observer
 from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
@@ -19,12 +20,17 @@ from resultspec_conformance.runner.run import run
 RENDERERS = {"report": dump, "junit": junit_xml.render, "html": html_page.render, "markdown": markdown_summary.render}
 
 
-def check(target: str, options: Options, files: Mapping[str, Path | None], *, quiet: bool, verbose: bool) -> int:
-    """Judge a target, print the report, and write it to files by the names of their options; return the exit code."""
+def check(
+    target: str, options: Options, files: Mapping[str, Path | None], *, quiet: bool, verbose: bool, everything: bool
+) -> int:
+    """Judge a target, print the report, and write it to files by the names of their options; return the exit code.
+
+    `everything`: every failure is printed, and not only one for each cause.
+    """
     found = run(target, options, observer(quiet=quiet, verbose=verbose))
     # the verdict counts even if nobody reads the output
     with suppress(OutputClosedError):
-        say(console.render(found, width(), color=color()).rstrip("\n"))
+        say(console.render(found, width(), color=color(), everything=everything).rstrip("\n"))
     for name, path in files.items():
         if path is not None:
             write(path, RENDERERS[name](found))
@@ -45,7 +51,7 @@ def _show(seen: ReplayResult, expected: str) -> int:
     """Print the result of a replay; return its exit code."""
     name = seen.result.name
     if seen.failure is not None:
-        say(console.failure_text(seen.failure, width(), color=color()).rstrip("\n"))
+        say(failure_text(seen.failure, width(), color=color()).rstrip("\n"))
         broke = seen.failure["requirement"]
         say(f"{name} failed again" if broke == expected else f"{name} failed differently: {broke}, not {expected}")
         return 1

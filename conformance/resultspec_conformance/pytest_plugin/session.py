@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from resultspec import REQUIREMENTS
 from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.report.build import failure_entry
-from resultspec_conformance.report.render.console import failure_text
+from resultspec_conformance.report.render.failures import failure_text
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.self_check import SelfChecker
 from resultspec_conformance.runner.session import opened

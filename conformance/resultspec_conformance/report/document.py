@@ -5,6 +5,7 @@ The schema `report` describes it, and `validated` holds every report to it. Time
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,6 +15,8 @@ from resultspec_conformance.text.redaction import redact
 from resultspec_conformance.verdict.known_failures import AS_RECORDED
 
 FORMAT = 1
+
+_ABOUT_A_REQUIREMENT = re.compile(r"[A-Z]+-[1-9][0-9]* (is violated$|was not tested: )")
 
 # "class" cannot be an attribute name in Python
 _Class = TypedDict("_Class", {"class": str})
@@ -262,6 +265,11 @@ def scope(report: Report) -> str:
     if not settings["deselect"]:
         return chosen
     return f"{chosen or 'everything'} without {', '.join(settings['deselect'])}"
+
+
+def remarks(report: Report) -> list[str]:
+    """Return what a run has to say that is not the verdict on one requirement: hangs, deaths, errors, lost targets."""
+    return [reason for reason in report["reasons"] if not _ABOUT_A_REQUIREMENT.match(reason)]
 
 
 def outdated(report: Report) -> list[KnownEntry]:

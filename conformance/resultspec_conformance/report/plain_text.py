@@ -15,6 +15,8 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 LONGEST_VALUE = 160
 
+LONGEST_OUTCOME = 300
+
 JOIN_ITEMS_SHOWN = 8
 """The number of items of a join that are shown individually."""
 
@@ -63,21 +65,22 @@ def shown(encoded: Any, limit: int = LONGEST_VALUE) -> str:
     return printable(show(_readable(value), limit))
 
 
-def arguments(args: Mapping[str, Any]) -> str:
+def arguments(args: Mapping[str, Any], limit: int = LONGEST_VALUE) -> str:
     """Return the arguments of an operation, written as in a call."""
-    return ", ".join(f"{printable(name)}={shown(value)}" for name, value in args.items())
+    return ", ".join(f"{printable(name)}={shown(value, limit)}" for name, value in args.items())
 
 
-def outcome(operation: Mapping[str, Any]) -> str:
-    """Return the outcome of an operation in a few words."""
+def outcome(operation: Mapping[str, Any], limit: int = LONGEST_OUTCOME) -> str:
+    """Return the outcome of an operation in a few words; a value has at most about `limit` characters."""
     ended = operation["outcome"]
     if ended is None:
         return "has not returned"
     if ended["kind"] == "ok":
         if operation["op"] == "get_many":
             return _joined(ended["value"])
-        return "ok" if ended["value"] is None else shown(ended["value"], 300)
-    message = printable(ended["message"])
+        return "ok" if ended["value"] is None else shown(ended["value"], limit)
+    # the message of a Python object begins with the name of the exception
+    message = printable(ended["message"]).removeprefix(f"{ended['error']}: ")
     doubt = "" if ended["kind"] == "fail" else "?"
     return f"{ended['error']}{doubt}: {message}" if message else f"{ended['error']}{doubt}"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resultspec import STATES
+from resultspec_conformance.text.differences import around_difference
 from resultspec_conformance.wire.values import ExceptionData, Value, same, show
 
 
@@ -153,7 +154,8 @@ def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset
     wrong = wrong_members(stored, meta, broken)
     if not wrong:
         return None
-    return ", ".join(f"{name} is {show(meta.get(name))} and not {show(value)}" for name, value in wrong.items())
+    texts = {name: around_difference(show(meta.get(name)), show(value), 300) for name, value in wrong.items()}
+    return ", ".join(f"{name} is {found} and not {right}" for name, (found, right) in texts.items())
 
 
 @dataclass(frozen=True)

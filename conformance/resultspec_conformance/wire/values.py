@@ -13,7 +13,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 Value = Any
 """A Python object of a type that `encode` knows."""
@@ -282,7 +282,11 @@ def same(left: Value, right: Value, *, numbers_by_type: bool = False) -> bool:
     return bool(left == right)
 
 
-def show(value: Value, limit: int = 300) -> str:
+LONGEST_SHOWN: Final = 4000
+"""How long the text of a value may be in a finding. Renderings shorten it further, around what differs."""
+
+
+def show(value: Value, limit: int = LONGEST_SHOWN) -> str:
     """Return a value as one line of text, shortened in the middle if it is longer than `limit` characters."""
     if isinstance(value, ExceptionData):
         text = f"{value.type}({', '.join(show(argument, limit) for argument in value.args)})"

@@ -18,6 +18,8 @@ from resultspec_conformance.report.document import FailureEntry, Report
 from resultspec_conformance.report.plain_text import lanes, printable, shown
 from resultspec_conformance.report.python_literal import literal
 from resultspec_conformance.report.render import console, html, junit, markdown
+from resultspec_conformance.report.render.failures import failure_text
+from resultspec_conformance.report.render.timeline import LONGEST_TIMELINE
 from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.verdict.check_results import Failure
@@ -88,17 +90,6 @@ def test_the_console_shows_sentence_history_bytes_and_the_line_to_see_it_again(b
     places = [text.index(part, text.index("STATE-3  MUST")) for part in parts]
     assert places == sorted(places)
     assert "% of the checks' time inside the backend" in text
-
-
-def test_the_console_shows_the_shortest_failure_of_a_requirement_and_names_the_others(broken_report: Report) -> None:
-    """One violation that two checks have found is shown once."""
-    report, longer = copy.deepcopy(broken_report), failed(HISTORY)
-    longer["check"] = "states.any_sequence_of_operations"
-    report["failures"] = [longer, failed(HISTORY[:1])]
-    text = console.render(report)
-    assert text.count("STATE-3  MUST") == 1
-    assert "found by states.every_pair\n" in text
-    assert "    also     shown by states.any_sequence_of_operations\n" in text
 
 
 @pytest.mark.parametrize("width", [60, 100, 140])
@@ -172,14 +163,62 @@ def test_lanes_of_a_long_history_are_found_in_one_sweep() -> None:
     assert CountedStep.reads <= 4 * 1000
 
 
-def test_a_long_history_is_cut_and_repetitions_are_counted() -> None:
+def test_a_long_history_is_collapsed_and_repetitions_are_counted() -> None:
     """The timeline stays readable; the report has it all."""
     reads = [step("a", "get_state", n / 10, n / 10 + 0.01, {"task_id": "t"}, "STARTED") for n in range(5)]
-    assert "-> 'STARTED' (5 times)" in console.failure_text(failed(reads))
+    assert "-> 'STARTED' (5 times)" in failure_text(failed(reads))
     stores = [step("a", "forget", n / 10, n / 10 + 0.01, {"task_id": f"t-{n}"}) for n in range(100)]
-    text = console.failure_text(failed(stores))
-    assert "76 more steps" in text
-    assert text.count("forget(") == console.LONGEST_TIMELINE
+    text = failure_text(failed(stores))
+    assert f"{100 - LONGEST_TIMELINE} more steps" in text
+    assert text.count("forget(") == LONGEST_TIMELINE
+
+
+def test_the_good_rounds_before_the_one_that_fails_are_collapsed() -> None:
+    """What is shown is about the task of the step that differs, wherever that step is."""
+    rounds = [step("a", op, n, n, {"task_id": f"t-{n}"}) for n in range(60) for op in ("store_result", "get_result")]
+    failure = failed(rounds)
+    failure["step"] = 81
+    text = failure_text(failure)
+    assert "80 more steps" in text
+    assert "37 more steps" in text
+    assert re.search(r"^  > .* a  get_result\(task_id='t-40'\)", text, re.MULTILINE)
+    assert "store_result(task_id='t-40')" in text
+    assert text.count("task_id=") == 3
+
+
+def test_the_value_that_differs_is_not_shortened() -> None:
+    """Other steps may be."""
+    long = "x" * 400
+    history = [
+        step("a", "store_result", 0.0, 0.1, {"task_id": "t", "result": long}),
+        step("a", "get_result", 0.2, 0.3, {"task_id": "t"}, long),
+    ]
+    failure = failed(history)
+    failure["step"] = 1
+    stored, read = re.sub(r"\n +", "", failure_text(failure, 2000)).split("get_result")
+    assert "…(402 characters)…" in stored
+    assert long in read
+
+
+def test_two_long_values_are_shown_where_they_differ() -> None:
+    """Whatever is said before them."""
+    left, right = "a" * 5000 + "LEFT" + "b" * 5000, "a" * 5000 + "RIGHT" + "b" * 5000
+    for words in ("", "json: ok: "):
+        failure = failed(HISTORY, words + left)
+        failure["allowed"] = right
+        text = re.sub(r"\n +", "", failure_text(failure)).partition("got ")[2]
+        assert "aLEFTb" in text
+        assert "aRIGHTb" in text
+        assert len(text) < 2000
+
+
+def test_examples_that_fail_alike_are_one_line() -> None:
+    """With their number, and some of them."""
+    failure = failed(HISTORY)
+    failure["also"], failure["alike"] = [{"state": f"state {number}", "long": "x" * 99} for number in range(20)], 37
+    (line,) = [line for line in failure_text(failure).splitlines() if line.startswith("    alike")]
+    assert line.startswith("    alike    37 other examples: state='state 0', long='xxx")
+    assert len(line) <= 100
 
 
 def test_values_are_shown_as_python_would_but_never_raise() -> None:

@@ -1,105 +1,51 @@
-"""The report for a terminal: the classes, then the violations, the worst first."""
+"""The report for a terminal: the causes, the classes, then for each cause the failure that shows it best."""
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from rich.console import Console
-from rich.text import Text
-
-from resultspec_conformance.report.document import FailureEntry, Report, level_of, outdated, scope
-from resultspec_conformance.report.plain_text import (
-    arguments,
-    lanes,
-    milliseconds,
-    outcome,
-    printable,
-    shown,
-    wrapped,
+from resultspec_conformance.report.document import Report, outdated, remarks, scope
+from resultspec_conformance.report.plain_text import milliseconds, printable, wrapped
+from resultspec_conformance.report.render.causes import (
+    apart_from_causes,
+    counted,
+    listed,
+    short_line,
+    takes_along,
+    title,
+    totals,
 )
-from resultspec_conformance.subject.history import MISSING_METHOD
+from resultspec_conformance.report.render.failures import failure_lines
+from resultspec_conformance.report.render.lines import Line, labelled, painted, paragraph
 
-Line = tuple[str, str]
-"""A line and its style."""
+MOST_SHOWN: Final = 10
+"""The number of causes whose failure is shown."""
 
-LONGEST_TIMELINE = 24
-"""The number of operations of a history that are shown; a longer one is cut in the middle."""
+MOST_REMARKS: Final = 10
 
 _CLASS_STYLES: Mapping[str, str] = {"conformant": "green", "violated": "bold red", "not tested": "yellow"}
 
+_VERDICT_STYLES: Mapping[str, str] = {"conformant": "bold green", "violated": "bold red"}
 
-def _painted(lines: Iterator[Line], width: int, *, color: bool) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None)
-    with console.capture() as capture:
-        for text, style in lines:
-            console.print(Text(text, style=style), soft_wrap=True)
-    return capture.get()
-
-
-def _steps(history: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, str, int]]:
-    """Return the operations, each with its lanes, its text, and how often it was repeated with this outcome."""
-    steps: list[tuple[Mapping[str, Any], str, str, int]] = []
-    for operation, picture in zip(history, lanes(history), strict=True):
-        text = f"{printable(operation['op'])}({arguments(operation['args'])}) -> {outcome(operation)}"
-        if steps and steps[-1][1:3] == (picture, text):
-            steps[-1] = (*steps[-1][:3], steps[-1][3] + 1)
-        else:
-            steps.append((operation, picture, text, 1))
-    return steps
+_VERDICTS: Mapping[str, str] = {
+    "conformant": "conformant",
+    "violated": "not conformant",
+    "failed": "no verdict: the backend, its store or the suite itself failed",
+    "inconclusive": "inconclusive: not everything could be tested",
+}
 
 
-def _timeline(history: Sequence[Mapping[str, Any]], width: int) -> Iterator[Line]:
-    steps = _steps(history)
-    longest = max((len(operation["client"]) for operation in history), default=0)
-    half = LONGEST_TIMELINE // 2
-    left_out = range(half, len(steps) - half) if len(steps) > LONGEST_TIMELINE else range(0)
-    for number, (operation, picture, text, times) in enumerate(steps):
-        if number in left_out:
-            if number == half:
-                yield f"    ... {len(left_out)} more steps, which are in the report ...", "dim"
-            continue
-        client = printable(operation["client"]).ljust(longest)
-        head = f"    {milliseconds(operation['start']):>9}  {picture}  {client}  "
-        repeated = f" ({times} times)" if times > 1 else ""
-        for line in wrapped(text + repeated, width, head, " " * len(head)):
-            yield line, ""
-
-
-def _labelled(label: str, text: str, width: int, style: str = "") -> Iterator[Line]:
-    for line in wrapped(text, width, f"    {label:<9}", " " * 13):
-        yield line, style
-
-
-def _wrapped(text: str, style: str, width: int) -> Iterator[Line]:
-    indent = " " * (len(text) - len(text.lstrip()))
-    for line in wrapped(text.lstrip(), width, indent, indent + "  "):
-        yield line, style
-
-
-def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
-    """Yield a failure: the requirement, the history, the stored bytes, what was allowed, and how to replay it."""
-    known = "  (known)" if failure["known"] else ""
-    head = (
-        f"{failure['requirement']}  {level_of(failure)}, class {failure['class']}, "
-        f"{failure['severity']}  found by {failure['check']}{known}"
-    )
-    yield from _wrapped(head, "bold" if failure["known"] else "bold red", width)
-    for line in wrapped(failure["statement"], width, "  "):
-        yield line, ""
-    yield from _timeline(failure["history"], width)
-    for task_id, stored in failure["stored"].items():
-        yield from _labelled("stored", f"{printable(task_id)}: {printable(stored)}", width, "dim")
-    yield from _labelled("got", printable(failure["got"]), width, "red")
-    yield from _labelled("allowed", printable(failure["allowed"]), width, "green")
-    if not failure["history"]:
-        yield from _labelled("example", ", ".join(f"{k}={shown(v)}" for k, v in failure["example"].items()), width)
-    # on its own line and never wrapped, so that it can be copied
-    yield failure["replay"]["line"], "cyan"
-
-
-def failure_text(failure: FailureEntry, width: int = 100, *, color: bool = False) -> str:
-    """Return a failure as text."""
-    return _painted(failure_lines(failure, width), width, color=color)
+def _head(report: Report, width: int) -> Iterator[Line]:
+    """Yield the backend, and, if something is violated, the verdict and a line for each cause."""
+    origin = f" ({printable(report['origin'])})" if report["origin"] else ""
+    implementation = report["capabilities"].get("implementation", {})
+    name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
+    head = f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}"
+    yield from paragraph(head, "bold", width)
+    if report["causes"]:
+        yield from paragraph(f"{_verdict_in_words(report)}: {totals(report)}", _style(report), width)
+    for number, cause in enumerate(report["causes"], 1):
+        style = "red" if cause["scored"] and not cause["known"] else "yellow"
+        yield from ((line, style) for line in short_line(number, cause, width))
 
 
 def _classes(report: Report, width: int) -> Iterator[Line]:
@@ -107,38 +53,45 @@ def _classes(report: Report, width: int) -> Iterator[Line]:
     for entry in report["classes"]:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(entry["counts"].items()))
         line = f"  {entry['name'].ljust(longest)}  {entry['summary']}"
-        yield from _wrapped(f"{line}  [{counts}]", _CLASS_STYLES[entry["verdict"]], width)
+        yield from paragraph(f"{line}  [{counts}]", _CLASS_STYLES[entry["verdict"]], width)
+
+
+def _violations(report: Report, width: int, *, everything: bool) -> Iterator[Line]:
+    """Yield for each cause the failure that shows it best, or all; a method that is missing needs no history."""
+    shown = 0
+    for number, cause in enumerate(report["causes"], 1):
+        if not everything and (cause["kind"] == "missing method" or shown == MOST_SHOWN):
+            continue
+        shown += 1
+        yield "", ""
+        if cause["kind"] != "wrong answer":
+            yield from paragraph(f"{number}  {title(cause)}", "bold red", width)
+        best, *others = (report["failures"][position] for position in cause["failures"])
+        *lines, replay = failure_lines(best, width)
+        yield from lines
+        for label, ids in takes_along(cause, best, width * 100 if everything else 2 * width - 60):
+            yield from labelled(label, ids, width, "dim")
+        yield replay
+        for failure in others if everything else ():
+            yield "", ""
+            yield from failure_lines(failure, width)
+    if report["causes"]:
+        yield from _left_out(report, shown, width, everything=everything)
+        yield "", ""
+
+
+def _left_out(report: Report, shown: int, width: int, *, everything: bool) -> Iterator[Line]:
+    left = len(report["failures"]) - shown
+    if left > 0 and not everything:
+        yield "", ""
+        more = counted(left, "more failure")
+        yield from paragraph(f"{more} of these causes: --all shows them, and so do --html and --report", "dim", width)
 
 
 def _gaps(report: Report, width: int) -> Iterator[Line]:
-    by_reason: dict[str, list[str]] = {}
-    for entry in report["requirements"]:
-        if entry["verdict"] == "not tested":
-            by_reason.setdefault(entry["reason"], []).append(entry["id"])
-    for reason, ids in by_reason.items():
-        text = f"not tested: {', '.join(ids)}: {printable(reason)}"
+    for reason, ids in apart_from_causes(report).items():
+        text = f"not tested: {listed(ids, width)}: {printable(reason)}"
         yield from ((line, "yellow") for line in wrapped(text, width, "  ", "    "))
-
-
-def _one_each(failures: Sequence[FailureEntry]) -> Iterator[tuple[FailureEntry, list[FailureEntry]]]:
-    """Yield for each requirement its shortest failure, and its other failures."""
-    by_requirement: dict[tuple[str, bool], list[FailureEntry]] = {}
-    for failure in failures:
-        by_requirement.setdefault((failure["requirement"], failure["known"]), []).append(failure)
-    for group in by_requirement.values():
-        first, *others = sorted(group, key=lambda failure: len(failure["history"]))
-        yield first, others
-
-
-def _violations(report: Report, width: int) -> Iterator[Line]:
-    for failure, others in _one_each(report["failures"]):
-        yield "", ""
-        yield from failure_lines(failure, width)
-        if others:
-            names = ", ".join(other["check"] for other in others)
-            yield from _labelled("also", f"shown by {names}", width, "dim")
-    if report["failures"]:
-        yield "", ""
 
 
 def _provisional(report: Report, width: int) -> Iterator[Line]:
@@ -147,18 +100,7 @@ def _provisional(report: Report, width: int) -> Iterator[Line]:
     violated = [entry["id"] for entry in new if entry["verdict"] == "violated"]
     if violated:
         text = f"provisional, so reported and not scored: {', '.join(violated)} violated"
-        yield from _wrapped(text, "yellow", width)
-
-
-def _lacking(report: Report, width: int) -> Iterator[Line]:
-    """Yield one line with the methods that a Python object lacks: each causes many violations."""
-    outcomes = (step["outcome"] or {} for failure in report["failures"] for step in failure["history"])
-    messages = {outcome.get("message") or "" for outcome in outcomes}
-    names = sorted(message.removeprefix(MISSING_METHOD) for message in messages if message.startswith(MISSING_METHOD))
-    if names:
-        yield from _wrapped(
-            printable(f"{MISSING_METHOD}{', '.join(names)}: the checks that need them fail"), "yellow", width
-        )
+        yield from paragraph(text, "yellow", width)
 
 
 def _summary(report: Report, width: int) -> Iterator[Line]:
@@ -168,53 +110,49 @@ def _summary(report: Report, width: int) -> Iterator[Line]:
         f"{len(report['checks'])} checks, {inside['calls']} calls, {report['duration']:.1f} s, {share}, "
         f"round trip {milliseconds(report['round_trip'])}, seed {report['settings']['seed']}"
     )
-    yield from _wrapped(figures, "dim", width)
+    yield from paragraph(figures, "dim", width)
     if report["self_check"] is not None and report["self_check"]["killed"]:
         check = report["self_check"]
-        yield from _wrapped(
+        yield from paragraph(
             f"self-check: the broken backend {check['backend']} was found by {check['check']}", "dim", width
         )
 
 
+def _style(report: Report) -> str:
+    return _VERDICT_STYLES.get(report["verdict"], "bold yellow")
+
+
+def _verdict_in_words(report: Report) -> str:
+    if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
+        return "no new violation; the known ones prevent conformance"
+    if report["verdict"] == "inconclusive" and len(outdated(report)) == len(report["reasons"]):
+        return "inconclusive: the list of known failures is out of date"
+    return _VERDICTS[report["verdict"]]
+
+
 def _verdict(report: Report, width: int) -> Iterator[Line]:
-    style = {"conformant": "bold green", "violated": "bold red"}.get(report["verdict"], "bold yellow")
     selected = scope(report)
     where = f" in what was selected ({selected})" if selected else ""
-    words = {
-        "conformant": "conformant",
-        "violated": "not conformant",
-        "failed": "no verdict: the backend, its store or the suite itself failed",
-        "inconclusive": "inconclusive: not everything could be tested",
-    }
-    verdict = words[report["verdict"]]
-    if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
-        verdict = "no new violation; the known ones prevent conformance"
-    if report["verdict"] == "inconclusive" and len(outdated(report)) == len(report["reasons"]):
-        verdict = "inconclusive: the list of known failures is out of date"
-    yield from _wrapped(printable(f"{report['target']}: {verdict}{where}"), style, width)
-    if report["verdict"] in ("failed", "inconclusive"):
-        # what was not tested is shown above
-        reasons = [reason for reason in report["reasons"] if " was not tested: " not in reason.partition("\n")[0]]
-        for reason in reasons[:10]:
-            for part in reason.split("\n"):
-                yield from ((line, "yellow") for line in wrapped(printable(part), width, "  ", "    "))
+    text = f"{report['target']}: {_verdict_in_words(report)}{where}"
+    yield from paragraph(printable(text), _style(report), width)
+    for remark in remarks(report)[:MOST_REMARKS]:
+        for part in remark.split("\n"):
+            yield from ((line, "yellow") for line in wrapped(printable(part), width, "  ", "    "))
 
 
-def render(report: Report, width: int = 100, *, color: bool = False) -> str:
-    """Return the report as text of at most `width` columns, except for lines to be copied."""
-    return _painted(_lines(report, width), width, color=color)
+def render(report: Report, width: int = 100, *, color: bool = False, everything: bool = False) -> str:
+    """Return the report as text of at most `width` columns, except for lines to be copied.
+
+    `everything`: with all failures, and not only one for each cause.
+    """
+    return painted(_lines(report, width, everything=everything), width, color=color)
 
 
-def _lines(report: Report, width: int) -> Iterator[Line]:
-    origin = f" ({printable(report['origin'])})" if report["origin"] else ""
-    implementation = report["capabilities"].get("implementation", {})
-    name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
-    head = f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}"
-    yield from _wrapped(head, "bold", width)
+def _lines(report: Report, width: int, *, everything: bool) -> Iterator[Line]:
+    yield from _head(report, width)
     yield from _classes(report, width)
-    yield from _violations(report, width)
+    yield from _violations(report, width, everything=everything)
     yield from _gaps(report, width)
-    yield from _lacking(report, width)
     yield from _provisional(report, width)
     yield from _summary(report, width)
     yield from _verdict(report, width)

@@ -4,7 +4,7 @@ from jinja2 import Environment, StrictUndefined
 
 from resultspec_conformance.report.document import Report, level_of, scope
 from resultspec_conformance.report.plain_text import printable
-from resultspec_conformance.report.render.console import failure_text
+from resultspec_conformance.report.render.failures import failure_text
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -4,7 +4,7 @@ import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry
-from resultspec_conformance.report.render.console import failure_text
+from resultspec_conformance.report.render.failures import failure_text
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of, scope
 from resultspec_conformance.report.plain_text import printable
-from resultspec_conformance.report.render.console import failure_text
+from resultspec_conformance.report.render.failures import failure_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 
