@@ -4,6 +4,7 @@ import hashlib
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -72,6 +73,22 @@ class _Run:
             return self._judge(ctx, example)
         finally:
             ctx.close()
+
+    def look_past(self, failure: Failure) -> None:
+        """Run an example again that has failed, to see whether what else the check cites holds.
+
+        It goes on where it failed before. What fails from there on may follow from that, and accuses nothing.
+        """
+        accused = {one.requirement for one in self.failures.values()}
+        if failure.kind != "wrong" or set(self.check.cites) <= self.exercised | accused:
+            return
+        example = {name: decode(value) for name, value in failure.example.items()}
+        ctx = Context(self.session, self.check.principal, past=frozenset(accused))
+        # any error: the check was not written to go on from here
+        with suppress(Exception):
+            self.check.function(ctx, **example)
+            self.exercised |= frozenset() if ctx.troubles else ctx.exercised
+        ctx.close()
 
     def _judge(self, ctx: Context, example: Example) -> Failure | None:
         try:
@@ -307,6 +324,8 @@ def execute(
     message = ""
     try:
         _try_all(run, seed_number, examples, most_cases, replay)
+        for failure in tuple(run.failures.values()):
+            run.look_past(failure)
     except SubjectError as error:
         message = str(error)
     except (Exception, HypothesisException) as error:  # noqa: BLE001 - an error of the suite must not end the run

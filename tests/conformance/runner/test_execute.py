@@ -7,7 +7,7 @@ from hypothesis.strategies import integers
 
 from resultspec_conformance.runner import execute
 from resultspec_conformance.runner.targets import open_target
-from resultspec_conformance.subject import Subject
+from resultspec_conformance.subject import Subject, Unobserved
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult
@@ -76,3 +76,28 @@ def test_a_few_cases_are_spread_over_all_and_others_for_each_seed() -> None:
     met = {str(one["case"]) for seed in range(3) for one in execute.spread_sample(cases, 4, seed)}
     assert met == {str(number) for number in range(10)}
     assert len(execute.spread_sample(cases, 4, 2**31)) == 4
+
+
+@pytest.mark.parametrize(
+    ("then", "exercised"),
+    [("holds", ("META-4", "STATE-3")), ("fails", ()), ("raises", ()), ("was not observed", ())],
+)
+def test_a_violation_does_not_hide_what_else_a_check_looks_at(then: str, exercised: tuple[str, ...]) -> None:
+    """What holds has been seen, too; what fails from there on may follow from the violation, and accuses nothing."""
+
+    def function(ctx: Context) -> None:
+        """Holds."""
+        ctx.require("META-4", True, got="", allowed="")
+        ctx.require("META-16", False, got="another id", allowed="the id")
+        if then == "raises":
+            raise TypeError("nothing to subscript")
+        if then == "was not observed":
+            raise Unobserved("too slow")
+        ctx.require("STATE-3", then == "holds", got="", allowed="")
+
+    session = Session(open_target("memory://", "past"), "past")
+    check = Check("made.up", ("META-16", "META-4", "STATE-3"), function)
+    result = execute.execute(check, session, seed_number=0, examples=1)
+    session.close()
+    assert (result.status, result.exercised) == ("violated", exercised)
+    assert [failure.requirement for failure in result.failures] == ["META-16"]

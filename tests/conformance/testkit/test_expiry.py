@@ -86,10 +86,14 @@ def test_where_plain_lives_do_not_end_nobody_is_accused_of_more(context_of: Open
     """A session looks once, and remembers."""
     ctx = context_of("no-op")
     assert timeline_of(ctx).passed > 0
-    assert ctx.session.entries_expire
-    ctx.session.entries_expire = False
-    with pytest.raises(Unobserved, match="a plain entry"):
+    assert ctx.session.plain_life == "right"
+    ctx.session.plain_life = "endless"
+    with pytest.raises(Unobserved, match="a plain entry does not end"):
         timeline_of(ctx)
+    assert timeline_of(ctx, ends=False).passed == 0
+    ctx.session.plain_life = "wrong"
+    with pytest.raises(Unobserved, match="a plain entry does not have"):
+        timeline_of(ctx, ends=False)
 
 
 @pytest.mark.parametrize(("lag", "can"), [(0.0, True), (4.0, True), (3600.0, False)])

@@ -113,6 +113,17 @@ def worker_dies_while_it_decides(ctx: Context, parts: int) -> None:
         _require_promise(ctx, chord, moment)
 
 
+@check("CHORD-18", cases=[{"moment": "before"}, {"moment": "after"}], deadline=120.0, acts=["on_chord_part_return"])
+def promise_holds_after_the_lease(ctx: Context, moment: str) -> None:
+    """A part that is delivered again when the lease of a dead counter is over finds the chord as its mode promises."""
+    lease, client = _lease(ctx), ctx.client("client")
+    chord = _dying(ctx, moment, 2)
+    time.sleep(lease + ctx.grace)
+    chord.count_until_accepted(client, 0, _value(0))
+    chord.settle(client)
+    _require_promise(ctx, chord, moment)
+
+
 # -- what is left behind, and what it costs --------------------------------------------------------
 
 

@@ -294,7 +294,7 @@ def _require_new_run(ctx: Context, requirement: str, chord: Chord) -> None:
     chord.require_called_with(requirement, [_value(index) for index in range(count)], count=requirement)
 
 
-@check("CHORD-7", cases=OLDER_RUNS)
+@check("CHORD-7", cases=OLDER_RUNS, acts=["on_chord_part_return"])
 def additions_and_nesting_of_an_older_run_are_forgotten(
     ctx: Context, shape: Any, added: int, again: Any, returned: bool
 ) -> None:
@@ -303,7 +303,7 @@ def additions_and_nesting_of_an_older_run_are_forgotten(
     _require_new_run(ctx, "CHORD-7", renewed)
 
 
-@check("CHORD-23", cases=OLDER_RUNS, needs=["counted"])
+@check("CHORD-23", cases=OLDER_RUNS, needs=["counted"], acts=["on_chord_part_return"])
 def size_of_an_older_run_is_forgotten(ctx: Context, shape: Any, added: int, again: Any, returned: bool) -> None:
     """A chord that is applied again without a size has as many parts as its new header has leaves."""
     renewed = _left_behind(ctx, shape, added, returned).again(again).apply_without_size(ctx.client("client"))

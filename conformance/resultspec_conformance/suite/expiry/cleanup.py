@@ -20,7 +20,7 @@ from resultspec_conformance.wire.values import Value
 @check("EXP-11", cases=[{"states": ["SUCCESS", "FAILURE", "REVOKED"]}], needs=["time"])
 def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
     """A ready task survives a cleanup at any time before its lifetime is over."""
-    timeline = timeline_of(ctx)
+    timeline = timeline_of(ctx, ends=False)
     writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
     entries = [timeline.store(writer, timeline.life, state) for state in states]
     for share in (0.0, 0.8):
@@ -97,7 +97,7 @@ RUNNING = [["STARTED", "PROGRESS", "PROGRESS"], ["RETRY", "STARTED", "STARTED"],
 @check("EXP-12", cases=[{"stores": RUNNING}], needs=["time"])
 def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
     """A task that is not ready survives a cleanup, even when it is old and lifetimes end by cleanup."""
-    timeline = timeline_of(ctx)
+    timeline = timeline_of(ctx, ends=False)
     writer, reader = ctx.client("writer", expires=timeline.life), ctx.client("reader")
     entries = [timeline.store(writer, timeline.life, states[0]) for states in stores]
     for step in range(1, max(len(states) for states in stores)):
@@ -125,7 +125,7 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
 @check("EXP-13", needs=["time"])
 def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
     """Entries under another prefix survive a cleanup, whatever lifetime the client that cleans up has."""
-    timeline = timeline_of(ctx)
+    timeline = timeline_of(ctx, ends=False)
     mine = ctx.client("mine", expires=timeline.life, prefix="a")
     theirs = ctx.client("theirs", expires=None, prefix="b")
     wide = ctx.client("wide", expires=None, prefix="ab")
@@ -141,7 +141,7 @@ def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
 @check("EXP-13", needs=["time", "keys"])
 def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
     """Keys that are not entries of the client survive a cleanup unchanged."""
-    timeline = timeline_of(ctx)
+    timeline = timeline_of(ctx, ends=False)
     client, mark = ctx.client("writer", expires=timeline.life), ctx.new_id("foreign")
     prefix = ctx.capabilities.prefix
     ended = b'{"status": "SUCCESS", "result": 1, "date_done": "2001-01-01T00:00:00+00:00"}'

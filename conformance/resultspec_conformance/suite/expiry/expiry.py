@@ -87,7 +87,7 @@ def _fill(ctx: Context, client: Client, others: int) -> None:
 @check("EXP-1", cases=[{"others": others} for others in (20, 150, 1200, 5200)], needs=["time"])
 def others_end_no_life(ctx: Context, others: int) -> None:
     """However many tasks are stored after it, a task exists, even when its lifetime is nearly over."""
-    timeline = timeline_of(ctx)
+    timeline = timeline_of(ctx, ends=False)
     life = LONG_LIFE if timeline.method == "waiting" else timeline.life
     writer, reader = ctx.client("writer", expires=life), ctx.client("reader")
     entry = timeline.store(writer, life)
@@ -207,7 +207,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
 @check("EXP-6", cases=[{"lives": [None, 0, 0.0]}], needs=["time"])
 def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
     """An entry with the lifetime None or 0 outlasts others by a century, and every cleanup."""
-    timeline, reader = timeline_of(ctx), ctx.client("reader")
+    timeline, reader = timeline_of(ctx, ends=False), ctx.client("reader")
     entries = []
     for life in lives:
         opened = ctx.open_client("for-ever", expires=life)
@@ -259,7 +259,7 @@ def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     """A lifetime of months or ages is accepted, and the entry outlasts the longest time a store has to count."""
     opened = ctx.open_client("patient", expires=life)
     ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
-    timeline, reader = timeline_of(ctx), ctx.client("reader")
+    timeline, reader = timeline_of(ctx, ends=False), ctx.client("reader")
     writer = ctx.client("patient", expires=life)
     entry = timeline.store(writer, life)
     timeline.require_present("EXP-8", reader, entry, "it was just stored")

@@ -73,7 +73,9 @@ def prefix_is_before_the_key_of_a_group(ctx: Context, prefix: str, completed: st
     """The completed global prefix stands before the key of a group once."""
     client, group_id = ctx.client("prefixed", prefix=prefix), ctx.new_id("group")
     key = f"{ctx.capabilities.prefix}{completed}{GROUP_KEY_PREFIX}{group_id}"
-    client.save_group(group_id, of_members(group_id, "m"))
+    saved = client.attempt("save_group", group_id=group_id, result=of_members(group_id, "m"))
+    if saved.kind != "ok":
+        raise Unobserved(f"the store does not take the prefix {prefix!r}: {ctx.describe(saved)}")
     found = ctx.raw.get(key)
     ctx.require("GROUP-17", found is not None, got=f"nothing under {key!r}", allowed="the saved group")
     ctx.raw.delete(key)

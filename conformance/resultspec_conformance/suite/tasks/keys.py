@@ -74,7 +74,9 @@ def prefix_is_completed_and_put_once(ctx: Context, prefix: str, completed: str) 
     """A global prefix is completed by `_` where it has no separator, and stands before the key once."""
     client, task_id = ctx.client("prefixed", prefix=prefix), ctx.new_id(prefix.strip("/:."))
     key = f"{ctx.capabilities.prefix}{completed}{TASK_KEY_PREFIX}{task_id}"
-    client.store(task_id, "prefixed")
+    stored = client.attempt("store_result", task_id=task_id, result="prefixed", state="SUCCESS")
+    if stored.kind != "ok":
+        raise Unobserved(f"the store does not take the prefix {prefix!r}: {ctx.describe(stored)}")
     found = ctx.raw.get(key)
     ctx.require("KEY-2", found is not None, got=f"nothing under {key!r}", allowed="the entry of the task")
     ctx.raw.delete(key)

@@ -323,8 +323,7 @@ GARBAGE = (
 
 
 def _torn(ctx: Context, client: Client, task_id: str, cut: int) -> bytes:
-    """Store a task and cut its payload somewhere; return what is left of it. Raises Unobserved."""
-    client.forget(task_id)
+    """Store a new task and cut its payload somewhere; return what is left of it. Raises Unobserved."""
     client.store(task_id, {"x": "a result of some length"}, traceback="none")
     whole = ctx.probe.read(task_id)
     if whole is None or len(whole) < 2:

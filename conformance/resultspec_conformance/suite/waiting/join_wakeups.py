@@ -316,6 +316,22 @@ def unreadable_entry_comes_last(ctx: Context, payload: bytes, place: int) -> Non
     ctx.require("JOIN-22", told, got=found.describe(), allowed=allowed)
 
 
+@check("JOIN-22", "JOIN-18", cases=[{"payload": payload} for payload in BROKEN], blame_hang="JOIN-18")
+def error_names_the_entry(ctx: Context, payload: bytes) -> None:
+    """The error of a join of one entry that cannot be read is that of a read, and names the entry."""
+    unreadable = ctx.new_id("unreadable")
+    _write_behind(ctx, unreadable, payload)
+    read = ctx.client("joiner").attempt("get_task_meta", task_id=unreadable)
+    if read.kind == "ok":
+        raise Unobserved(f"a read of the entry does not end in an error: {ctx.describe(read)}")
+    found = join(ctx.client("joiner"), [unreadable], timeout=AMPLE_TIMEOUT)
+    failed = not found.ids and found.ended not in ("exhausted", "closed", "TimeoutError")
+    ctx.require("JOIN-18", failed, got=found.describe(), allowed="an error")
+    told = found.ended == read.error and unreadable in found.message
+    allowed = f"the error of a read, {read.error}, which names {unreadable}"
+    ctx.require("JOIN-22", told, got=found.describe(), allowed=allowed)
+
+
 # -- the cache -----------------------------------------------------------------------------------
 
 
