@@ -25,6 +25,9 @@ LATENESS_FACTOR = 4.0
 AMPLE_TIMEOUT = 10.0
 """A timeout in seconds that a wait or a join should not reach, however busy the machine is."""
 
+SHORT_PATIENCE = 0.1
+"""Seconds during which subscriptions are looked for where the wait itself does not last much longer."""
+
 SETTLE_SECONDS = 0.02
 """Seconds after which a wait counts as in progress if the store does not show subscriptions."""
 
@@ -74,15 +77,18 @@ def begin_wait(ctx: Context, client: Client, task_id: str, timeout: Value, **opt
     return begin(ctx, client, "wait_for", task_id=task_id, timeout=timeout, **options)
 
 
-def in_progress(ctx: Context, task_id: str, *waits: BackgroundWait, subscriptions: int | None = None) -> None:
+def in_progress(
+    ctx: Context, task_id: str, *waits: BackgroundWait, subscriptions: int | None = None, patience: float = 0.3
+) -> None:
     """Return when the waits are waiting for a change, as far as the suite can see that.
 
-    If channels can be observed, that is when as many subscriptions exist as waits, or as `subscriptions` says.
+    If channels can be observed, that is when as many subscriptions exist as waits, or as `subscriptions` says. They
+    are looked for during `patience` seconds: a wait that polls has none.
     """
     for wait in waits:
         wait.began.wait(5.0)
     expected = len(waits) if subscriptions is None else subscriptions
-    if not notifies(ctx) or not ctx.eventually(lambda: subscribed(ctx, task_id) >= expected, 0.3):
+    if not notifies(ctx) or not ctx.eventually(lambda: subscribed(ctx, task_id) >= expected, patience):
         time.sleep(SETTLE_SECONDS + 3 * ctx.session.rtt)
 
 

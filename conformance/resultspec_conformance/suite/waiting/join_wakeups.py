@@ -17,6 +17,7 @@ from resultspec_conformance.testkit.joins import Joined, join, join_in_process, 
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    SHORT_PATIENCE,
     BackgroundWait,
     begin,
     begin_wait,
@@ -122,14 +123,14 @@ def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     blame_hang="JOIN-8",
 )  # fmt: skip
 def stored_without_a_notification(
-    ctx: Context, state: str, result: Value, at: float, pending: bool, timeout: float = 0.6
+    ctx: Context, state: str, result: Value, at: float, pending: bool, timeout: float = 0.25
 ) -> None:
     """A result that was stored without a notification is yielded by the join's deadline, before any TimeoutError."""
     task_id = ctx.new_id()
     payload = _payload(ctx, task_id, state, result)
     given = [task_id, ctx.new_id()] if pending else [task_id]
     running = _begin(ctx, ctx.client("joiner"), given, timeout=timeout)
-    in_progress(ctx, task_id, running)
+    in_progress(ctx, task_id, running, patience=SHORT_PATIENCE)
     time.sleep(max(0.0, running_until(ctx, running, at * timeout)))
     written = _write_behind(ctx, task_id, payload)
     found = joined(running.operation())

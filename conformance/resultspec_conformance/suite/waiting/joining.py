@@ -17,6 +17,7 @@ from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
     IMMEDIATE_TIMEOUTS,
+    SHORT_PATIENCE,
     UNLIMITED_TIMEOUTS,
     begin,
     in_progress,
@@ -342,13 +343,13 @@ def ready_while_the_caller_is_busy(ctx: Context, timeout: float, pause: float, p
     require_yielded(ctx, "JOIN-8", found, [first, second], "TimeoutError" if pending else "exhausted")
 
 
-@check("JOIN-8", cases=[{"timeout": 0.5, "pause": 0.7}])
+@check("JOIN-8", cases=[{"timeout": 0.2, "pause": 0.35}])
 def ready_while_the_caller_is_busy_with_a_later_one(ctx: Context, timeout: float, pause: float) -> None:
     """The same where what keeps the caller busy was yielded by a later pass, which ends after the deadline with it."""
     first, second = _stored(ctx, [None, None])
     client, writer = ctx.client("joiner"), ctx.client("writer")
     running = begin(ctx, client, "get_many", task_ids=[first, second], timeout=timeout, interval=0.02, pause=pause)
-    in_progress(ctx, first, running)
+    in_progress(ctx, first, running, patience=SHORT_PATIENCE)
     writer.store(first, "done")
     time.sleep(timeout)
     store = writer.perform("store_result", task_id=second, result="done", state="SUCCESS")

@@ -15,6 +15,7 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    SHORT_PATIENCE,
     TIMING_ATTEMPTS,
     BackgroundWait,
     begin_wait,
@@ -58,7 +59,7 @@ def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     cases=[{**outcome, "at": at} for outcome, at in zip(OUTCOMES, (0.7, 0.1), strict=True)],
     blame_hang="WAIT-8",
 )
-def stored_without_a_notification(ctx: Context, state: str, result: Value, at: float, timeout: float = 0.6) -> None:
+def stored_without_a_notification(ctx: Context, state: str, result: Value, at: float, timeout: float = 0.3) -> None:
     """A waiter ends with an outcome that was stored without a notification, by its deadline at the latest."""
     writer, waiter = ctx.client("writer"), ctx.client("waiter")
 
@@ -71,7 +72,7 @@ def stored_without_a_notification(ctx: Context, state: str, result: Value, at: f
             raise Unobserved("the probe does not find what was stored")
         began = time.monotonic()
         wait = begin_wait(ctx, waiter, task_id, timeout, interval=INTERVAL)
-        in_progress(ctx, task_id, wait)
+        in_progress(ctx, task_id, wait, patience=SHORT_PATIENCE)
         # where no subscription shows that the wait is in progress, a part of its time is over by now
         time.sleep(max(0.0, began + at * timeout - time.monotonic()))
         written = _write_behind(ctx, task_id, payload)
