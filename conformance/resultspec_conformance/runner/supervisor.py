@@ -110,7 +110,7 @@ class Worker:
 
     def switch_to(self, target: str, run: str) -> TargetDescription:
         """Close the target, and open another one in the same process, if that still runs. Raises as `start` does."""
-        self.target, self.run, self.memory = target, run, CallMemory()
+        self.target, self.run, self.memory, self.opened = target, run, CallMemory(), None
         return self.start() if self._process is None else self._open()
 
     def _start_process(self) -> None:
@@ -140,6 +140,7 @@ class Worker:
             "call_timeout": self.settings.call_timeout,
             "claims": dict(self.claims),
             "sys_path": list(self.sys_path),
+            "round_trip": None if self.opened is None else self.opened.round_trip,
         }
         try:
             answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)

@@ -133,6 +133,7 @@ class _Worker:
         call_timeout: float,
         claims: Mapping[str, Any],
         sys_path: list[str],
+        round_trip: float | None,
     ) -> dict[str, Any]:
         if self.session is not None:
             self.session.close()
@@ -144,9 +145,10 @@ class _Worker:
 
         subject = open_subject(role)
         self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"), opening)
-        self.session.measure_round_trip()
-        if target.startswith("python:"):
-            self.session.require_shared_store()
+        if round_trip is None:
+            self._make_first_calls(self.session, shared=target.startswith("python:"))
+        else:
+            self.session.rtt = round_trip
         names = available(
             subject.capabilities,
             subject.probe,
@@ -160,6 +162,20 @@ class _Worker:
             "round_trip": self.session.rtt,
             "secrets": sorted(passwords(target, subject.capabilities.store or "")),
         }
+
+    def _make_first_calls(self, session: Session, *, shared: bool) -> None:
+        """Measure the round trip; require a `shared` store. Raises SubjectError if the store cannot be reached."""
+        answered = session.within(self.in_flight.call_timeout, session.measure_round_trip)
+        if not answered and session.subject.probe is None and not session.subject.in_process:
+            waited = self.in_flight.call_timeout
+            raise SubjectError(
+                f"get_task_meta had not returned after {waited:.1f} s, when the target was opened.\n"
+                "Is its store running? --call-timeout sets another limit."
+            )
+        if lost := self._lost(session.subject):
+            raise SubjectError(lost)
+        if shared and answered:
+            session.within(self.in_flight.call_timeout, session.require_shared_store)
 
     def check(
         self,

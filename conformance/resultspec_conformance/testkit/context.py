@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 from resultspec import REQUIREMENTS
 from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.subject.capabilities import Capabilities
-from resultspec_conformance.subject.client import Client, InFlight
+from resultspec_conformance.subject.client import Client, InFlight, UnexpectedOutcome
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import History, Outcome
@@ -27,6 +27,7 @@ from resultspec_conformance.subject.probe_protocols import (
     WireProbe,
 )
 from resultspec_conformance.subject.protocols import ClientOptions, Connection, Subject, clock_of
+from resultspec_conformance.subject.python_object import error_kind, show_message
 from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Session:
         Raises SubjectError if every read loses its connection: such a store cannot be judged.
         """
         options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
-        client = Client("a", self.connection("a", options), options, History(), self.in_flight)
+        client = Client("a", self.connection("a", options), options, History(), InFlight())
         took, outcomes = [], []
         for number in range(samples):
             began = time.monotonic()
@@ -93,16 +94,37 @@ class Session:
     def require_shared_store(self) -> None:
         """Raise UsageError if what one client stores is found by that client, and by no other one."""
         options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
-        task_id = f"{self.run}-shared"
-        clients = [Client(name, self.connection(name, options), options, History(), self.in_flight) for name in "ab"]
+        task_id = f"shared-{self.run}-{self.opening}"
+        clients = [Client(name, self.connection(name, options), options, History(), InFlight()) for name in "ab"]
         clients[0].attempt("store_result", task_id=task_id, result=None, state="SUCCESS")
         found = [client.attempt("get_state", task_id=task_id).value for client in clients]
-        clients[0].attempt("forget", task_id=task_id)
         if found == ["SUCCESS", "PENDING"]:
             raise UsageError(
                 "the clients of the factory do not share a store: what one has stored, another does not find.\n"
                 "Every call of the factory opens a client: make the store outside of it, once, for all of them."
             )
+
+    def within(self, seconds: float, calls: Callable[[], None]) -> bool:
+        """Whether some first calls return in time; if not, they are left alone, with the connections that they use.
+
+        Raises what they raise. No watchdog looks at them: a backend whose calls hang is opened and judged all the same.
+        """
+        raised: list[BaseException] = []
+
+        def make() -> None:
+            try:
+                calls()
+            except BaseException as error:  # noqa: BLE001 - raised below, in the thread of the caller
+                raised.append(error)
+
+        thread = Thread(target=make, daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if raised:
+            raise raised[0]
+        if thread.is_alive():
+            self._pool.clear()
+        return not thread.is_alive()
 
     def drop_connections(self) -> None:
         """Close the connections that checks share; the next use opens new ones."""
@@ -254,6 +276,27 @@ class Context:
     def backend(self, client: Client) -> Any:
         """Return the Python object behind a client of a subject in this process."""
         return cast(Any, client.connection).backend
+
+    def direct(self, client: Client, op: str, id_: Value, /, **options: Value) -> Any:
+        """Call a method of the Python object behind a client, and return what it returned itself; of a join, all items.
+
+        The call is recorded and watched as others are. Raises UnexpectedOutcome if it fails.
+        """
+        returned: list[Any] = []
+
+        def perform() -> Outcome:
+            try:
+                found = getattr(self.backend(client), op)(id_, **options)
+                returned.append(list(found) if op == "get_many" else found)
+            except Exception as error:  # noqa: BLE001 - whatever a backend raises is an outcome
+                return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
+            return Outcome("ok")
+
+        name = "task_ids" if op == "get_many" else "group_id" if "group" in op else "task_id"
+        operation = client.record(op, {name: id_, **options}, perform)
+        if not returned:
+            raise UnexpectedOutcome(operation, operation.outcome or Outcome("info", error="Unknown"))
+        return returned[0]
 
     def new_id(self, hint: str = "task") -> str:
         """Return a task id of the portable domain that is unique among all runs."""

@@ -425,13 +425,8 @@ def restored_group_belongs_to_the_caller(ctx: Context, method: str, cached: int)
     first = client.restore_group(group_id)
     if first is None:
         raise Unobserved("a group that was saved is not restored")
-    ask = getattr(ctx.backend(client), method)
     for _ in range(3):
-        try:
-            answer = ask(group_id)
-        except Exception as error:
-            raise Unobserved(f"{method} raised {type(error).__name__}") from error
-        _spoil(answer)
+        _spoil(ctx.direct(client, method, group_id))
         require_restored(ctx, "GROUP-15", client, group_id, first)
 
 

@@ -296,7 +296,7 @@ def file_names_of_an_os_error_come_back(ctx: Context, args: tuple[Value, ...]) -
         client, task_id = ctx.client("writer", serializer=serializer), ctx.new_id()
         client.store(task_id, ExceptionData("OSError", "builtins", args), "FAILURE")
         client.result(task_id)
-        error = ctx.backend(client).get_result(task_id)
+        error = ctx.direct(client, "get_result", task_id)
         found = [getattr(error, name, None) for name in ("errno", "strerror", "filename", "filename2")]
         names = [args[2] if len(args) > 2 else None, args[4] if len(args) > 4 else None]
         expected = [args[0], args[1], *names]

@@ -267,18 +267,6 @@ def _spoil_meta(meta: dict[str, Any]) -> None:
     meta.update(dict.fromkeys(meta, "spoilt"))
 
 
-def _asking(backend: Any, method: str, task_id: str) -> Callable[[], Any]:
-    options = {"timeout": 1.0} if method == "wait_for" else {}
-
-    def ask() -> Any:
-        try:
-            return getattr(backend, method)(task_id, **options)
-        except Exception as error:
-            raise Unobserved(f"{method} raised {type(error).__name__}") from error
-
-    return ask
-
-
 NESTED: Value = {"list": [1, [2, {"deep": [3]}]], "map": {"key": "value"}}
 METHODS = ("get_task_meta", "get_result", "get_children", "wait_for")
 
@@ -301,13 +289,13 @@ def returned_meta_belongs_to_the_caller(ctx: Context, state: str, method: str, c
     result = ExceptionData("ValueError", "builtins", (NESTED,)) if state == "FAILURE" else NESTED
     request = {"id": task_id, "children": [[["child", [["parent", None], None]], None], [["group", None], []]]}
     ctx.client("writer").store(task_id, result, state, request=request)
-    ask = _asking(ctx.backend(client), method, task_id)
-    ask()
+    options = {"timeout": 1.0} if method == "wait_for" else {}
+    ctx.direct(client, method, task_id, **options)
     first = client.meta(task_id)
     if first["status"] != state:
         raise Unobserved("the task changed when it was read")
     for _ in range(2):
-        answer = ask()
+        answer = ctx.direct(client, method, task_id, **options)
         (_spoil_meta if method == "get_task_meta" else _spoil)(answer)
         meta = client.meta(task_id)
         ctx.require("READ-8", same(meta, first), got=meta, allowed=f"the meta as it was: {show(first)}")

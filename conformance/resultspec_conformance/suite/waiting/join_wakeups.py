@@ -369,10 +369,8 @@ def yielded_meta_belongs_to_the_caller(ctx: Context, cached: bool) -> None:
 
 
 def _items(ctx: Context, client: Client, task_id: str) -> list[Any]:
-    try:
-        return list(ctx.backend(client).get_many([task_id], timeout=1.0))
-    except Exception as error:
-        raise Unobserved(f"get_many raised {type(error).__name__}") from error
+    found: list[Any] = ctx.direct(client, "get_many", [task_id], timeout=1.0)
+    return found
 
 
 # -- on_interval ---------------------------------------------------------------------------------

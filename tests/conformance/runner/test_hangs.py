@@ -1,0 +1,53 @@
+"""A call that hangs: the sentence about it is violated, and nothing else, on stores that outlive the process."""
+
+from pathlib import Path
+
+import pytest
+
+from resultspec_conformance.report.document import Report
+from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.run import run
+from resultspec_conformance.runner.servers import served
+from resultspec_conformance.verdict.selection import Selection
+
+HANGING = Path(__file__).with_name("hanging.py")
+
+EXPECTED = {"wait_for NaN": {"WAIT-7"}, "on_task_call": {"WORK-11"}, "get_many interval 0": {"JOIN-7", "JOIN-12"}}
+"""What is violated if a call hangs: the requirement about it, and those of checks that name what a hang violates."""
+
+
+def judged(factory: str, url: str, hangs: str, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """Judge a backend some of whose calls hang."""
+    monkeypatch.setenv("HANGING_URL", url)
+    monkeypatch.setenv("HANGING_CALLS", hangs)
+    chosen = Selection(classes=("core", "waiting", "join"))
+    return run(f"python:{HANGING}:{factory}", Options(examples=10, seed=1, selection=chosen, call_timeout=4.0))
+
+
+def _violated(report: Report) -> set[str]:
+    return {entry["id"] for entry in report["requirements"] if entry["verdict"] == "violated"}
+
+
+@pytest.mark.parametrize("hangs", EXPECTED)
+def test_one_hanging_call_on_a_file(hangs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that are started again meet nothing that an older one stored."""
+    report = judged("sqlite", f"sqlite:///{tmp_path / 'results.db'}", hangs, monkeypatch)
+    assert _violated(report) == EXPECTED[hangs]
+    assert {failure["kind"] for failure in report["failures"]} == {"hung"}
+
+
+def test_one_hanging_call_on_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of the process that hung are those of the run, and its ids are not given again."""
+    with served("redis") as place:
+        report = judged("redis", place.target, "wait_for NaN", monkeypatch)
+    assert _violated(report) == EXPECTED["wait_for NaN"]
+
+
+def test_an_operation_that_always_hangs_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sentence is violated; what cannot be tested without it says so, and all else has its verdict."""
+    report = judged("sqlite", f"sqlite:///{tmp_path / 'results.db'}", "forget", monkeypatch)
+    assert _violated(report) == {"READ-4"}
+    gaps = {entry["id"]: entry["reason"] for entry in report["requirements"] if entry["verdict"] == "not tested"}
+    assert "STATE-11" in gaps
+    assert len(gaps) <= 8
+    assert all("forget did not return (READ-4)" in reason for reason in gaps.values())
