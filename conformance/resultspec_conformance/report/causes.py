@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from resultspec import REQUIREMENTS
 from resultspec.requirements import SEVERITIES, with_entailed
 from resultspec_conformance.report.document import CauseEntry, CheckEntry, FailureEntry, RequirementEntry
-from resultspec_conformance.subject.call_failures import DIED, HUNG, signature
+from resultspec_conformance.subject.call_failures import DIED, HUNG, NOT_CALLED_AGAIN, signature
 from resultspec_conformance.subject.history import MISSING_METHOD
 
 _UNEXPECTED: Final = frozenset({"Unknown", "Died", "MalformedResult"})
@@ -173,14 +173,17 @@ def _severity(requirements: set[str], failures: Iterable[FailureEntry]) -> str:
     return min({REQUIREMENTS[one].severity for one in requirements} | hangs, key=SEVERITIES.index)
 
 
-def _shows_best(failures: Sequence[FailureEntry], cause: _Cause) -> Callable[[int], tuple[bool, bool, bool, int, int]]:
+def _shows_best(
+    failures: Sequence[FailureEntry], cause: _Cause
+) -> Callable[[int], tuple[bool, bool, bool, bool, int, int]]:
     """Return the order of a cause's failures: new ones first, and those of what is violated itself; then by length."""
 
-    def rank(position: int) -> tuple[bool, bool, bool, int, int]:
+    def rank(position: int) -> tuple[bool, bool, bool, bool, int, int]:
         failure = failures[position]
         itself = failure["requirement"] in cause.violated
         as_call = bool(failure["cause"]) or cause.key[0] != "call"
-        return failure["known"], not itself, not as_call, len(failure["history"]) or 1_000_000, position
+        again = any(_message(step).startswith(NOT_CALLED_AGAIN) for step in failure["history"])
+        return failure["known"], not itself, again, not as_call, len(failure["history"]) or 1_000_000, position
 
     return rank
 

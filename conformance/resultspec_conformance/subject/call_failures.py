@@ -17,6 +17,9 @@ from resultspec import DOMAINS, OPERATIONS, REQUIREMENTS, STATES
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.wire.values import ExceptionData, Value
 
+NOT_CALLED_AGAIN: Final = "not called again"
+"""The beginning of an outcome's message if a call was not made because it is known to hang or to end the process."""
+
 HUNG: Final = "hung"
 DIED: Final = "died"
 
@@ -204,7 +207,7 @@ class CallFailure:
     @property
     def outcome(self) -> Outcome:
         """The outcome of such a call where it is not made again."""
-        return Outcome("info", error="Unknown", message=f"not called again, since it {self.said} before")
+        return Outcome("info", error="Unknown", message=f"{NOT_CALLED_AGAIN}, since it {self.said} before")
 
     def blames(self, requirement: str) -> bool:
         """Whether a hang violates the requirement that a check names for hangs: it must be about such a call."""
