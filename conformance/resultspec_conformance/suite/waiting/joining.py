@@ -346,7 +346,19 @@ def ready_while_the_caller_is_busy(ctx: Context, timeout: float, pause: float, p
 @check("JOIN-8", cases=[{"timeout": 0.2, "pause": 0.35}])
 def ready_while_the_caller_is_busy_with_a_later_one(ctx: Context, timeout: float, pause: float) -> None:
     """The same where what keeps the caller busy was yielded by a later pass, which ends after the deadline with it."""
-    first, second = _stored(ctx, [None, None])
+    # a join that passes as rarely as it declares gets the time for a second pass
+    patient = ctx.capabilities.wake_up + ctx.grace
+    for longer in (0.0, patient):
+        first, second = _stored(ctx, [None, None])
+        found = _kept_busy(ctx, first, second, timeout + longer, pause + longer)
+        if found is not None:
+            require_yielded(ctx, "JOIN-8", found, [first, second], "exhausted")
+            return
+    raise Unobserved("no later pass yielded what was stored in time, or this machine was too slow to see it")
+
+
+def _kept_busy(ctx: Context, first: str, second: str, timeout: float, pause: float) -> Joined | None:
+    """Return a join whose caller is busy with the first task when the second becomes ready, or None if it was not."""
     client, writer = ctx.client("joiner"), ctx.client("writer")
     running = begin(ctx, client, "get_many", task_ids=[first, second], timeout=timeout, interval=0.02, pause=pause)
     in_progress(ctx, first, running, patience=SHORT_PATIENCE)
@@ -355,9 +367,8 @@ def ready_while_the_caller_is_busy_with_a_later_one(ctx: Context, timeout: float
     store = writer.perform("store_result", task_id=second, result="done", state="SUCCESS")
     found = joined(running.operation())
     came = found.came_at(first)
-    if came > found.operation.start + timeout or (store.end or 0.0) > came + pause:
-        raise Unobserved("this machine was too slow to keep the caller busy from before the deadline until the store")
-    require_yielded(ctx, "JOIN-8", found, [first, second], "exhausted")
+    seen = came <= found.operation.start + timeout and (store.end or 0.0) <= came + pause
+    return found if seen else None
 
 
 def _look(ctx: Context, timeout: Value) -> None:
