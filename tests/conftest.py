@@ -1,11 +1,14 @@
-"""What all tests share: a Redis, waiting for what others do, examples without deadlines, and usual signals.
+"""What all tests share: a Redis, the driver in Node, waiting for others, examples without deadlines, usual signals.
 
 The Redis is that of RESULTSPEC_REDIS_URL, or one that is started for the session.
 """
 
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -36,6 +39,25 @@ def start_redis() -> Iterator[str]:
             yield server.url
     except SubjectError as error:
         pytest.skip(f"no Redis: {error}")
+
+
+NODE_DRIVER = Path(__file__).parent.parent / "drivers" / "node"
+INSTALL_SECONDS = 180
+
+
+@pytest.fixture(name="driver", scope="session")
+def install_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of the driver in a copy of its own, with its packages installed there."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not on PATH, so the driver in Node cannot be run")
+    folder = tmp_path_factory.mktemp("node")
+    for file in (*NODE_DRIVER.glob("*.mjs"), *NODE_DRIVER.glob("package*.json")):
+        shutil.copy(file, folder)
+    command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    assert done.returncode == 0, f"npm ci failed:\n{done.stderr[-2000:]}"
+    return folder / "driver.mjs"
 
 
 BOUND_SECONDS = 90.0

@@ -1,6 +1,7 @@
 """The benchmark: that it runs, and what it makes of its numbers. How fast anything is, is not tested."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
+from benchmarks import routes
 from benchmarks.contender import Client, Contender, Store
 from benchmarks.measures import Clients, Measure, growth, measures
 from benchmarks.rounds import growths, lines, measure
+from benchmarks.routes import Turn, table, turn
 
 ROOT = Path(__file__).parent.parent
 
@@ -136,3 +139,31 @@ def test_a_large_chord_is_compared_with_small_ones_in_between() -> None:
 
 
 SMALL = [(2, 0), (2, 1)]
+
+
+# -- the two routes --------------------------------------------------------------------------------
+
+
+def test_both_routes_are_measured(driver: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both judge the same classes on the same Redis, and the last line has the ratio of their times."""
+    words = ["--url", redis_url, "--driver", f"node {driver}", "--rounds", "2", "--examples", "1"]
+    assert routes.main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["Python", "driver"]
+    assert re.fullmatch(r"a run by the driver takes \d+\.\d\d times as long; at most 2: (met|MISSED)", lines[3])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [([15.0, 30.0, 10.0], "1.50 times as long; at most 2: met"), ([41.0], "4.10 times as long; at most 2: MISSED")],
+)
+def test_ratio_is_that_of_neighbours(seconds: list[float], told: str) -> None:
+    """It is the median over the rounds, in each of which both routes had the same machine."""
+    python = [Turn(took, 1.0, 10) for took in (10.0, 20.0, 5.0)[: len(seconds)]]
+    assert told in table(python, [Turn(took, 1.0, 10) for took in seconds])
+
+
+def test_time_of_a_failed_run_means_nothing() -> None:
+    """A backend that is not conformant is not measured: there are calls that it does not make."""
+    with pytest.raises(RuntimeError, match="null-members-left-out: violated: "):
+        turn("broken:null-members-left-out", examples=1, seed=0)

@@ -26,7 +26,7 @@ UNKNOWN_METHOD = -32601
 
 
 class Driver:
-    """One client of a target. `handle` answers one request; requests may overlap."""
+    """One client of a target at a time. `handle` answers one request; requests may overlap."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -40,7 +40,7 @@ class Driver:
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
         if method == "initialize":
             return answer | self._initialize(params)
-        if method == "shutdown":
+        if method in ("close", "shutdown"):
             self.close()
             return answer | {"result": None}
         if method not in OPERATIONS or self._connection is None:
@@ -56,17 +56,21 @@ class Driver:
         if "expires" in options:
             options["expires"] = decode(options["expires"])
         try:
-            # "again": the suite itself checks with its first client that the store is empty, where that matters
-            self._subject = open_target(self.target, params["run"], "again")
+            self._subject = self._subject or self._opened(params["run"])
             capabilities = self._subject.capabilities
-            self._subject.outbox.listen(self._report)
             options.setdefault("serializer", capabilities.serializers[0])
             self._connection = self._subject.connect(ClientOptions(**options))
         except SubjectError as error:
             kind = error.refusal or ("ImproperlyConfigured" if error.exit_code == 2 else "OperationalError")
             return _error(kind, str(error))
         document = capabilities.to_json() | {"store": capabilities.store}
-        return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True}}
+        return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True, "reopens": True}}
+
+    def _opened(self, run: str) -> Subject:
+        # "again": the suite itself checks with its first client that the store is empty, where that matters
+        subject = open_target(self.target, run, "again")
+        subject.outbox.listen(self._report)
+        return subject
 
     def _report(self, sent: SentCall) -> None:
         params = {"signature": encode(sent.signature), "args": encode(list(sent.args))}
@@ -107,7 +111,7 @@ def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
 
     for line in requests:
         request = json.loads(line)
-        if request["method"] in ("initialize", "shutdown"):
+        if request["method"] in ("initialize", "close", "shutdown"):
             answer(request)
         else:
             Thread(target=answer, args=(request,), daemon=True).start()

@@ -28,6 +28,9 @@ MAX_JOBS: Final = 26
 CALL_SECONDS: Final = 10.0
 """The default of `--call-timeout`: the time after which a call of the backend counts as hung."""
 
+SHARED_CONNECTIONS: Final = 6
+"""The number of connections that are kept from one example to the next: each can be a process, or one of a database."""
+
 CHECK_SECONDS: Final = 60.0
 """How long a check may take with the default number of examples, unless it names its own limit."""
 

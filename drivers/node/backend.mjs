@@ -98,7 +98,7 @@ export class ResultBackend {
           const meta = decodeEntry(taskId, await this.#store.get(key, { retries: 0 }))
           if (READY_STATES.has(meta.status)) return meta
         } catch (error) {
-          if (error instanceof BackendError) throw error
+          if (error instanceof BackendError || this.#store.isClosed) throw error
           // The connection was cut. The client library connects again, and this loop tries again (WAIT-13).
         }
         if (isLastRead) throw new BackendError('TimeoutError', `task ${taskId} was not ready in time`)

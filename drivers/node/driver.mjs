@@ -25,8 +25,11 @@ import { fromTagged, mapMembers, toTagged } from './values.mjs'
 const PROTOCOL = '1'
 const ERROR_CODE = -32000
 
-const store = new RedisStore(process.argv[2] ?? 'redis://127.0.0.1:6379/0')
-const backend = new ResultBackend(store)
+const URL = process.argv[2] ?? 'redis://127.0.0.1:6379/0'
+
+/** The one client of this process; `initialize` makes another. */
+let store = new RedisStore(URL)
+let backend = new ResultBackend(store)
 
 /**
  * The operations, each from its decoded parameters to its encoded result; spec/resultspec/operations.json has the
@@ -35,7 +38,8 @@ const backend = new ResultBackend(store)
  */
 const operations = {
   initialize,
-  shutdown: () => null,
+  close: () => store.close(),
+  shutdown: () => store.close(),
   store_result: (params) => backend.storeResult(params),
   // the meta itself is the form of the answer, its members are values
   get_task_meta: async ({ task_id }) => mapMembers(await backend.getTaskMeta(task_id), toTagged),
@@ -54,7 +58,7 @@ const operations = {
 }
 
 /**
- * Open the client of this process.
+ * Open the client of this process: the first one, or another one after `close`.
  * @param {{ run: string, options: { serializer?: string, accept?: string[], prefix?: string } }} params
  */
 async function initialize({ run, options }) {
@@ -63,9 +67,11 @@ async function initialize({ run, options }) {
   if (serializer !== 'json' || !accept.some((type) => type.endsWith('json'))) {
     throw new BackendError('ImproperlyConfigured', 'this driver reads and writes only json')
   }
+  store = new RedisStore(URL)
+  backend = new ResultBackend(store)
   // With the id of the run in every key, runs leave each other and live data alone.
   await store.open(`resultspec-${run}-${prefix}`)
-  return { protocol: PROTOCOL, overlap: true, capabilities: capabilities() }
+  return { protocol: PROTOCOL, overlap: true, reopens: true, capabilities: capabilities() }
 }
 
 /** What the backend claims, and so is judged by (spec/README.md, "Capabilities"). */

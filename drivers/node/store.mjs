@@ -34,6 +34,8 @@ export class RedisStore {
   #commands
   #subscriber
   #prefix = ''
+  /** Whether it was closed, so that nobody tries again. */
+  isClosed = false
 
   /** @param {string} url */
   constructor(url) {
@@ -56,6 +58,14 @@ export class RedisStore {
   async open(prefix) {
     this.#prefix = completePrefix(prefix)
     await Promise.all([this.#commands.connect(), this.#subscriber.connect()])
+  }
+
+  /** Disconnect. What is waited for fails, and so does every later command. */
+  close() {
+    this.isClosed = true
+    for (const connection of [this.#commands, this.#subscriber]) {
+      if (connection.isOpen) connection.destroy()
+    }
   }
 
   /** The global key prefix that is in force. */
@@ -123,7 +133,8 @@ export class RedisStore {
    * @param {() => void} listener
    */
   async unsubscribe(key, listener) {
-    await retry(() => this.#subscriber.unsubscribe(key, listener), RETRIES)
+    // A connection that was closed has left all channels, and the client library would wait for its answer for ever.
+    if (!this.isClosed) await retry(() => this.#subscriber.unsubscribe(key, listener), RETRIES)
   }
 }
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Literal, TypeVar, cast
 
 from resultspec import REQUIREMENTS
+from resultspec_conformance.limits import SHARED_CONNECTIONS
 from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.client import Client, InFlight, UnexpectedOutcome
@@ -61,14 +62,22 @@ class Session:
         self.example: Mapping[str, Value] = {}
         self.plain_life: Literal["right", "endless", "wrong"] | None = None
         """How a plain entry of this subject was seen to live; None if that was not tried yet."""
-        self._pool: dict[tuple[str, ClientOptions], Connection] = {}
+        self._pool: dict[tuple[int, ClientOptions], Connection] = {}
+        self._pooling = Lock()
 
-    def connection(self, name: str, options: ClientOptions) -> Connection:
-        """Return the connection of a client, which is opened at its first use."""
-        key = (name, options)
-        if key not in self._pool:
-            self._pool[key] = self.subject.connect(options)
-        return self._pool[key]
+    def connection(self, place: int, options: ClientOptions) -> Connection:
+        """Return one of the shared connections with these options, which is opened at its first use."""
+        key = (place, options)
+        found = self._pool.get(key) or self.subject.connect(options)
+        with self._pooling:
+            # another thread may have been faster; at the end: the first one is that whose last use is longest ago
+            self._pool[key] = self._pool.pop(key, found)
+            return self._pool[key]
+
+    def trim_connections(self) -> None:
+        """Close the shared connections that are more than are kept, those first that have not been used for longest."""
+        while len(self._pool) > SHARED_CONNECTIONS:
+            self._pool.pop(next(iter(self._pool))).close()
 
     def measure_round_trip(self, samples: int = 15) -> None:
         """Measure the median round trip by reading tasks that do not exist.
@@ -76,7 +85,7 @@ class Session:
         Raises SubjectError if every read loses its connection: such a store cannot be judged.
         """
         options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
-        client = Client("a", self.connection("a", options), options, History(), InFlight())
+        client = Client("a", self.connection(0, options), options, History(), InFlight())
         took, outcomes = [], []
         for number in range(samples):
             began = time.monotonic()
@@ -95,7 +104,10 @@ class Session:
         """Raise UsageError if what one client stores is found by that client, and by no other one."""
         options = ClientOptions(serializer=self.subject.capabilities.serializers[0])
         task_id = f"shared-{self.run}-{self.opening}"
-        clients = [Client(name, self.connection(name, options), options, History(), InFlight()) for name in "ab"]
+        clients = [
+            Client(name, self.connection(place, options), options, History(), InFlight())
+            for place, name in enumerate("ab")
+        ]
         clients[0].attempt("store_result", task_id=task_id, result=None, state="SUCCESS")
         found = [client.attempt("get_state", task_id=task_id).value for client in clients]
         if found == ["SUCCESS", "PENDING"]:
@@ -162,6 +174,7 @@ class Context:
     """Requirements whose violation by this example is recorded: it goes on, to look at the others."""
     act: str = ""
     """The requirement that is violated if an operation fails now; empty: the one about that operation."""
+    _places: dict[ClientOptions, dict[str, int]] = field(default_factory=dict)
     _fresh: list[Connection] = field(default_factory=list)
     _threads: list[Thread] = field(default_factory=list)
 
@@ -227,12 +240,18 @@ class Context:
         return max(MIN_GRACE, 3 * self.session.rtt, self.capabilities.time_resolution)
 
     def client(self, name: str = "a", /, **options: Any) -> Client:
-        """Return a recorded client; the same name and options share one connection for the whole run.
+        """Return a recorded client; in an example, the same name and options mean the same client.
 
-        Options are those of ClientOptions; the default serializer is the first that the subject declares.
+        Examples share connections: opening one can take a process. Options are those of ClientOptions; the default
+        serializer is the first that the subject declares.
         """
         chosen = self._options(options)
-        return self._recorded(name, self.session.connection(name, chosen), chosen)
+        return self._recorded(name, self.session.connection(self._place(name, chosen), chosen), chosen)
+
+    def _place(self, name: str, options: ClientOptions) -> int:
+        """Return the number of a client among those of this example that have the same options."""
+        places = self._places.setdefault(options, {})
+        return places.setdefault(name, len(places))
 
     def fresh_client(self, name: str, /, **options: Any) -> Client:
         """Return a recorded client with a connection of its own, closed at the end of the example."""
@@ -392,6 +411,7 @@ class Context:
             thread.join(timeout=self.session.in_flight.call_timeout * 2)
         for connection in self._fresh:
             connection.close()
+        self.session.trim_connections()
         clock = clock_of(self.session.subject)
         if clock is not None:
             clock.restore()

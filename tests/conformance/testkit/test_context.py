@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from resultspec_conformance.broken import VARIATIONS, open_specimen
+from resultspec_conformance.limits import SHARED_CONNECTIONS
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import MIN_GRACE, Context, Session, Stopwatch
@@ -166,6 +167,29 @@ def test_clients_of_one_name_share_a_connection(ctx: Context) -> None:
     assert first.connection is not other.connection
     assert ctx.client("a", max_cached_results=10).connection is not first.connection
     assert ctx.fresh_client("a").connection is not first.connection
+
+
+def test_examples_share_connections_by_options(session: Session) -> None:
+    """Clients of other names get the connections of the example before, and two of one example never the same one."""
+    first, second = Context(session, "META-1"), Context(session, "META-1")
+    before = [first.client(name).connection for name in ("writer", "reader")]
+    after = [second.client(name).connection for name in ("reader", "waiter", "third")]
+    assert after[:2] == before
+    assert after[2] not in before
+    assert second.client("reader", max_cached_results=5).connection not in after
+
+
+def test_few_connections_are_kept(session: Session) -> None:
+    """Of the shared connections those stay that were used last; an example has as many as it opens."""
+    ctx = Context(session, "META-1")
+    connections = [ctx.client(str(number)).connection for number in range(SHARED_CONNECTIONS + 2)]
+    first = ctx.client("0").connection
+    assert first is connections[0]
+    ctx.close()
+    later = Context(session, "META-1")
+    assert later.client("any").connection is first
+    assert len(session._pool) == SHARED_CONNECTIONS
+    assert later.client("other").connection not in connections[1:3]
 
 
 def test_cut_connections_are_not_used_again(ctx: Context) -> None:

@@ -22,7 +22,7 @@ from resultspec_conformance.subject.driver.messages import (
     read_error,
     read_initialized,
 )
-from resultspec_conformance.subject.driver.process import DriverEnded, DriverProcess
+from resultspec_conformance.subject.driver.process import SHUTDOWN_SECONDS, DriverEnded, DriverProcess
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.subject.outbox import Outbox, SentCall
@@ -79,6 +79,9 @@ class ProgramConnection:
 
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation. Raises DriverFault."""
+        if self._closed:
+            # its process may serve another client by now
+            return Outcome.of_error("Died", "the client was closed")
         params = {name: encode(value) for name, value in args.items()}
         client = self._clients[0] if self._overlap else self._take()
         process = client.process
@@ -112,6 +115,8 @@ class ProgramConnection:
 
     def close(self) -> None:
         """Shut the processes down. Idempotent; a fault that is found here is raised by the next request."""
+        if self._closed:
+            return
         self._closed = True
         for client in self._clients:
             self._subject.close_client(client)
@@ -134,7 +139,8 @@ class ProgramSubject:
     _works: bool = field(init=False, default=False)
     _deaths: int = field(init=False, default=0)
     _first: _Client | None = field(init=False, default=None)
-    _spare: DriverProcess | None = field(init=False, default=None)
+    _reopens: bool = field(init=False, default=False)
+    _idle: list[DriverProcess] = field(init=False, default_factory=list)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _clean: Callable[[], None] | None = field(init=False, default=None)
 
@@ -159,9 +165,15 @@ class ProgramSubject:
             return ProgramConnection(self, options, first)
         self._first = first
         connection = ProgramConnection(self, options, self.open_client(options))
-        # more clients are likely to follow, and starting a program can take longer than its work
-        self._spare = self._spare or self._start()
+        self._start_another()
         return connection
+
+    def _start_another(self) -> None:
+        """Start a process in advance: another client is likely, and starting can take longer than its work."""
+        if not self._idle:
+            process = self._start()
+            with self._lock:
+                self._idle.append(process)
 
     def open_client(self, options: ClientOptions | None) -> _Client:
         """Start a process and initialize it; None means the driver's own options. Raises SubjectError."""
@@ -169,7 +181,7 @@ class ProgramSubject:
         with self._lock:
             self._opened += 1
             name = f"c{self._opened}"
-            process, self._spare = self._spare, None
+            process = self._idle.pop() if self._idle else None
         process = process or self._start()
         params = {"protocol": PROTOCOL, "client": name, "run": self.target.run, "options": _options(options)}
         answer = self._initialized(process, params)
@@ -179,6 +191,7 @@ class ProgramSubject:
                 refusing = UsageError if ERRORS.get(kind, ERRORS["Unknown"]).definite else SubjectError
                 refused = refusing(f"the driver refused to open a client: {kind}: {message}")
                 refused.refusal = kind
+                self._keep_or_end(process)
                 raise refused
             result = read_initialized(answer)
         except DriverFault as fault:
@@ -191,7 +204,7 @@ class ProgramSubject:
             capabilities = Capabilities.from_json(result["capabilities"])
         except CapabilitiesError as error:
             raise process.fail("invalid-capabilities", str(error)).again() from error
-        self._works = True
+        self._works, self._reopens = True, result.get("reopens", False)
         return _Client(process, capabilities, result.get("overlap", False))
 
     def _initialized(self, process: DriverProcess, params: Mapping[str, Any]) -> DriverAnswer:
@@ -224,8 +237,7 @@ class ProgramSubject:
             raise
         except SubjectError:
             return ended
-        # a program that has ended once is likely to end again
-        self._spare = self._spare or self._start()
+        self._start_another()
         return process
 
     def _forget(self, process: DriverProcess) -> None:
@@ -254,8 +266,20 @@ class ProgramSubject:
             raise process.fail(fault.kind, fault.detail).again() from fault
 
     def close_client(self, client: _Client) -> None:
-        """Shut a process down."""
-        self._forget(client.process)
+        """Close a client, and keep its process for another one if it can serve one."""
+        try:
+            closed = self._reopens and not client.process.request("close", {}, SHUTDOWN_SECONDS).failed
+        except (DriverEnded, DriverFault, TimeoutError):
+            closed = False
+        self._keep_or_end(client.process, closed=closed)
+
+    def _keep_or_end(self, process: DriverProcess, *, closed: bool = True) -> None:
+        """Keep a process without a client for another one, if it can serve one and its own was closed; else end it."""
+        if not (closed and self._reopens):
+            self._forget(process)
+            return
+        with self._lock:
+            self._idle.append(process)
 
     def close(self) -> None:
         """End all processes, remove what the run has written, and raise the fault of the driver, if it had one.

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_other_serializers_are_refused(driver: Path, redis_url: str) -> None:
     """A client with another serializer is refused when it is opened."""
     with pytest.raises(Exception, match="ImproperlyConfigured"), connected(driver, redis_url, serializer="pickle"):
         pass
+
+
+def test_closed_client_ends_its_waits(driver: Path, redis_url: str) -> None:
+    """A wait of a client that is closed ends, and the next client of the process knows nothing of it."""
+    subject = open_program(Target("exec:" + shlex.join(["node", str(driver), redis_url]), "t1"))
+    client = subject.connect(ClientOptions())
+    with ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(client.call, "wait_for", {"task_id": "w", "timeout": 60})
+        client.call("get_state", {"task_id": "w"})
+        client.close()
+        assert wait.result().error == "OperationalError"
+    newcomer = subject.connect(ClientOptions(max_cached_results=1))
+    assert newcomer.call("get_state", {"task_id": "w"}).value == "PENDING"
+    assert len({process.pid for process in subject._processes}) == 2  # type: ignore[attr-defined]
+    subject.close()
 
 
 def test_unreachable_store_is_reported(driver: Path) -> None:

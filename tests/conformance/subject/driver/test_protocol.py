@@ -129,14 +129,20 @@ def test_numbers_of_the_chapter() -> None:
     assert f"| {START_SECONDS:g} s, including" in CHAPTER
     assert f"| an operation | {CALL_SECONDS:g} s, or" in CHAPTER
     assert f"have ended during operations {MAX_DEATHS} times" in FAULTS["exit"].meaning
+    assert f"| `close` | {process.SHUTDOWN_SECONDS:g} s |" in CHAPTER
     assert f"| `shutdown` | {process.SHUTDOWN_SECONDS:g} s," in CHAPTER
     assert f"at most {LINE_LIMIT // 2**20} MiB long" in CHAPTER
     assert f"longer than {LINE_LIMIT // 2**20} MiB" in FAULTS["oversize-line"].meaning
 
 
 def test_request_schema_names_the_operations() -> None:
-    """The schema of requests has the methods of the table of operations, and the two of the protocol itself."""
-    assert set(schema("driver-request")["properties"]["method"]["enum"]) == {*OPERATIONS, "initialize", "shutdown"}
+    """The schema of requests has the methods of the table of operations, and the three of the protocol itself."""
+    assert set(schema("driver-request")["properties"]["method"]["enum"]) == {
+        *OPERATIONS,
+        "initialize",
+        "close",
+        "shutdown",
+    }
 
 
 def test_requests_are_ascii() -> None:
@@ -308,6 +314,24 @@ def test_calls_of_one_client_overlap(name: str, processes: int) -> None:
         with ThreadPoolExecutor(2) as pool:
             waits = [pool.submit(connection.call, "wait_for", {"task_id": "t", "timeout": 0.5}) for _ in range(2)]
         assert len({wait.result().value["returned"] for wait in waits}) == processes
+
+
+def test_process_serves_one_client_after_another(redis_url: str) -> None:
+    """A client that is closed takes its cache with it and leaves its process to the next one, and so does a refusal."""
+    with opened(*PYTHON_DRIVER, redis_url) as subject:
+        cached, processes = ClientOptions(max_cached_results=5), []
+        for _ in range(2):
+            client = subject.connect(cached)
+            assert client.call("is_cached", {"task_id": "t"}).value is False
+            client.call("store_result", {"task_id": "t", "result": 1, "state": "SUCCESS"})
+            client.call("get_result", {"task_id": "t"})
+            assert client.call("is_cached", {"task_id": "t"}).value is True
+            client.close()
+            with pytest.raises(UsageError):
+                subject.connect(ClientOptions(expires=float("nan")))
+            assert client.call("is_cached", {"task_id": "t"}).error == "Died"
+            processes.append([one.pid for one in subject._processes])  # type: ignore[attr-defined]
+        assert processes[0] == processes[1]
 
 
 def test_closing_is_prompt(redis_url: str) -> None:
