@@ -29,6 +29,11 @@ class Outcome:
     error: str = ""
     message: str = ""
 
+    @property
+    def raised(self) -> bool:
+        """Whether the backend answered with an error. A process that ended, and a malformed result, are no answers."""
+        return self.kind != "ok" and self.error not in ("Died", "MalformedResult")
+
     @classmethod
     def of_result(cls, op: str, value: Value) -> "Outcome":
         """Return the outcome for what an operation returned: `ok`, or MalformedResult if no check could look at it."""

@@ -271,7 +271,7 @@ def value_that_cannot_be_stored_is_an_error(ctx: Context, there: str | None, pla
     if refused.kind == "ok" or reader.state(usual) != (there or "PENDING"):
         raise Unobserved("store_result takes the value, or leaves something behind")
     outcome = _mark(worker, task_id, "SUCCESS", [odd]) if place else _mark(worker, task_id, "STARTED", {"of": odd})
-    ctx.require("WORK-6", outcome.kind != "ok", got=ctx.describe(outcome), allowed="an error")
+    ctx.require("WORK-6", outcome.raised, got=ctx.describe(outcome), allowed="an error")
     if outcome.kind != "fail":
         return
     after = reader.meta(task_id)

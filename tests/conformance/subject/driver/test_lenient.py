@@ -11,7 +11,7 @@ PROGRAM = Path(__file__).with_name("lenient.py")
 BROKEN = {
     "META-1", "META-2", "META-3",  # members that are null are left out
     "META-7", "META-14",  # children are maps
-    "VALUE-6", "VALUE-9", "VALUE-12",  # an entry that cannot be decoded ends the process
+    "VALUE-6", "VALUE-9", "VALUE-12", "VALUE-13", "VALUE-14",  # an entry that cannot be decoded ends the process
 }  # fmt: skip
 
 
