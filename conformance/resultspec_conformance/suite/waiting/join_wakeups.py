@@ -247,7 +247,7 @@ def interrupted_join_leaves_no_subscription(ctx: Context) -> None:
 LEAVINGS: dict[str, dict[str, Value]] = {"timeout": {"timeout": 0.03}, "closing": {"timeout": 5.0, "take": 1}}
 
 
-@check("JOIN-17", needs=["in-process", "overlap"], cases=[{"by": by} for by in LEAVINGS])
+@check("JOIN-17", needs=["overlap"], cases=[{"by": by} for by in LEAVINGS])
 def neighbours_of_a_join_that_left_go_on(ctx: Context, by: str) -> None:
     """After one join of a client has ended, another join and a wait of it for the same tasks still end in time.
 

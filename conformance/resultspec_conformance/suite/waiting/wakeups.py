@@ -174,7 +174,7 @@ def _best(ctx: Context, attempt: Callable[[], list[float]]) -> tuple[list[float]
     return lags, bound
 
 
-@check("WAIT-11", needs=["in-process", "overlap"], cases=[{"stayers": 1}, {"stayers": 3}])
+@check("WAIT-11", needs=["overlap"], cases=[{"stayers": 1}, {"stayers": 3}])
 def neighbour_of_a_wait_that_gave_up_goes_on(ctx: Context, stayers: int) -> None:
     """After one wait of a client ran out of time, others of the same client on the same id still end in time.
 
