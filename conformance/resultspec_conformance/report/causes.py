@@ -94,8 +94,22 @@ def _roots(wrong: set[str], keys: Mapping[str, Key]) -> Iterator[tuple[str, Key]
         yield one, keys[min(tops, key=_ORDER.__getitem__)] if tops else ("wrong answer", one)
 
 
+def _failing_calls(failures: Sequence[FailureEntry]) -> frozenset[str]:
+    """Return the calls that are causes: those that had to succeed, and those that break several requirements.
+
+    That a wait runs out of time says nothing about why: it may do so too early, and too late.
+    """
+    found: dict[str, set[str]] = {}
+    for failure in failures:
+        step = _differing_step(failure)
+        if step and _error_of(step) not in ("", "TimeoutError"):
+            found.setdefault(_call_of(step), set()).add(failure["requirement"])
+    shared = {call for call, requirements in found.items() if len(requirements) > 1}
+    return frozenset({failure["cause"] for failure in failures if failure["cause"]} | shared)
+
+
 def _gathered(failures: Sequence[FailureEntry]) -> dict[Key, _Cause]:
-    calls = frozenset(failure["cause"] for failure in failures)
+    calls = _failing_calls(failures)
     found = [(failure["requirement"], _key(failure, calls)) for failure in failures]
     wrong = {requirement for requirement, key in found if key is None}
     keys: dict[str, Key] = {requirement: key for requirement, key in reversed(found) if key is not None}

@@ -82,6 +82,15 @@ def test_an_error_that_an_operation_may_end_in_is_no_cause() -> None:
     assert only(causes_of([wrong("WAIT-3", step("wait_for", "Unknown", "KeyError: 1"))], [], []))["kind"] == "call"
 
 
+def test_an_error_that_breaks_two_requirements_is_one_cause() -> None:
+    """Although no check has said that the operation had to succeed; but a wait may run out of time for two reasons."""
+    refused = step("store_result", "EncodeError", "JSON cannot carry the result of task t-1")
+    cause = only(causes_of([wrong("EXC-1", refused), wrong("VALUE-1", refused)], [], []))
+    assert cause["text"] == "store_result: JSON cannot carry the result of task t-1"
+    late = step("wait_for", "TimeoutError", "timed out")
+    assert len(causes_of([wrong("WAIT-1", late), wrong("WAIT-3", late)], [], [])) == 2
+
+
 def test_a_missing_method_is_a_cause_and_comes_first() -> None:
     """It is met by calls that have to succeed and by others, and the loss of a result stands behind it."""
     missing = step("forget", "Unknown", "the backend has no forget")

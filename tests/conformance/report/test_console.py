@@ -81,7 +81,7 @@ def test_every_cause_has_a_line_and_ten_have_a_history(broken_report: Report) ->
     lines = console.render(report).splitlines()
     assert [line.split()[0] for line in lines[2:14]] == [str(number) for number in range(1, 13)]
     assert sum(line.startswith("resultspec replay") for line in lines) == console.MOST_SHOWN == 10
-    assert "2 more failures of these causes: --all shows them, and so do --html and --report" in lines
+    assert "2 more failures of these causes, shown by --all, --html and --report" in lines
     everything = console.render(report, everything=True).splitlines()
     assert sum(line.startswith("resultspec replay") for line in everything) == 12
     assert not any("--all" in line for line in everything)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resultspec_conformance.report.build import failure_entry
+from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import FailureEntry, Report
 from resultspec_conformance.report.plain_text import lanes, printable, shown
 from resultspec_conformance.report.python_literal import literal
@@ -22,6 +23,7 @@ from resultspec_conformance.report.render.failures import failure_text
 from resultspec_conformance.report.render.timeline import LONGEST_TIMELINE
 from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.runner.targets import load_adapter
+from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.verdict.check_results import Failure
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.wire.values import ExceptionData, encode
@@ -65,6 +67,7 @@ def odd(broken_report: Report) -> Report:
     failure = failed([step("a", "get_state", 0.0, 0.1, {"task_id": ODD.replace("\ud800", "")}, "x")], ODD)
     failure["check"] = report["failures"][0]["check"]
     report["failures"].insert(0, failure)
+    report["causes"] = causes_of(report["failures"], [], [])
     report["target"] = report["origin"] = ODD
     report["reasons"] = [ODD]
     report["requirements"][0]["reason"] = ODD
@@ -273,27 +276,95 @@ def test_markdown_lets_no_text_become_markup(odd: Report) -> None:
     text = markdown.render(odd)
     row = next(line for line in text.splitlines() if line.startswith(f"| {odd['requirements'][0]['id']} |"))
     assert len(re.findall(r"(?<!\\)\|", row)) == 5
-    assert "<b>" not in text.partition("## Violations")[0]
+    assert "<b>" not in text.partition("## Causes")[0]
     assert "````text" in text
+
+
+def test_markdown_and_junit_name_the_cause_of_each_verdict(broken_report: Report) -> None:
+    """What is violated and what could not be tested refer to it, instead of repeating the reason."""
+    report = copy.deepcopy(broken_report)
+    report["requirements"][0] |= {"id": "STATE-2", "verdict": "not tested", "reason": "long"}
+    report["causes"][0]["not_tested"] = ["STATE-2"]
+    text, xml = markdown.render(report), fromstring(junit.render(report))
+    assert "## Causes\n\n1 cause, 1 requirement violated, 1 not tested because of it.\n\n### 1. STATE-3 (loss)" in text
+    assert "- violated: STATE-3\n- not tested: STATE-2" in text
+    assert "| STATE-2 | core | not tested | cause 1: STATE-3 |" in text
+    assert [error.get("message") for error in xml.iter("error")] == ["not tested: cause 1: STATE-3"]
+    assert (next(xml.iter("failure")).text or "").startswith("cause 1: STATE-3\nSTATE-3  MUST")
+
+
+@pytest.mark.parametrize("kind", ["hung", "died"])
+def test_a_hang_or_a_death_is_a_finding_in_every_rendering(broken_report: Report, kind: str) -> None:
+    """With its history and its replay; and what is said of a lost process beside it."""
+    call = CallFailure("wait_for", (("timeout", "NaN"),), kind, "WAIT-7")
+    failure = Failure(
+        "WAIT-7", f"{call.call} {call.said}", "returns", {}, HISTORY[1:2], {}, kind=kind, call=call.to_json()
+    )
+    report = copy.deepcopy(broken_report)
+    report["failures"] = [failure_entry("waiting.w", failure, "memory://", CheckSettings(), frozenset())]
+    report["requirements"] = [{**report["requirements"][0], "id": "WAIT-7", "verdict": "violated"}]
+    report["causes"] = causes_of(report["failures"], report["requirements"], report["checks"])
+    report["reasons"] = ["WAIT-7 is violated", "meta.m died: killed by signal 9"]
+    for rendering in (console, html, markdown):
+        text = rendering.render(report)
+        for said in (call.cause, "wait_for(task_id=", report["failures"][0]["replay"]["line"], "killed by signal 9"):
+            plain = text.replace("\\", "").replace("&#39;", "'")
+            assert said in plain, (rendering.__name__, said)
+    assert report["failures"][0]["replay"]["line"] in junit.render(report)
+    assert call.cause in junit.render(report)
 
 
 class _Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: list[str] = []
+        self.ids: set[str] = set()
+        self.targets: set[str] = set()
+        self.loaded: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        named = dict(attrs)
+        self.ids |= {named.get("id") or ""}
+        self.targets |= {named["href"] or ""} if tag == "a" and "href" in named else set()
+        self.loaded += [
+            value or "" for name, value in attrs if name in ("src", "srcset", "style") or name.startswith("on")
+        ]
 
 
 def test_html_escapes_what_a_backend_said_and_loads_nothing(odd: Report) -> None:
-    """No tag of a backend, no script, no address of another page."""
+    """No tag of a backend, no script but ours, no address of another page."""
     text = html.render(odd)
     parser = _Tags()
     parser.feed(text)
-    assert not {"b", "script", "img", "link", "iframe"} & set(parser.tags)
-    assert "http" not in text.replace(odd["failures"][0]["script"], "")
+    assert not {"img", "link", "iframe", "object"} & set(parser.tags)
+    assert parser.tags.count("script") == 1
+    assert parser.loaded == []
+    assert "<b>&" not in text
+    assert "default-src 'none'" in text
+    assert "http" not in text.replace(odd["failures"][0]["script"], "").replace("http-equiv", "")
     assert "{{ y }}" in text
+
+
+def test_html_shows_causes_first_and_every_link_leads_somewhere(broken_report: Report) -> None:
+    """A requirement leads to its sentence, and a sentence to the cause because of which it was not tested."""
+    text = html.render(broken_report)
+    parser = _Tags()
+    parser.feed(text)
+    assert "#cause-1" in parser.targets
+    assert "#STATE-3" in parser.targets
+    assert {target.removeprefix("#") for target in parser.targets} <= parser.ids
+    parts = (">Causes</h2>", 'id="cause-1"', "resultspec replay", ">Classes</h2>", ">Requirements</h2>")
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_html_has_each_command_alone_in_an_element_and_all_failures(broken_report: Report) -> None:
+    """So it can be copied without the script, which only adds buttons; no failure is in the report as JSON alone."""
+    text = html.render(broken_report)
+    for failure in broken_report["failures"]:
+        assert f"<code>{failure['replay']['line']}</code>" in text
+    assert "<code>resultspec explain STATE-3</code>" in text
 
 
 # -- scripts -----------------------------------------------------------------------------------

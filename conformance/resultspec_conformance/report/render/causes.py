@@ -82,6 +82,20 @@ def takes_along(cause: CauseEntry, shown: FailureEntry, room: int) -> Iterator[t
             yield label, listed(ids, room)
 
 
+def causes_by_requirement(report: Report) -> dict[str, list[tuple[int, CauseEntry]]]:
+    """Return the numbered causes because of which requirements were violated or not tested."""
+    found: dict[str, list[tuple[int, CauseEntry]]] = {}
+    for number, cause in enumerate(report["causes"], 1):
+        for one in [*cause["violated"], *cause["follows"], *cause["not_tested"]]:
+            found.setdefault(one, []).append((number, cause))
+    return found
+
+
+def because(causes: Sequence[tuple[int, CauseEntry]]) -> str:
+    """Return numbered causes in words."""
+    return "; ".join(f"cause {number}: {printable(cause['text'])}" for number, cause in causes)
+
+
 def apart_from_causes(report: Report) -> dict[str, list[str]]:
     """Return why requirements were not tested, except for those of causes: their ids by the reason."""
     explained = {one for cause in report["causes"] for one in cause["not_tested"]}

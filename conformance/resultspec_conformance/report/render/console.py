@@ -85,7 +85,7 @@ def _left_out(report: Report, shown: int, width: int, *, everything: bool) -> It
     if left > 0 and not everything:
         yield "", ""
         more = counted(left, "more failure")
-        yield from paragraph(f"{more} of these causes: --all shows them, and so do --html and --report", "dim", width)
+        yield from paragraph(f"{more} of these causes, shown by --all, --html and --report", "dim", width)
 
 
 def _gaps(report: Report, width: int) -> Iterator[Line]:

@@ -43,13 +43,19 @@ def _example(example: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={shown(value, 60)}" for name, value in example.items())
 
 
+def alike(failure: FailureEntry) -> str:
+    """Return how many other examples fail in the same way, and some of them; an empty text if none does."""
+    if not failure["alike"]:
+        return ""
+    some = [_example(example) for example in failure["also"][:EXAMPLES_ALIKE]]
+    more = [f"{failure['alike'] - len(some)} more"] if failure["alike"] > len(some) else []
+    return f"{failure['alike']} other example{'s' if failure['alike'] > 1 else ''}: {'; '.join(some + more)}"
+
+
 def _alike(failure: FailureEntry, width: int) -> Iterator[Line]:
     """Yield in one line the other examples that fail in the same way."""
     if failure["alike"]:
-        some = [_example(example) for example in failure["also"][:EXAMPLES_ALIKE]]
-        more = [f"{failure['alike'] - len(some)} more"] if failure["alike"] > len(some) else []
-        others = f"{failure['alike']} other example{'s' if failure['alike'] > 1 else ''}"
-        line = f"    alike    {others}: {'; '.join(some + more)}"
+        line = f"    alike    {alike(failure)}"
         yield line if len(line) <= width else f"{line[: width - 1]}…", "dim"
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, level_of, scope
+from resultspec_conformance.report.document import CauseEntry, Report, RequirementEntry, level_of, remarks, scope
 from resultspec_conformance.report.plain_text import printable
+from resultspec_conformance.report.render.causes import because, causes_by_requirement, counted, ranges, totals
 from resultspec_conformance.report.render.failures import failure_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
@@ -21,11 +22,16 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text.rstrip()}\n{fence}"
 
 
-def _failure(failure: FailureEntry) -> Iterator[str]:
-    known = ", known" if failure["known"] else ""
-    yield f"### {failure['requirement']} ({level_of(failure)}, {failure['severity']}{known})"
-    yield escaped(failure["statement"])
-    yield _fenced(failure_text(failure))
+def _cause(report: Report, number: int, cause: CauseEntry) -> Iterator[str]:
+    known = ", known" if cause["known"] else ""
+    yield f"### {number}. {escaped(cause['text'])} ({cause['severity']}{known})"
+    best, *others = (report["failures"][position] for position in cause["failures"])
+    lists = {"violated": cause["violated"], "follows": cause["follows"], "not tested": cause["not_tested"]}
+    yield "\n".join(f"- {label}: {', '.join(ranges(ids))}" for label, ids in lists.items() if ids)
+    yield f"{best['requirement']} ({level_of(best)}): {escaped(best['statement'])}"
+    yield _fenced(failure_text(best))
+    if others:
+        yield f"{counted(len(others), 'more failure')} of this cause: in the reports as HTML and JSON."
 
 
 def _remark(entry: RequirementEntry) -> str:
@@ -42,15 +48,17 @@ def _parts(report: Report) -> Iterator[str]:
         yield f"Selected: {escaped(selected)}."
     rows = [f"| {entry['name']} | {escaped(entry['summary'])} |" for entry in report["classes"]]
     yield "\n".join(["| class | verdict |", "|---|---|", *rows])
-    if report["reasons"] and report["verdict"] != "violated":
-        yield "\n".join(f"- {escaped(reason)}" for reason in report["reasons"])
-    if report["failures"]:
-        yield "## Violations"
-    for failure in report["failures"]:
-        yield from _failure(failure)
+    if said := remarks(report):
+        yield "\n".join(f"- {escaped(remark)}" for remark in said)
+    if report["causes"]:
+        yield f"## Causes\n\n{totals(report)}."
+    for number, cause in enumerate(report["causes"], 1):
+        yield from _cause(report, number, cause)
     yield "## Requirements"
+    causes = causes_by_requirement(report)
     rows = [
-        f"| {entry['id']} | {entry['class']} | {entry['verdict']}{_remark(entry)} | {escaped(entry['reason'])} |"
+        f"| {entry['id']} | {entry['class']} | {entry['verdict']}{_remark(entry)} | "
+        f"{escaped(because(causes.get(entry['id'], [])) or entry['reason'])} |"
         for entry in report["requirements"]
     ]
     yield "\n".join(["| id | class | verdict | reason |", "|---|---|---|---|", *rows])

@@ -16,7 +16,7 @@ LONGEST_DIFFERING_VALUE: Final = 1000
 
 
 @dataclass
-class _Step:
+class Step:
     """An operation as it is shown; `times`: how often it was repeated with this outcome. `differs`: it is the one."""
 
     operation: Mapping[str, Any]
@@ -34,8 +34,8 @@ class _Step:
         return {str(one) for one in named if one is not None}
 
 
-def _steps(failure: FailureEntry) -> list[_Step]:
-    steps: list[_Step] = []
+def _steps(failure: FailureEntry) -> list[Step]:
+    steps: list[Step] = []
     history = failure["history"]
     for place, (operation, picture) in enumerate(zip(history, lanes(history), strict=True)):
         differs = place == failure["step"]
@@ -46,11 +46,11 @@ def _steps(failure: FailureEntry) -> list[_Step]:
             steps[-1].times += 1
             steps[-1].differs |= differs
         else:
-            steps.append(_Step(operation, picture, text, differs))
+            steps.append(Step(operation, picture, text, differs))
     return steps
 
 
-def _shown(steps: Sequence[_Step]) -> set[int]:
+def _shown(steps: Sequence[Step]) -> set[int]:
     """Return the positions of the steps that are shown: all, or the one that differs and those before about its ids."""
     if len(steps) <= LONGEST_TIMELINE:
         return set(range(len(steps)))
@@ -61,18 +61,25 @@ def _shown(steps: Sequence[_Step]) -> set[int]:
     return {*before[-(LONGEST_TIMELINE - 1 - len(after)) :], differing, *after}
 
 
-def timeline(failure: FailureEntry, width: int) -> Iterator[Line]:
-    """Yield the operations of a failure; the one that differs is marked."""
+def shown_steps(failure: FailureEntry) -> Iterator[Step | int]:
+    """Yield the operations of a failure that are shown, and the numbers of those that are left out between them."""
     steps = _steps(failure)
     shown = _shown(steps)
-    longest = max((len(step.operation["client"]) for step in steps), default=0)
     left_out = 0
     for place, step in enumerate(steps):
-        if place not in shown:
-            left_out += 1
-            if place + 1 in shown or place + 1 == len(steps):
-                yield f"    ... {left_out} more steps, which are in the report ...", "dim"
-                left_out = 0
+        if place in shown:
+            yield from [left_out] if left_out else []
+            yield step
+        left_out = 0 if place in shown else left_out + 1
+    yield from [left_out] if left_out else []
+
+
+def timeline(failure: FailureEntry, width: int) -> Iterator[Line]:
+    """Yield the operations of a failure; the one that differs is marked."""
+    longest = max((len(operation["client"]) for operation in failure["history"]), default=0)
+    for step in shown_steps(failure):
+        if isinstance(step, int):
+            yield f"    ... {step} more steps, which are in the report ...", "dim"
             continue
         client = printable(step.operation["client"]).ljust(longest)
         mark = ">" if step.differs else " "
