@@ -31,7 +31,7 @@ _ANY_LINES = "…"
 _VARYING = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "MOMENT"),
     (r"\b\d+(\.\d+)? ?m?s\b", "TIME"),
-    (r"\b[0-9a-f]{8,9}-\d+", "ID"),
+    (r"\b[0-9a-f]{8,9}(-\d+)+", "ID"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"(?<=resultspec replay )\S+", "TOKEN"),
     (r"\b\d+ calls\b", "CALLS"),
