@@ -145,6 +145,12 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
         return "not observable", f"observable only with {', '.join(views)}"
     if not citing:
         return "not tested", "no check cites it"
+    lacking = [check.needs - evidence.available for check in citing]
+    declarable = [needs for needs in lacking if not needs & VIEWS]
+    if all(lacking) and declarable:
+        needed = ", ".join(sorted(declarable[0]))
+        claim = requirement.applies or f"the class {requirement.conformance_class}"
+        return "not tested", f"its checks need {needed}: declare that, or do not claim {claim}"
     reasons = {
         check.name: _why_not(requirement.id, check, evidence)
         for check in _able(citing, evidence) or citing

@@ -89,6 +89,15 @@ def test_verdicts_without_evidence_differ(members: dict[str, Any], checks: list[
     assert judged([requirement("X-1", **members)], checks, []).requirements[0].verdict == verdict
 
 
+def test_claim_that_no_check_can_test_says_what_to_declare_or_to_drop() -> None:
+    """Otherwise nobody would know by which claim the class could be conformant."""
+    claimed = requirement("X-1", applies="worker-calls")
+    checks = [one("X-1", needs=frozenset({"opaque"})), one("X-1", name="a.two", needs=frozenset({"opaque", "rows"}))]
+    found = judged([claimed], checks, [], available=frozenset({"worker-calls"})).requirements[0]
+    assert found.verdict == "not tested"
+    assert found.reason == "its checks need opaque: declare that, or do not claim worker-calls"
+
+
 def test_what_applies_and_is_seen_is_judged_as_any_other() -> None:
     """A capability that the subject declares makes its requirements count."""
     applied = requirement("X-1", applies="cache", observe="probe")
