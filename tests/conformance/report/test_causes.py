@@ -8,7 +8,7 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import CauseEntry, CheckEntry, FailureEntry, Report, RequirementEntry
-from resultspec_conformance.subject.call_failures import CallFailure, signature
+from resultspec_conformance.subject.call_failures import HUNG, NOT_CALLED_AGAIN, CallFailure, signature
 from resultspec_conformance.verdict.check_results import WRONG, Failure
 from resultspec_conformance.verdict.settings import CheckSettings
 
@@ -115,6 +115,26 @@ def test_a_wrong_answer_follows_from_an_error_too() -> None:
     """A `forget` that raises violates READ-4, which entails STATE-13."""
     cause = only(causes_of([wrong("STATE-13"), ended_in("READ-4", "KeyError: 't'", "forget")], [], []))
     assert (cause["text"], cause["follows"]) == ("forget: KeyError: 't'", ["STATE-13"])
+
+
+def test_a_call_that_hangs_is_one_cause_beside_a_wrong_answer() -> None:
+    """The step that did not return, and one that was spared for it, are the same, whatever came before them."""
+    hung = CallFailure("forget", None, HUNG, "READ-4").to_json()
+    made = [step("store_result"), step("forget", "Unknown", "did not return")]
+    spared = [step("store_result"), step("forget", "Unknown", f"{NOT_CALLED_AGAIN}, since it did not return before")]
+    failures = [
+        failure_entry(
+            f"a.check_{number}",
+            Failure("READ-4", "got", "allowed", {}, history, {}, kind=HUNG, call=hung, step=1),
+            "memory://",
+            CheckSettings(),
+            frozenset(),
+        )
+        for number, history in enumerate((spared, made))
+    ]
+    found = causes_of([wrong("STATE-3"), *failures], [], [])
+    assert [cause["text"] for cause in found] == ["STATE-3", "forget did not return"]
+    assert found[1]["failures"][0] == 2
 
 
 def test_a_call_that_hangs_is_a_cause() -> None:
