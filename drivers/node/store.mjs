@@ -10,7 +10,7 @@ import { createClient, ErrorReply, RESP_TYPES } from 'redis'
 
 /** How long an entry lives: Celery's default. */
 const LIFE_SECONDS = 86_400
-/** About three seconds of attempts to connect, since an operation has to be answered within eight. */
+/** About three seconds of attempts to connect, since an operation that takes ten counts as hung. */
 const MAX_RECONNECTS = 25
 /** A second of attempts to read: what a connection that was cut needs to come back. */
 const RETRIES = 40
