@@ -95,6 +95,8 @@ def _register(op: str, cases: Cases, make: Callable[[Context, str, Callable[[str
         make(ctx, op, cases[case])
 
     answers.__name__ = f"{op}_answers"
+    # the page of a requirement shows the source of this function
+    answers.__qualname__ = _register.__qualname__
     answers.__doc__ = f"`{op}` succeeds with ordinary arguments."
     listed: Sequence[Mapping[str, Value]] = [{"case": case} for case in cases] if len(cases) > 1 else ()
     check(OPERATIONS[op].requirement, cases=listed, first=True)(answers)
