@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import FailureEntry, Report
-from resultspec_conformance.report.plain_text import lanes, printable, shown
+from resultspec_conformance.report.plain_text import lanes, outcome, printable, shown
 from resultspec_conformance.report.python_literal import literal
 from resultspec_conformance.report.render import console, html, junit, markdown
 from resultspec_conformance.report.render.failures import failure_text
@@ -503,3 +503,8 @@ def test_literals_are_source_of_equal_values(value: object) -> None:
 
     scope = {"datetime": datetime, "Decimal": Decimal, "UUID": UUID}
     assert same(eval(literal(value), scope), value, numbers_by_type=True)
+
+
+def test_a_join_of_which_nothing_is_recorded_is_shown() -> None:
+    """A check that calls the method itself notes only that it did."""
+    assert outcome({"op": "get_many", "outcome": {"kind": "ok", "value": None}}) == "ok"
