@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from resultspec_conformance.limits import CALL_SECONDS
@@ -188,13 +189,18 @@ class Client:
         found: dict[str, Value] = self.call("get_task_meta", task_id=task_id)
         return found
 
+    def member(self, task_id: Value, name: str) -> Outcome:
+        """`get_task_meta`, with a member of the meta as the value: `get_state` and the like have their own checks."""
+        outcome = self.attempt("get_task_meta", task_id=task_id)
+        return replace(outcome, value=outcome.value.get(name)) if outcome.kind == "ok" else outcome
+
     def state(self, task_id: Value) -> Value:
-        """`get_state`."""
-        return self.call("get_state", task_id=task_id)
+        """The state of a task, by `get_task_meta`."""
+        return self.meta(task_id).get("status")
 
     def result(self, task_id: Value) -> Value:
-        """`get_result`."""
-        return self.call("get_result", task_id=task_id)
+        """The result of a task, by `get_task_meta`."""
+        return self.meta(task_id).get("result")
 
     def forget(self, task_id: Value) -> None:
         """`forget`."""

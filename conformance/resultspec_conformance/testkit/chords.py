@@ -124,10 +124,14 @@ class Chord:
     # -- the client ----------------------------------------------------------------------------
 
     def apply(self, client: Client, size: int | None = None) -> "Chord":
-        """Apply the chord as Celery's canvas does, which says the size in both ways: by default the number of parts."""
+        """Apply the chord as Celery's canvas does, which says the size in both ways: by default the number of parts.
+
+        Where `set_chord_size` is known to fail, the parts alone carry the size.
+        """
         self.size = len(self.ids) if size is None else size
         self.apply_without_size(client)
-        self.resize(client, self.size)
+        if self.ctx.usable(["set_chord_size"]):
+            self.resize(client, self.size)
         return self
 
     def apply_without_size(self, client: Client) -> "Chord":

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -109,7 +109,7 @@ class Session:
             for place, name in enumerate("ab")
         ]
         clients[0].attempt("store_result", task_id=task_id, result=None, state="SUCCESS")
-        found = [client.attempt("get_state", task_id=task_id).value for client in clients]
+        found = [client.member(task_id, "status").value for client in clients]
         if found == ["SUCCESS", "PENDING"]:
             raise UsageError(
                 "the clients of the factory do not share a store: what one has stored, another does not find.\n"
@@ -321,12 +321,21 @@ class Context:
         """Return a task id of the portable domain that is unique among all runs."""
         return f"{hint}-{self.session.run}-{self.session.opening}-{next(self.session.numbers)}"
 
+    def usable(self, ops: Iterable[str]) -> list[str]:
+        """Return those of some operations that are not known to fail whatever they are asked.
+
+        What is to hold of every operation is judged by them; the others are broken, which is known already.
+        """
+        known = self.session.in_flight.known
+        failing = {one.op for one in known if not one.kinds and one.check in ("", self.session.in_flight.check)}
+        return [op for op in ops if op not in failing]
+
     def make_unknown(self, client: Client, task_id: Value) -> None:
         """Make sure that an id which the check chose itself has no entry. Raises Unobserved if it keeps one.
 
         An id that a read refuses has none.
         """
-        found = client.attempt("get_state", task_id=task_id)
+        found = client.member(task_id, "status")
         if found.kind == "fail" or found.value == "PENDING":
             return
         client.forget(task_id)

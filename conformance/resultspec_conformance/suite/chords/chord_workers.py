@@ -44,7 +44,7 @@ def _became(chord: Chord, client: Client) -> str:
     """Return what has become of a chord, in words that are the same for two that have ended alike."""
     chord.settle(client)
     calls = [show(list(sent.args)) for sent in chord.calls]
-    state = client.attempt("get_state", task_id=chord.body_id)
+    state = client.member(chord.body_id, "status")
     return f"{len(calls)} calls of the body {' '.join(calls)}, which is {state.value or state.error}"
 
 

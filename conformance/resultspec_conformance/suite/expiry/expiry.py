@@ -175,7 +175,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
     """Reads, waits and refused writes do not change when an entry ends."""
     timeline = timeline_of(ctx)
     writer, reader = _clients(ctx, timeline)
-    read = [(timeline.store(writer, timeline.life), name) for name in reads]
+    read = [(timeline.store(writer, timeline.life), name) for name in ctx.usable(reads)]
     read.append((timeline.store(writer, timeline.life, "STARTED"), "wait_for"))
     spared = [(timeline.store(writer, timeline.life), state) for state in refused]
     alone = {state: timeline.store(writer, timeline.life, state) for state in ("SUCCESS", "STARTED")}

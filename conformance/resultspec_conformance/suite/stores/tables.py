@@ -102,7 +102,7 @@ def row_without_a_status_is_replaced(ctx: Context, state: str) -> None:
     client.store(ctx.new_id(), None)
     ctx.rows.put_row({"task_id": task_id, "status": None, "result": b"1"})
     client.store(task_id, any_result(state), state)
-    found = client.attempt("get_state", task_id=task_id)
+    found = client.member(task_id, "status")
     ctx.require("VALUE-7", found.value == state, got=ctx.describe(found), allowed=state)
 
 
@@ -304,7 +304,7 @@ def pickled_row_is_refused_where_pickle_is_not_accepted(ctx: Context, protocol: 
     _put(ctx, task_id, status="SUCCESS", result=pickle.dumps(samples.Trap() if trap else {"x": 1}, protocol))
     before = _row(ctx, task_id)
     samples.called.clear()
-    for op in ("get_task_meta", "get_result"):
+    for op in ctx.usable(("get_task_meta", "get_result")):
         outcome = _reader(ctx, pickles=False).attempt(op, task_id=task_id)
         ctx.require(
             "SQL-9", not samples.called, got="the result was unpickled", allowed="no byte of it is deserialised"

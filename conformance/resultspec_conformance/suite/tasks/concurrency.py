@@ -52,7 +52,7 @@ def success_survives_a_race(ctx: Context, late: str) -> None:
 
 def _read(ctx: Context, client: Client, task_id: str) -> str:
     """Return the result of a task that a client reads, or what it gets instead, as text."""
-    found = client.attempt("get_result", task_id=task_id)
+    found = client.member(task_id, "result")
     return str(found.value) if found.kind == "ok" else ctx.describe(found)
 
 

@@ -39,10 +39,10 @@ def _stored(ctx: Context, requirement: str, result: Value, state: str, serialize
     got = f"{serializer}: {ctx.describe(stored)}"
     ctx.require(requirement, stored.kind == "ok", got=got, allowed=f"{show(result)} is stored in {state}")
     reader = ctx.client("reader", serializer=serializer)
-    found = reader.attempt("get_state", task_id=task_id)
+    found = reader.member(task_id, "status")
     holds = found.kind == "ok" and found.value == state
     ctx.require(requirement, holds, got=f"{serializer}: {ctx.describe(found)}", allowed=f"the state {state}")
-    return reader.attempt("get_result", task_id=task_id)
+    return reader.member(task_id, "result")
 
 
 def _require_exception(
@@ -156,7 +156,7 @@ def _require_argument(ctx: Context, value: Value, state: str, serializer: str) -
     writer = ctx.client("writer", serializer=serializer)
     later = writer.attempt("store_result", task_id=task_id, result="done", state="SUCCESS")
     ctx.require("EXC-7", later.kind == "ok", got=ctx.describe(later), allowed="a later store succeeds")
-    after = writer.attempt("get_result", task_id=task_id)
+    after = writer.member(task_id, "result")
     done = after.kind == "ok" and after.value == "done"
     ctx.require("EXC-7", done, got=ctx.describe(after), allowed="what the later store stored")
 
@@ -230,7 +230,7 @@ def exception_in_another_state_is_a_plain_value(ctx: Context, state: str) -> Non
         taken = outcome.kind in ("ok", "fail")
         ctx.require("EXC-9", taken, got=ctx.describe(outcome), allowed="success, or a definite error (VALUE-2)")
         if outcome.kind == "ok":
-            _require_exception(ctx, "EXC-9", client.attempt("get_result", task_id=task_id), error, serializer)
+            _require_exception(ctx, "EXC-9", client.member(task_id, "result"), error, serializer)
 
 
 BASE_ONLY: list[ExceptionData] = [
@@ -296,7 +296,7 @@ def file_names_of_an_os_error_come_back(ctx: Context, args: tuple[Value, ...]) -
         client, task_id = ctx.client("writer", serializer=serializer), ctx.new_id()
         client.store(task_id, ExceptionData("OSError", "builtins", args), "FAILURE")
         client.result(task_id)
-        error = ctx.direct(client, "get_result", task_id)
+        error = ctx.direct(client, "get_task_meta", task_id)["result"]
         found = [getattr(error, name, None) for name in ("errno", "strerror", "filename", "filename2")]
         names = [args[2] if len(args) > 2 else None, args[4] if len(args) > 4 else None]
         expected = [args[0], args[1], *names]
@@ -310,7 +310,7 @@ def _read_foreign(ctx: Context, result: Mapping[str, Value], state: str = "FAILU
     """Put the json of an exception into the store and return how reading it ends."""
     reader, task_id = json_client(ctx), ctx.new_id()
     stored_json(ctx, task_id, {**WHOLE, "status": state, "result": result, "task_id": task_id})
-    return reader.attempt("get_result", task_id=task_id)
+    return reader.member(task_id, "result")
 
 
 NOWHERE: list[dict[str, Value]] = [

@@ -403,7 +403,7 @@ def option_changes_no_reading(ctx: Context, state: str | None, request: bool) ->
     if state is not None:
         ctx.client("writer").store(task_id, any_result(state), state, request=given)
     plain, extended = ctx.client("plain"), ctx.client("reader", extended=True)
-    for op in ("get_task_meta", "get_state", "get_result", "get_traceback", "get_children"):
+    for op in ctx.usable(("get_task_meta", "get_state", "get_result", "get_traceback", "get_children")):
         expected, found = plain.attempt(op, task_id=task_id), extended.attempt(op, task_id=task_id)
         got = f"{op}: {ctx.describe(found)}"
         ctx.require("EXT-8", found.kind == expected.kind, got=got, allowed=ctx.describe(expected))

@@ -26,13 +26,13 @@ def _base(ctx: Context) -> str:
 
 
 def _operations(ctx: Context) -> list[str]:
-    """Return the operations with an id that this subject has."""
+    """Return the operations with an id that this subject has, and that work."""
     names = ["store_result", "get_task_meta", "get_state", "get_result", "get_traceback", "get_children", "forget"]
     if "waiting" in ctx.capabilities.classes:
         names.append("wait_for")
     if "cache" in ctx.capabilities.provided:
         names += ["is_cached", "reload_task_result"]
-    return names
+    return ctx.usable(names)
 
 
 def _attempt(client: Client, op: str, task_id: Value) -> Outcome:
@@ -348,6 +348,6 @@ def _require_left_alone(ctx: Context, base: str, special: str) -> None:
         client.store(task_id, value)
     there = is_there(client, special)
     ctx.require("ID-6", not there, got=f"{show(special)} reads an entry", allowed="nothing: no such id was stored")
-    for op in ("store_result", "get_result", "forget"):
+    for op in ctx.usable(("store_result", "get_result", "forget")):
         _attempt(client, op, special)
         _require_own(ctx, "ID-6", reader, others)

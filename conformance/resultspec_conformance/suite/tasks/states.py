@@ -162,10 +162,10 @@ def any_sequence_of_operations(ctx: Context, program: list[dict[str, Value]]) ->
         client, task_id = ctx.client(step["client"]), tasks[step["task"]]
         if step["do"] == "store":
             _store_by_model(ctx, model, client, task_id, number, step)
-        elif step["do"] == "forget":
+        elif step["do"] == "forget" and ctx.usable(["forget"]):
             client.forget(task_id)
             model.forget(task_id)
-        elif step["do"] == "reload" and "cache" in ctx.capabilities.features:
+        elif step["do"] == "reload" and "cache" in ctx.capabilities.features and ctx.usable(["reload_task_result"]):
             client.call("reload_task_result", task_id=task_id)
         # the last step is always followed by a read, or it would have been for nothing
         if step["do"] == "read" or number == len(program) - 1:

@@ -55,7 +55,7 @@ def _round_trip(ctx: Context, requirement: str, value: Value, serializer: str, s
     stored = _attempt_to_store(ctx.client("writer", serializer=serializer), task_id, value, state)
     got = f"{serializer}: {ctx.describe(stored)}"
     ctx.require(requirement, stored.kind == "ok", got=got, allowed=f"{show(value)} is stored")
-    found = ctx.client("reader", serializer=serializer).attempt("get_result", task_id=task_id)
+    found = ctx.client("reader", serializer=serializer).member(task_id, "result")
     _require_value(ctx, requirement, found, after_round_trip(serializer, value), serializer)
 
 
@@ -127,7 +127,7 @@ def _faithful_or_refused(ctx: Context, value: Value, serializer: str) -> None:
     task_id, writer = ctx.new_id(), ctx.client("writer", serializer=serializer)
     writer.store(task_id, "before", "STARTED")
     stored = _attempt_to_store(writer, task_id, value)
-    found = ctx.client("reader", serializer=serializer).attempt("get_result", task_id=task_id)
+    found = ctx.client("reader", serializer=serializer).member(task_id, "result")
     got = f"{serializer}: {ctx.describe(stored)}, then {ctx.describe(found)}"
     if stored.kind != "ok":
         ctx.require("VALUE-2", stored.kind == "fail", got=got, allowed="success, or a definite error")
@@ -310,7 +310,7 @@ def content_that_is_accepted_is_read(ctx: Context) -> None:
     """A reader that accepts more than its own serializer still reads with its own."""
     task_id = ctx.new_id()
     ctx.client("writer", serializer="pickle").store(task_id, [1, 2])
-    found = ctx.client("reader", serializer="pickle", accept=("json", "pickle")).attempt("get_result", task_id=task_id)
+    found = ctx.client("reader", serializer="pickle", accept=("json", "pickle")).member(task_id, "result")
     _require_value(ctx, "VALUE-5", found, [1, 2], "pickle")
 
 
@@ -375,8 +375,8 @@ def _reads_of_undecodable(ctx: Context, kind: str, cut: int, serializer: int) ->
     }  # fmt: skip
     if "waiting" in ctx.capabilities.classes:
         ops = {**ops, "wait_for": {"timeout": 5.0}}
-    for op, rest in ops.items():
-        yield op, task_id, client.attempt(op, task_id=task_id, **rest)
+    for op in ctx.usable(ops):
+        yield op, task_id, client.attempt(op, task_id=task_id, **ops[op])
 
 
 @check("VALUE-7", given={**undecodable, "state": st.sampled_from(["SUCCESS", "STARTED", "FAILURE"])}, effort=0.3)
@@ -437,7 +437,7 @@ def compressed_payload_is_read(ctx: Context, result: Value, level: int, size: in
     reader, task_id = json_client(ctx), ctx.new_id()
     document = {**WHOLE, "result": result, "task_id": task_id}
     ctx.probe.write(task_id, _compressed(document, min(size, ctx.capabilities.payload_limit), level))
-    outcome = reader.attempt("get_result", task_id=task_id)
+    outcome = reader.member(task_id, "result")
     _require_value(ctx, "VALUE-11", outcome, result, "json")
 
 
@@ -446,7 +446,7 @@ def compressed_payload_at_the_limit_is_read(ctx: Context) -> None:
     """A compressed payload that grows to the declared limit, and not beyond, is read."""
     reader, task_id = json_client(ctx), ctx.new_id()
     ctx.probe.write(task_id, _compressed({**WHOLE, "task_id": task_id}, ctx.capabilities.payload_limit, 1))
-    outcome = reader.attempt("get_result", task_id=task_id)
+    outcome = reader.member(task_id, "result")
     _require_value(ctx, "VALUE-11", outcome, 7, "json")
 
 

@@ -119,7 +119,7 @@ def uuid_and_its_text_are_one_id(ctx: Context, stored_as: str, given_as: str) ->
     forms: dict[str, Value] = {"t": str(unique), "u": unique}
     ctx.client("writer").attempt("store_result", task_id=forms[stored_as], result="done", state="SUCCESS")
     for form in forms.values():
-        outcome = ctx.client("reader").attempt("get_state", task_id=form)
+        outcome = ctx.client("reader").member(form, "status")
         if outcome.value != "SUCCESS":
             raise Unobserved(f"a read of {form!r} ended in {ctx.describe(outcome)}")
     found = join(ctx.client("joiner"), [forms[form] for form in given_as], timeout=0.3)
