@@ -229,7 +229,7 @@ def test_members_that_a_backend_lacks_are_reported_together(command: Command, tm
     assert done.returncode == 1
     told = " ".join(done.stdout.split())
     assert "the backend has no forget" in told
-    assert "the backend has no get_task_meta" in told
+    assert "the backend has no get_children" in told
 
 
 def test_a_factory_that_names_its_store_leaves_nothing_in_it(
