@@ -45,7 +45,7 @@ def run_item(checks: CheckSession, name: str) -> None:
     if known is not None:
         pytest.xfail(f"known: {known.reason}")
     if result.status == "blocked":
-        pytest.skip(f"not tested: {'; '.join(result.blocked)}")
+        pytest.skip(f"not tested: {result.reasons}")
     if result.failures and not any(REQUIREMENTS[accused].scored for accused in result.accused):
         pytest.xfail(f"not scored: {checks.failure_text(result)}")
     pytest.fail(checks.failure_text(result), pytrace=False)

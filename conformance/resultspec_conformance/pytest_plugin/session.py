@@ -98,7 +98,7 @@ class CheckSession:
         """Return the message for a check that failed."""
         session = self._session
         if not result.failures:
-            why = "; ".join(result.blocked) or result.message
+            why = result.reasons or result.message
             return redact_text(f"{result.name} {result.status}: {why}", session.secrets)
         entries = [
             failure_entry(

@@ -148,7 +148,7 @@ def _check_entry(check: Check, result: CheckResult | None, why_skipped: str) -> 
         calls=ran.calls,
         examples=ran.examples,
         message=ran.message,
-        blocked=list(ran.blocked),
+        blocked=[call.reason for call in ran.blocked],
     )
 
 

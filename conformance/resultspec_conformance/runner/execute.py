@@ -30,7 +30,7 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check, Example
-from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status, worst_first
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status, each_reason_once, worst_first
 from resultspec_conformance.wire.values import decode
 
 FEWEST_EXAMPLES: Final = 5
@@ -61,7 +61,7 @@ class _Run:
     examples: int = 0
     exercised: set[str] = field(default_factory=set)
     unobserved: list[str] = field(default_factory=list)
-    blocked: list[str] = field(default_factory=list)
+    blocked: list[CallFailure] = field(default_factory=list)
     failures: dict[Key, Failure] = field(default_factory=dict)
 
     def try_example(self, example: Example, broken: frozenset[str] = frozenset()) -> Failure | None:
@@ -123,7 +123,7 @@ class _Run:
             got = f"{about.call} {about.said}"
             failure = failure_of(ctx, example, about.requirement, got, f"{about.op} succeeds")
             return replace(failure, kind=about.how, call=about.to_json())
-        self.blocked.append(ctx.troubles[0].reason)
+        self.blocked.append(ctx.troubles[0])
         return self._known_to_hang(ctx, example)
 
     def _failed(self, ctx: Context, example: Example, unexpected: UnexpectedOutcome) -> Failure | None:
@@ -139,7 +139,7 @@ class _Run:
             operation.op, kinds_of(operation.args), outcome.error, requirement, text=signature(outcome.message)
         )
         if not ctx.act and not tested:
-            self.blocked.append(call.reason)
+            self.blocked.append(call)
         got = f"{operation.op} ended in {ctx.describe(outcome)}"
         failure = failure_of(ctx, example, requirement, got, f"{operation.op} succeeds")
         step = next((place for place, one in enumerate(ctx.history) if one is operation), failure.step)
@@ -340,7 +340,7 @@ def execute(
         exercised=tuple(sorted(run.exercised)),
         message=message or "; ".join(sorted(set(run.unobserved))),
         failures=tuple(worst_first(run.failures.values())),
-        blocked=tuple(dict.fromkeys(run.blocked)),
+        blocked=each_reason_once(run.blocked),
     )
 
 

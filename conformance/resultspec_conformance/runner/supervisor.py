@@ -25,7 +25,15 @@ from resultspec_conformance.runner.call_memory import CallMemory
 from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
-from resultspec_conformance.verdict.check_results import DIED, HUNG, CheckResult, Failure, Status, worst_first
+from resultspec_conformance.verdict.check_results import (
+    DIED,
+    HUNG,
+    CheckResult,
+    Failure,
+    Status,
+    each_reason_once,
+    worst_first,
+)
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.target_description import TargetDescription
 
@@ -60,12 +68,12 @@ def with_losses(result: CheckResult, losses: Sequence[Failure]) -> CheckResult:
     if not losses:
         return result
     failures = {failure.key: failure for failure in reversed([*losses, *result.failures])}
-    reasons = [CallFailure.from_json(loss.call).reason for loss in losses if loss.call is not None]
+    calls = [CallFailure.from_json(loss.call) for loss in losses if loss.call is not None]
     return replace(
         result,
         status="error" if result.status == "error" else "violated",
         failures=tuple(worst_first(failures.values())),
-        blocked=tuple(dict.fromkeys([*reasons, *result.blocked])),
+        blocked=each_reason_once([*calls, *result.blocked]),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from resultspec import REQUIREMENTS
 from resultspec.requirements import SEVERITIES
-from resultspec_conformance.subject.call_failures import DIED, HUNG
+from resultspec_conformance.subject.call_failures import DIED, HUNG, CallFailure
 
 Status = Literal["passed", "violated", "blocked", "hung", "died", "unobserved", "error"]
 """How a check ended: `blocked` if every example ended at a call that is known to fail, `hung` or `died` if the process
@@ -16,7 +16,7 @@ WRONG: Final = "wrong"
 """The kind of a failure that is a wrong answer. The others are HUNG, DIED, and the name of the error in which a call
 ended that has to succeed."""
 
-__all__ = ["DIED", "HUNG", "WRONG", "CheckResult", "Failure", "Status", "worst_first"]
+__all__ = ["DIED", "HUNG", "WRONG", "CheckResult", "Failure", "Status", "each_reason_once", "worst_first"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class CheckResult:
     """The result of one check. `message` gives the reason if the status is neither passed nor violated.
 
     `failures` has at most one for each requirement and kind. `exercised`: the requirements on which an example that ran
-    to its end has looked. `blocked`: why other examples ended early, each reason once.
+    to its end has looked. `blocked`: the calls at which other examples ended early, each reason once.
     """
 
     name: str
@@ -72,7 +72,12 @@ class CheckResult:
     exercised: tuple[str, ...] = ()
     message: str = ""
     failures: tuple[Failure, ...] = ()
-    blocked: tuple[str, ...] = ()
+    blocked: tuple[CallFailure, ...] = ()
+
+    @property
+    def reasons(self) -> str:
+        """Why examples ended early."""
+        return "; ".join(call.reason for call in self.blocked)
 
     @property
     def accused(self) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ class CheckResult:
             **{
                 **data,
                 "exercised": tuple(data["exercised"]),
-                "blocked": tuple(data["blocked"]),
+                "blocked": tuple(CallFailure.from_json(call) for call in data["blocked"]),
                 "failures": tuple(Failure.from_json(failure) for failure in data["failures"]),
             }
         )
@@ -107,3 +112,8 @@ def worst_first(failures: Iterable[Failure]) -> list[Failure]:
         return not requirement.scored, SEVERITIES.index(requirement.severity)
 
     return sorted(failures, key=rank)
+
+
+def each_reason_once(calls: Iterable[CallFailure]) -> tuple[CallFailure, ...]:
+    """Return the calls at which examples ended early, the first for each reason."""
+    return tuple({call.reason: call for call in reversed(list(calls))}.values())[::-1]

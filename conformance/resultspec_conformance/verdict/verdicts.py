@@ -119,7 +119,7 @@ def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
         message = result.message.strip().partition("\n")[0]
         return f"{check.name} {verb}: {message}" if message else f"{check.name} {verb}"
     if result.blocked:
-        return f"{check.name} could not test it: {'; '.join(result.blocked)}"
+        return f"{check.name} could not test it: {result.reasons}"
     if result.failures:
         return f"{check.name} was stopped by a violation of {', '.join(result.accused)}"
     if result.message:
