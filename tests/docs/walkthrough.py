@@ -9,7 +9,7 @@ What a page shows is taken from its fenced blocks, in their order:
 * every other block is for the reader alone.
 
 A page shows standard output, or standard error where there is nothing else. What differs from run to run is not
-compared: times, ids, counts of calls, tokens.
+compared: dates and times, ids, counts of calls, tokens.
 """
 
 import os
@@ -30,6 +30,7 @@ _ANY_LINES = "…"
 
 _VARYING = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "MOMENT"),
+    (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
     (r"\b\d+(\.\d+)? ?m?s\b", "TIME"),
     (r"\b[0-9a-f]{8,9}(-\d+)+", "ID"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),

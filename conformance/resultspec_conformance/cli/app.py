@@ -56,7 +56,15 @@ def check(
     seed: Annotated[
         int | None, typer.Option(help="Repeat a run. By default a new one, which the report states.")
     ] = None,
-    known_failures: Annotated[Path | None, typer.Option(help="A TOML list of known violations.")] = None,
+    known_failures: Annotated[
+        Path | None, typer.Option(help="A TOML list of known violations, which do not count.")
+    ] = None,
+    write_known_failures: Annotated[
+        Path | None, typer.Option(help="Write that list: what is still known, and every new violation.")
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option(metavar="TARGET|FILE", help="Do not count what this backend, or its JSON report, fails too.")
+    ] = "",
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the report as JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.")] = None,
@@ -84,7 +92,8 @@ def check(
     from resultspec_conformance.verdict.selection import Selection
 
     files = {"report": report, "junit": junit, "html": html, "markdown": markdown}
-    require_writable(*files.values())
+    require_writable(*files.values(), write_known_failures)
+    judging.require_same_list(known_failures, write_known_failures)
     options = Options(
         selection=Selection(tuple(classes or ()), tuple(select or ()), tuple(deselect or ())),
         examples=examples,
@@ -92,8 +101,12 @@ def check(
         call_timeout=call_timeout,
         known=read(known_failures, all_checks()) if known_failures else (),
         jobs=jobs,
+        baseline=baseline,
     )
-    raise typer.Exit(judging.check(target, options, files, quiet=quiet, verbose=verbose, everything=everything))
+    found = judging.judge(target, options, quiet=quiet, verbose=verbose, everything=everything)
+    judging.write_reports(found, files)
+    judging.write_known_failures(found, write_known_failures, known_failures)
+    raise typer.Exit(found["exit_code"])
 
 
 @app.command()

@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from resultspec_conformance.cli.terminal import OutputClosedError, color, say, width, write
-from resultspec_conformance.report.document import dump
+from resultspec_conformance.report.document import Report, dump
+from resultspec_conformance.report.known_list import known_list, new_failures, new_gaps
 from resultspec_conformance.report.recorded_failures import find
 from resultspec_conformance.report.render import console
 from resultspec_conformance.report.render import html as html_page
@@ -16,25 +17,44 @@ from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.progress import Silent, observer
 from resultspec_conformance.runner.replay import ReplayResult, replay_counterexample
 from resultspec_conformance.runner.run import run
+from resultspec_conformance.subject.errors import UsageError
 
 RENDERERS = {"report": dump, "junit": junit_xml.render, "html": html_page.render, "markdown": markdown_summary.render}
 
 
-def check(
-    target: str, options: Options, files: Mapping[str, Path | None], *, quiet: bool, verbose: bool, everything: bool
-) -> int:
-    """Judge a target, print the report, and write it to files by the names of their options; return the exit code.
-
-    `everything`: every failure is printed, and not only one for each cause.
-    """
+def judge(target: str, options: Options, *, quiet: bool, verbose: bool, everything: bool) -> Report:
+    """Judge a target, print the report, and return it. `everything`: print all failures, not one for each cause."""
     found = run(target, options, observer(quiet=quiet, verbose=verbose))
     # the verdict counts even if nobody reads the output
     with suppress(OutputClosedError):
         say(console.render(found, width(), color=color(), everything=everything).rstrip("\n"))
+    return found
+
+
+def write_reports(found: Report, files: Mapping[str, Path | None]) -> None:
+    """Write a report to files, given by the names of their options. Raises SubjectError."""
     for name, path in files.items():
         if path is not None:
             write(path, RENDERERS[name](found))
-    return found["exit_code"]
+
+
+def require_same_list(known: Path | None, written: Path | None) -> None:
+    """Raise UsageError if a list of known failures would be replaced that the run does not read."""
+    if written is not None and written.exists() and (known is None or not written.samefile(known)):
+        raise UsageError(
+            f"{written} exists, and its reasons would be lost: give it as --known-failures too, or write another file."
+        )
+
+
+def write_known_failures(found: Report, path: Path | None, known: Path | None) -> None:
+    """Write the list of known failures after a run that read the list `known`. Raises SubjectError."""
+    if path is None:
+        return
+    write(path, known_list(found, known.read_text(encoding="utf-8") if known else ""))
+    number = len(new_failures(found)) + len(new_gaps(found))
+    entries = "1 new entry: replace its reason" if number == 1 else f"{number} new entries: replace each reason"
+    with suppress(OutputClosedError):
+        say(f"{path}: {entries} by your own" if number else f"{path}: no new entry")
 
 
 def replay(what: str, target: str, *, verbose: bool) -> int:

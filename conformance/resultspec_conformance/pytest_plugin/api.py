@@ -58,13 +58,14 @@ class AuthorSuite:
         self,
         target: str | Callable[..., Any],
         claims: Mapping[str, Any],
-        selection: Mapping[str, Sequence[str]],
+        select: Sequence[str],
+        deselect: Sequence[str],
         settings: Mapping[str, Any],
         known_failures: str | Path | None,
     ) -> None:
         self.target = target if isinstance(target, str) else target_of(target)
         self._claims = claims
-        self._selection = selection
+        self._select, self._deselect = tuple(select), tuple(deselect)
         self._settings = settings
         self._known_failures = known_failures
 
@@ -79,7 +80,7 @@ class AuthorSuite:
 
         known = read(Path(self._known_failures), all_checks()) if self._known_failures else ()
         options = Options(
-            selection=Selection(**{name: tuple(chosen) for name, chosen in self._selection.items()}),
+            selection=Selection(patterns=self._select, deselected=self._deselect),
             known=known,
             claims=self._claims,
             sys_path=tuple(sys.path),
@@ -108,22 +109,23 @@ def conformance_tests(
     seed: int = 0,
     call_timeout: float = CALL_SECONDS,
     known_failures: str | Path | None = None,
+    baseline: str | None = None,
 ) -> Callable[..., None]:
     """Return a test function for pytest, with a test for each check and one for the verdict.
 
     `target` is a target as on the command line, or a factory, called as `factory(app, **options)`; it runs in its own
     process and so has to be at the top level of a module. `classes` and `choices` are claimed instead of the target's
     own. `select` and `deselect` have ids and names of checks, or globs of them; what is deselected is not judged.
-    `call_timeout` is in seconds. `known_failures` is the file of that list. Raises UsageError for a factory that cannot
-    be found by name.
+    `call_timeout` is in seconds. `known_failures` is the file of that list, `baseline` a target or the file of a
+    report whose failures are not counted. Raises UsageError for a factory that cannot be found by name.
     """
     claims: dict[str, Any] = {}
     if classes:
         claims["classes"] = list(classes)
     if choices:
         claims["choices"] = dict(choices)
-    settings = {"examples": examples, "seed": seed, "call_timeout": call_timeout}
-    suite = AuthorSuite(target, claims, {"patterns": select, "deselected": deselect}, settings, known_failures)
+    settings = {"examples": examples, "seed": seed, "call_timeout": call_timeout, "baseline": baseline or ""}
+    suite = AuthorSuite(target, claims, select, deselect, settings, known_failures)
 
     def test_conformance(resultspec_check: str) -> None:
         """The backend conforms to the specification."""

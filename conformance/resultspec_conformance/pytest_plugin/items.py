@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from resultspec import REQUIREMENTS
 from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.pytest_plugin.session import CheckSession
 from resultspec_conformance.subject.errors import SubjectError
-from resultspec_conformance.verdict.verdicts import Judgement
+from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.verdicts import EXIT_CODES, Judgement
 
 
 def _verdict_text(judgement: Judgement) -> str:
@@ -19,7 +19,7 @@ def _verdict_text(judgement: Judgement) -> str:
 def _run_verdict(checks: CheckSession) -> None:
     __tracebackhide__ = True
     judgement = checks.judgement()
-    if judgement.verdict != "conformant":
+    if EXIT_CODES[judgement.verdict]:
         pytest.fail(_verdict_text(judgement), pytrace=False)
 
 
@@ -33,22 +33,28 @@ def run_item(checks: CheckSession, name: str) -> None:
         pytest.skip(checks.plan.skipped[name])
     try:
         result = checks.result(name)
+        _judge(checks, result)
     except SubjectError as error:
         pytest.fail(str(error), pytrace=False)
-    if result.status == "unobserved":
-        pytest.skip(f"observed nothing: {result.message}")
+
+
+def _judge(checks: CheckSession, result: CheckResult) -> None:
+    """Raise pytest's exception for a result that is not simply passed. Raises SubjectError if a baseline is lost."""
+    __tracebackhide__ = True
     if result.status == "passed":
         return
-    if result.failures and checks.plan.deselected.issuperset(result.accused):
-        pytest.skip(f"stopped by a violation of {', '.join(result.accused)}, which is deselected")
-    known = checks.known(result)
-    if known is not None:
-        pytest.xfail(f"known: {known.reason}")
+    if result.status == "unobserved":
+        pytest.skip(f"observed nothing: {result.message}")
     if result.status == "blocked":
         pytest.skip(f"not tested: {result.reasons}")
-    if result.failures and not any(REQUIREMENTS[accused].scored for accused in result.accused):
-        pytest.xfail(f"not scored: {checks.failure_text(result)}")
-    pytest.fail(checks.failure_text(result), pytrace=False)
+    judged = [failure for failure in result.failures if failure.requirement not in checks.plan.deselected]
+    if result.failures and not judged:
+        pytest.skip(f"found only violations of {', '.join(result.accused)}, which is deselected")
+    excuses = {failure.key: checks.excuse(result, failure) for failure in judged}
+    counted = [failure for failure in judged if not excuses[failure.key]]
+    if judged and not counted:
+        pytest.xfail("; ".join(dict.fromkeys(excuses.values())))
+    pytest.fail(checks.failure_text(result, counted), pytrace=False)
 
 
 def registered(config: pytest.Config, marks: Iterable[str]) -> list[pytest.MarkDecorator]:

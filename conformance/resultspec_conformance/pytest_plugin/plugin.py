@@ -27,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--resultspec-deselect", metavar="S", action="append", default=[], help="do not judge this id, check, or glob"
     )
+    group.addoption("--resultspec-known-failures", metavar="FILE", help="a TOML list of known violations")
+    group.addoption("--resultspec-baseline", metavar="TARGET|FILE", default="", help="do not count what this fails too")
     group.addoption("--resultspec-examples", metavar="N", type=int, default=EXAMPLES, help="examples of a property")
     group.addoption("--resultspec-seed", metavar="N", type=int, default=0, help="repeat a run")
 
@@ -42,14 +44,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _open(config: pytest.Config) -> "CheckSession":
     import sys
+    from pathlib import Path
 
     from resultspec_conformance.pytest_plugin.session import CheckSession
     from resultspec_conformance.runner.options import Options
+    from resultspec_conformance.suite import all_checks
+    from resultspec_conformance.verdict.known_failures import read
     from resultspec_conformance.verdict.selection import Selection
 
     examples = config.getoption("--resultspec-examples")
     if examples < 1:
         raise pytest.UsageError("--resultspec-examples must be a number of at least 1")
+    listed = config.getoption("--resultspec-known-failures")
     options = Options(
         selection=Selection(
             classes=tuple(config.getoption("--resultspec-class")),
@@ -58,6 +64,8 @@ def _open(config: pytest.Config) -> "CheckSession":
         ),
         examples=examples,
         seed=config.getoption("--resultspec-seed"),
+        known=read(Path(listed), all_checks()) if listed else (),
+        baseline=config.getoption("--resultspec-baseline"),
         sys_path=tuple(sys.path),
     )
     return CheckSession(config.getoption("--resultspec"), options)

@@ -1,24 +1,28 @@
 """A target that stays open while pytest runs one check after another."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import cached_property
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.pytest_plugin.names import MARK, VERDICT
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.render.failures import failure_text
 from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.progress import Silent
+from resultspec_conformance.runner.run import judge_baseline
 from resultspec_conformance.runner.self_check import SelfChecker
 from resultspec_conformance.runner.session import opened
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import redact, redact_text
-from resultspec_conformance.verdict.check_results import CheckResult
-from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
+from resultspec_conformance.verdict.check_results import CheckResult, Failure
+from resultspec_conformance.verdict.conclusion import Observed, concluded
+from resultspec_conformance.verdict.excuses import Shared
 from resultspec_conformance.verdict.selection import Plan, plan, validate
-from resultspec_conformance.verdict.verdicts import Evidence, Judgement, judge
+from resultspec_conformance.verdict.verdicts import Judgement
 
 
 class CheckSession:
@@ -90,21 +94,33 @@ class CheckSession:
             if check.first:
                 self.result(check.name)
 
-    def known(self, result: CheckResult) -> KnownFailure | None:
-        """Return the entry of the list of known failures that matches a result, or None."""
-        return next((entry for entry in self.options.known if entry.matches(result)), None)
+    @cached_property
+    def shared(self) -> Shared:
+        """What the baseline fails, which is judged when a check fails for the first time. Raises SubjectError."""
+        baseline = judge_baseline(self.options, self.plan, Silent())
+        return baseline.shared if baseline else Shared()
 
-    def failure_text(self, result: CheckResult) -> str:
-        """Return the message for a check that failed."""
+    def excuse(self, result: CheckResult, failure: Failure) -> str:
+        """Return why a failure does not count, in words, or an empty text if it does."""
+        entry = next((entry for entry in self.options.known if entry.describes(result.name, failure)), None)
+        if entry is not None:
+            return f"known: {entry.reason}"
+        if failure.key in self.shared.kinds:
+            return f"shared with the baseline: {failure.requirement}"
+        requirement = REQUIREMENTS[failure.requirement]
+        return "" if requirement.scored else f"not scored: {failure.requirement}"
+
+    def failure_text(self, result: CheckResult, failures: Sequence[Failure]) -> str:
+        """Return the message for a check that failed, with those of its failures that count."""
         session = self._session
-        if not result.failures:
+        if not failures:
             why = result.reasons or result.message
             return redact_text(f"{result.name} {result.status}: {why}", session.secrets)
         entries = [
             failure_entry(
                 result.name, failure, self.target, self.options.settings, session.secrets, construct=session.construct
             )
-            for failure in result.failures
+            for failure in failures
         ]
         return "\n\n".join(failure_text(redact(entry, session.secrets)) for entry in entries)
 
@@ -113,23 +129,13 @@ class CheckSession:
         self_check = SelfChecker(self.options.seed).judge()
         if not self_check.killed:
             self._harness.append(self_check.complaint)
-        checks = all_checks()
         for check in self.plan.checks:
             if not self._harness:
                 self._run_for_the_verdict(check)
-        replayed = {} if self._harness else self._session.try_counterexamples(self.plan.ids)
-        known = outcomes(self.options.known, self.results, replayed, self.plan.ids)
-        evidence = Evidence(
-            results=self.results,
-            ids=self.plan.ids,
-            available=self._session.opened.available,
-            deselected=self.plan.deselected,
-            skipped=self._skipped(),
-            known=known_pairs(self.options.known, self.results),
-            harness=tuple(self._harness),
-            stale=stale(known),
-        )
-        return judge(REQUIREMENTS, checks, self.plan.classes, evidence)
+        replayed = {} if self._harness else self._session.try_counterexamples(self.plan)
+        found = self._session.opened.available
+        observed = Observed(self.results, self._skipped(), self._harness, found, replayed)
+        return concluded(self.plan, all_checks(), observed, self.options.known, self.shared).judgement
 
     def _run_for_the_verdict(self, check: Check) -> None:
         try:

@@ -11,6 +11,7 @@ from kombu.utils.url import maybe_sanitize_url
 from resultspec import DOMAINS, REQUIREMENTS, SPEC_VERSION
 from resultspec.domains import ranges
 from resultspec.requirements import SEVERITIES
+from resultspec_conformance.report.baseline import Baseline
 from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import (
     FORMAT,
@@ -31,13 +32,14 @@ from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import has_password
 from resultspec_conformance.verdict.check_results import CheckResult, Failure
-from resultspec_conformance.verdict.known_failures import KnownFailure
+from resultspec_conformance.verdict.conclusion import Conclusion
+from resultspec_conformance.verdict.excuses import Excuse
 from resultspec_conformance.verdict.replay_token import Counterexample, encode_token
-from resultspec_conformance.verdict.selection import Plan, Selection
+from resultspec_conformance.verdict.selection import Selection
 from resultspec_conformance.verdict.self_check import SelfCheckResult
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.verdict.target_description import TargetDescription
-from resultspec_conformance.verdict.verdicts import ClassVerdict, Evidence, Judgement, RequirementVerdict
+from resultspec_conformance.verdict.verdicts import ClassVerdict, RequirementVerdict
 
 PORTABLE_IDS = (
     f"1 to {DOMAINS.id_max_length} characters of {ranges(DOMAINS.id_alphabet)}, "
@@ -61,10 +63,8 @@ class RunFindings:
     started: datetime
     duration: float
     self_check: SelfCheckResult | None
-    judgement: Judgement
-    evidence: Evidence
-    planned: Plan
-    known: tuple[tuple[KnownFailure, str], ...]
+    conclusion: Conclusion
+    baseline: Baseline | None
     checks: Mapping[str, Check]
     secrets: frozenset[str]
     construct: str = ""
@@ -106,6 +106,8 @@ def _class_entry(verdict: ClassVerdict) -> ClassEntry:
         summary=verdict.summary,
         counts=dict(verdict.counts),
         known=verdict.known,
+        shared=verdict.shared,
+        masked=verdict.masked,
         total=verdict.total,
     )
 
@@ -123,14 +125,16 @@ def _requirement_entry(found: RequirementVerdict) -> RequirementEntry:
             "statement": requirement.statement,
             "verdict": found.verdict,
             "reason": found.reason,
-            "known": found.known,
+            "known": found.excuse == "known",
+            "shared": found.excuse == "shared",
+            "consequence": found.consequence,
             "checks": list(found.checks),
         }
     )
 
 
 def _check_entries(findings: RunFindings) -> list[CheckEntry]:
-    results, skipped = findings.evidence.results, findings.evidence.skipped
+    results, skipped = findings.conclusion.evidence.results, findings.conclusion.evidence.skipped
     return [
         _check_entry(findings.checks[name], results.get(name), skipped.get(name, "")) for name in [*results, *skipped]
     ]
@@ -159,7 +163,7 @@ def failure_entry(
     settings: CheckSettings,
     secrets: frozenset[str],
     *,
-    known: bool = False,
+    excuse: Excuse = "",
     construct: str = "",
 ) -> FailureEntry:
     """Return the entry of a failure, with its requirement, the command that replays it, and its script."""
@@ -185,7 +189,8 @@ def failure_entry(
             "severity": requirement.severity,
             "statement": requirement.statement,
             "intent": requirement.intent,
-            "known": known,
+            "known": excuse == "known",
+            "shared": excuse == "shared",
             "kind": failure.kind,
             "cause": "" if call is None else call.cause,
             "blocks": "" if call is None else call.reason,
@@ -209,7 +214,7 @@ def failure_entry(
 
 
 def _failures(findings: RunFindings) -> list[FailureEntry]:
-    judged = {verdict.requirement.id for verdict in findings.judgement.requirements}
+    judged = {verdict.requirement.id for verdict in findings.conclusion.judgement.requirements}
     found = [
         failure_entry(
             name,
@@ -217,10 +222,10 @@ def _failures(findings: RunFindings) -> list[FailureEntry]:
             findings.target,
             findings.settings,
             findings.secrets,
-            known=(failure.requirement, name) in findings.evidence.known,
+            excuse=findings.conclusion.evidence.excused.of_failure(name, failure),
             construct=findings.construct,
         )
-        for name, result in findings.evidence.results.items()
+        for name, result in findings.conclusion.evidence.results.items()
         for failure in result.failures
         if failure.requirement in judged
     ]
@@ -230,7 +235,7 @@ def _failures(findings: RunFindings) -> list[FailureEntry]:
 
 def assemble(findings: RunFindings) -> Report:
     """Return the report of a run, without passwords and valid by its schema."""
-    judgement, settings = findings.judgement, findings.settings
+    judgement, settings = findings.conclusion.judgement, findings.settings
     requirements = [_requirement_entry(verdict) for verdict in judgement.requirements]
     checks, failures = _check_entries(findings), _failures(findings)
     report = Report(
@@ -252,7 +257,7 @@ def assemble(findings: RunFindings) -> Report:
         },
         started=findings.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         duration=round(findings.duration, 3),
-        backend=_backend_time(findings.evidence.results),
+        backend=_backend_time(findings.conclusion.evidence.results),
         round_trip=findings.opened.round_trip,
         self_check=_self_check(findings.self_check),
         classes=[_class_entry(verdict) for verdict in judgement.classes],
@@ -261,9 +266,16 @@ def assemble(findings: RunFindings) -> Report:
         failures=failures,
         causes=causes_of(failures, requirements, checks),
         known_failures=[
-            {"requirement": entry.requirement, "check": entry.check, "reason": entry.reason, "outcome": said}
-            for entry, said in findings.known
+            {
+                "requirement": entry.requirement,
+                "kind": entry.kind,
+                "check": entry.check,
+                "reason": entry.reason,
+                "outcome": said,
+            }
+            for entry, said in findings.conclusion.known
         ],
+        baseline=findings.baseline.compared(judgement.requirements) if findings.baseline else None,
         verdict=judgement.verdict,
         exit_code=judgement.exit_code,
         reasons=list(judgement.reasons),

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from resultspec import REQUIREMENTS
 from resultspec.requirements import SEVERITIES, with_entailed
-from resultspec_conformance.report.document import CauseEntry, CheckEntry, FailureEntry, RequirementEntry
+from resultspec_conformance.report.document import CauseEntry, CheckEntry, FailureEntry, RequirementEntry, is_new
 from resultspec_conformance.subject.call_failures import DIED, HUNG, NOT_CALLED_AGAIN, signature
 from resultspec_conformance.subject.history import MISSING_METHOD
 
@@ -197,7 +197,7 @@ def _shows_best(
         itself = failure["requirement"] in cause.violated
         as_call = bool(failure["cause"]) or cause.key[0] != "call"
         again = any(_message(step).startswith(NOT_CALLED_AGAIN) for step in failure["history"])
-        return failure["known"], not itself, again, not as_call, len(failure["history"]) or 1_000_000, position
+        return not is_new(failure), not itself, again, not as_call, len(failure["history"]) or 1_000_000, position
 
     return rank
 
@@ -210,6 +210,11 @@ def _text(cause: _Cause, best: FailureEntry) -> str:
     return f"{step['op']}: {_message(step).partition(chr(10))[0] or _error_of(step)}"
 
 
+def _shared(failures: Sequence[FailureEntry]) -> bool:
+    """Whether a cause does not count since its failures are known or shared with the baseline, and not all known."""
+    return not any(map(is_new, failures)) and any(failure["shared"] for failure in failures)
+
+
 def _entry(cause: _Cause, failures: Sequence[FailureEntry]) -> CauseEntry:
     order = sorted(cause.failures, key=_shows_best(failures, cause))
     violated = cause.violated | cause.follows
@@ -219,6 +224,7 @@ def _entry(cause: _Cause, failures: Sequence[FailureEntry]) -> CauseEntry:
         severity=_severity(violated, (failures[position] for position in order)),
         scored=any(REQUIREMENTS[one].scored for one in violated),
         known=all(failures[position]["known"] for position in order),
+        shared=_shared([failures[position] for position in order]),
         violated=sorted(cause.violated, key=_ORDER.__getitem__),
         follows=sorted(cause.follows - cause.violated, key=_ORDER.__getitem__),
         not_tested=sorted(cause.not_tested, key=_ORDER.__getitem__),
@@ -230,7 +236,7 @@ def _weight(cause: CauseEntry) -> tuple[bool, bool, bool, int, int, int]:
     takes_along = len(cause["violated"]) + len(cause["follows"]) + len(cause["not_tested"])
     first = min(_ORDER[one] for one in cause["violated"] + cause["follows"])
     missing = cause["kind"] == "missing method"
-    return cause["known"], not cause["scored"], not missing, SEVERITIES.index(cause["severity"]), -takes_along, first
+    return not is_new(cause), not cause["scored"], not missing, SEVERITIES.index(cause["severity"]), -takes_along, first
 
 
 def causes_of(

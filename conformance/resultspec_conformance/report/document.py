@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from resultspec.schemas import complaint
 from resultspec_conformance.text.redaction import redact
-from resultspec_conformance.verdict.known_failures import AS_RECORDED
+from resultspec_conformance.verdict.known_failures import TESTED, UNTESTED, is_stale
 
 FORMAT = 1
 
@@ -67,7 +67,11 @@ class SelfCheck(TypedDict):
 
 
 class RequirementEntry(_Class):
-    """The verdict on a requirement. `known`: violated as in the list of known failures."""
+    """The verdict on a requirement.
+
+    `known`: it is violated, or could not be tested, because of known failures only; `shared`: because of failures that
+    are known or that the baseline has too. `consequence`: it was not tested only because of failures in this report.
+    """
 
     id: str
     chapter: str
@@ -78,17 +82,24 @@ class RequirementEntry(_Class):
     verdict: str
     reason: str
     known: bool
+    shared: bool
+    consequence: bool
     checks: list[str]
 
 
 class ClassEntry(TypedDict):
-    """The verdict on a conformance class; `counts` by the verdicts of its requirements."""
+    """The verdict on a conformance class; `counts` by the verdicts of its requirements.
+
+    `known` and `shared` are numbers of violated requirements, `masked` that of those which excused failures hide.
+    """
 
     name: str
     verdict: str
     summary: str
     counts: dict[str, int]
     known: int
+    shared: int
+    masked: int
     total: int
 
 
@@ -136,6 +147,7 @@ class FailureEntry(_Class):
     statement: str
     intent: str
     known: bool
+    shared: bool
     kind: str
     cause: str
     blocks: str
@@ -158,9 +170,10 @@ class CauseEntry(TypedDict):
     """What one defect takes along.
 
     `kind` is `missing method`, `call` or `wrong answer`. `severity` is the worst of the violated requirements, and
-    `scored` whether one of them affects the verdict. `follows` are violated as well, because the violated ones entail
-    them. `not_tested` has the requirements whose checks the cause stopped. `failures` are positions in the report's
-    failures; the first one shows the cause best.
+    `scored` whether one of them affects the verdict. `known`: all its failures are; `shared`: they are known or shared
+    with the baseline. `follows` are violated as well, because the violated ones entail them. `not_tested` has the
+    requirements whose checks the cause stopped. `failures` are positions in the report's failures; the first one shows
+    the cause best.
     """
 
     text: str
@@ -168,6 +181,7 @@ class CauseEntry(TypedDict):
     severity: str
     scored: bool
     known: bool
+    shared: bool
     violated: list[str]
     follows: list[str]
     not_tested: list[str]
@@ -178,9 +192,28 @@ class KnownEntry(TypedDict):
     """An entry of the list of known failures. `outcome`: `failed as recorded`, or what is wrong with the entry."""
 
     requirement: str
+    kind: str
     check: str
     reason: str
     outcome: str
+
+
+class BaselineEntry(TypedDict):
+    """The backend with which the target was compared.
+
+    `source`: a target or a file, as given. `started`, `verdict` and `violated`, a number of requirements, are those of
+    its own report. Of the requirements that the target violates, `shared` are violated in the same way by the baseline,
+    and `own` neither by that nor known; `mended` are violated by the baseline and passed by the target.
+    """
+
+    source: str
+    target: str
+    started: str
+    verdict: str
+    violated: int
+    shared: list[str]
+    own: list[str]
+    mended: list[str]
 
 
 class Report(TypedDict):
@@ -206,6 +239,7 @@ class Report(TypedDict):
     failures: list[FailureEntry]
     causes: list[CauseEntry]
     known_failures: list[KnownEntry]
+    baseline: BaselineEntry | None
     verdict: str
     exit_code: int
     reasons: list[str]
@@ -240,17 +274,36 @@ def load(path: Path) -> Any:
 
 
 def worst_first(failures: Sequence[FailureEntry], order: Mapping[str, int], ranks: Sequence[str]) -> list[FailureEntry]:
-    """Return failures in order: new ones before known ones, the worst severity first, then by chapter."""
+    """Return failures in order: those that count first, then the shared and the known ones; the worst severity first.
+
+    Those of one severity are in the order of the chapters.
+    """
     return sorted(
         failures,
         key=lambda failure: (
             failure["known"],
+            failure["shared"],
             failure["level"] != "MUST" or failure["provisional"],
             ranks.index(failure["severity"]),
             order[failure["requirement"]],
             failure["check"],
         ),
     )
+
+
+def is_new(entry: FailureEntry | RequirementEntry | CauseEntry) -> bool:
+    """Whether a failure, a cause or the verdict on a requirement is neither known nor shared with the baseline."""
+    return not (entry["known"] or entry["shared"])
+
+
+def excused_gaps(report: Report) -> list[RequirementEntry]:
+    """Return the requirements of which it does not count that they were not tested."""
+    return [one for one in report["requirements"] if one["verdict"] == UNTESTED and not is_new(one)]
+
+
+def newly_tested(report: Report) -> list[str]:
+    """Return the requirements that are listed as not tested, and were tested in the run."""
+    return [entry["requirement"] for entry in report["known_failures"] if entry["outcome"] == TESTED]
 
 
 def level_of(entry: RequirementEntry | FailureEntry) -> str:
@@ -274,4 +327,4 @@ def remarks(report: Report) -> list[str]:
 
 def outdated(report: Report) -> list[KnownEntry]:
     """Return the entries of the list of known failures that no failure of the run matches as they are."""
-    return [entry for entry in report["known_failures"] if entry["outcome"] != AS_RECORDED]
+    return [entry for entry in report["known_failures"] if is_stale(entry["outcome"])]

@@ -16,7 +16,8 @@ class Options:
 
     `claims`: capabilities that replace the target's own (`capability_overrides`). `sys_path`: additional directories
     with modules of the target. `self_check`: judge a broken backend first. `jobs`: the number of processes that run
-    checks, 1 to `MAX_JOBS`; it does not affect verdicts.
+    checks, 1 to `MAX_JOBS`; it does not affect verdicts. `baseline`: a target, or the file of a report, whose failures
+    are not counted.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -28,6 +29,7 @@ class Options:
     sys_path: Sequence[str] = ()
     self_check: bool = True
     jobs: int = JOBS
+    baseline: str = ""
 
     @property
     def settings(self) -> CheckSettings:

@@ -3,6 +3,7 @@
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from rich.console import Console
@@ -108,6 +109,7 @@ class Bar:
             transient=True,
         )
         self._task: TaskID = self._progress.add_task("", total=None)
+        self._planned = 0
         self._found = 0
         self._running: list[str] = []
         self._lock = threading.Lock()
@@ -118,8 +120,9 @@ class Bar:
         self._progress.update(self._task, description=text)
 
     def planned(self, checks: int) -> None:
-        """Set the length of the bar."""
-        self._progress.update(self._task, total=checks)
+        """Set the length of the bar, or make it longer: a baseline is judged by checks of its own."""
+        self._planned += checks
+        self._progress.update(self._task, total=self._planned)
 
     def began(self, name: str) -> None:
         """Show the running check."""
@@ -149,6 +152,36 @@ class Bar:
     def close(self) -> None:
         """Remove the bar."""
         self._progress.stop()
+
+
+class OfBaseline:
+    """Passes on the progress of a baseline to the observer of the run, under its name."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def stage(self, text: str) -> None:
+        """Pass on a stage."""
+        self._observer.stage(f"baseline: {text}")
+
+    def planned(self, checks: int) -> None:
+        """Pass on the number of checks."""
+        self._observer.planned(checks)
+
+    def began(self, name: str) -> None:
+        """Pass on the check that begins."""
+        self._observer.began(f"baseline {name}")
+
+    def ended(self, result: CheckResult) -> None:
+        """Pass on the check that has ended."""
+        self._observer.ended(replace(result, name=f"baseline {result.name}"))
+
+    def heard(self, check: str, line: str) -> None:
+        """Pass on a line that the baseline has printed."""
+        self._observer.heard(f"baseline {check or 'opening'}", line)
+
+    def close(self) -> None:
+        """The run itself goes on."""
 
 
 def observer(*, quiet: bool, verbose: bool) -> Observer:

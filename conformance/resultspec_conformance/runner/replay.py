@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from resultspec_conformance.limits import REPLAY_ATTEMPTS
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.document import FailureEntry
 from resultspec_conformance.runner.options import Options
-from resultspec_conformance.runner.session import opened
-from resultspec_conformance.runner.supervisor import Heard, Worker, unheard
+from resultspec_conformance.runner.session import opened, run_until_failure
+from resultspec_conformance.runner.supervisor import Heard, unheard
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.suite import all_checks
-from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import redact
 from resultspec_conformance.text.suggestions import did_you_mean
 from resultspec_conformance.verdict.check_results import CheckResult, Failure
@@ -48,7 +46,7 @@ def replay_counterexample(counterexample: Counterexample, target: str = "", hear
         missing = check.needs - session.opened.available
         if missing:
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")
-        result, attempts = _run_until_failure(session.workers[0], check, counterexample)
+        result, attempts = run_until_failure(session.workers[0], check, counterexample.example)
         failure = None
         found = _same(result, counterexample.requirement)
         if found is not None:
@@ -64,13 +62,3 @@ def _same(result: CheckResult, requirement: str) -> Failure | None:
     return next((failure for failure in result.failures if failure.requirement == requirement), None) or next(
         iter(result.failures), None
     )
-
-
-def _run_until_failure(worker: Worker, check: Check, counterexample: Counterexample) -> tuple[CheckResult, int]:
-    """Run a check on an example until it fails, a bounded number of times; without an example, search once."""
-    attempts = 0
-    while True:
-        attempts += 1
-        result = worker.run_check(check, counterexample.example)
-        if result.status != "passed" or attempts == REPLAY_ATTEMPTS or counterexample.example is None:
-            return result, attempts

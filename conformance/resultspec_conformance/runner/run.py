@@ -5,14 +5,14 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from resultspec import REQUIREMENTS
+from resultspec_conformance.report.baseline import Baseline, is_report_file, load_baseline
 from resultspec_conformance.report.build import RunFindings, assemble
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.runner.options import Options
-from resultspec_conformance.runner.progress import Observer, Silent
+from resultspec_conformance.runner.progress import Observer, OfBaseline, Silent
 from resultspec_conformance.runner.self_check import SelfChecker
 from resultspec_conformance.runner.session import TargetSession, prepared
 from resultspec_conformance.runner.supervisor import Worker
@@ -20,10 +20,9 @@ from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult
-from resultspec_conformance.verdict.known_failures import KnownFailure, known_pairs, outcomes, stale
+from resultspec_conformance.verdict.conclusion import Observed, concluded
 from resultspec_conformance.verdict.selection import Plan, plan, validate
 from resultspec_conformance.verdict.self_check import SelfCheckResult
-from resultspec_conformance.verdict.verdicts import Evidence, judge
 
 
 @dataclass
@@ -37,16 +36,8 @@ class _Execution:
     given_up: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, workers: Sequence[Worker], planned: Plan) -> None:
-        """Let the workers take the checks one after another, until none is left.
-
-        The checks of ordinary calls run first: what fails there, the others need not find again.
-        """
-        self._share(workers, planned.beforehand, judged=False)
-        self._share(workers, [check for check in planned.checks if check.first])
-        self._share(workers, [check for check in planned.checks if not check.first])
-
-    def _share(self, workers: Sequence[Worker], checks: Sequence[Check], *, judged: bool = True) -> None:
+    def run(self, workers: Sequence[Worker], checks: Sequence[Check], *, judged: bool = True) -> None:
+        """Let the workers take the checks one after another, until none is left."""
         left = deque(checks)
         with ThreadPoolExecutor(len(workers)) as pool:
             futures = [pool.submit(self._work, worker, left, judged=judged) for worker in workers]
@@ -123,12 +114,8 @@ def _open(session: TargetSession) -> SelfCheckResult | None:
     return self_check
 
 
-def _judge_target(
-    session: TargetSession, self_check: SelfCheckResult | None, observer: Observer
-) -> tuple[Plan, Evidence, tuple[tuple[KnownFailure, str], ...]]:
-    """Run the checks. Return the plan, the evidence, and the outcome of each known failure."""
-    target, options = session.opened, session.options
-    planned = plan(options.selection, all_checks(), target.capabilities["classes"], target.available)
+def _observe(session: TargetSession, planned: Plan, self_check: SelfCheckResult | None, observer: Observer) -> Observed:
+    """Run the checks, and in between try the counterexamples of known failures."""
     observer.planned(len(planned.checks))
     execution = _Execution(observer, skipped=dict(planned.skipped))
     replayed: Mapping[int, CheckResult] = {}
@@ -136,59 +123,73 @@ def _judge_target(
         execution.harness.append(self_check.complaint)
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
-        replayed = session.try_counterexamples(planned.ids)
-        execution.run(session.workers, planned)
+        # the checks of ordinary calls run first: what fails there, the others need not find again
+        execution.run(session.workers, planned.beforehand, judged=False)
+        execution.run(session.workers, [check for check in planned.checks if check.first])
+        if not execution.given_up:
+            replayed = session.try_counterexamples(planned)
+        execution.run(session.workers, [check for check in planned.checks if not check.first])
         complaints = [complaint for worker in session.workers if (complaint := worker.stop())]
         if complaints and not execution.harness:
             execution.harness.append(complaints[0])
-    known = outcomes(options.known, execution.results, replayed, planned.ids)
-    evidence = Evidence(
-        results={
-            check.name: execution.results[check.name] for check in planned.checks if check.name in execution.results
-        },
-        ids=planned.ids,
-        available=target.available,
-        deselected=planned.deselected,
-        skipped=execution.skipped,
-        known=known_pairs(options.known, execution.results),
-        harness=tuple(execution.harness),
-        stale=stale(known),
-    )
-    return planned, evidence, known
+    return Observed(execution.results, execution.skipped, execution.harness, session.opened.available, replayed)
+
+
+def judge_baseline(options: Options, planned: Plan, observer: Observer) -> Baseline | None:
+    """Return the baseline of a run, judged by the same requirements as far as it claims them; None if there is none.
+
+    Raises SubjectError and UsageError.
+    """
+    if not options.baseline or is_report_file(options.baseline):
+        return load_baseline(options.baseline) if options.baseline else None
+    selection = replace(options.selection, classes=planned.classes, lenient=True)
+    same = replace(options, selection=selection, known=(), claims={}, self_check=False, baseline="")
+    try:
+        return Baseline(options.baseline, _judge(options.baseline, same, OfBaseline(observer)))
+    except SubjectError as error:
+        raise type(error)(f"the baseline {options.baseline}: {error}") from error
+
+
+def _judge(target: str, options: Options, observer: Observer) -> Report:
+    started, began = datetime.now(UTC), time.monotonic()
+    observer.stage("opening the target, and judging a broken backend first")
+    with prepared(target, options, options.jobs, observer.heard) as session:
+        self_check = _open(session)
+        found = session.opened
+        planned = plan(options.selection, all_checks(), found.capabilities["classes"], found.available)
+        baseline = judge_baseline(options, planned, observer)
+        observed = _observe(session, planned, self_check, observer)
+        shared = baseline.shared if baseline else None
+        return assemble(
+            RunFindings(
+                target=target,
+                origin=session.place.origin,
+                opened=session.opened,
+                selection=options.selection,
+                settings=options.settings,
+                started=started,
+                duration=time.monotonic() - began,
+                self_check=self_check,
+                conclusion=concluded(planned, all_checks(), observed, options.known, shared),
+                baseline=baseline,
+                checks=all_checks(),
+                secrets=session.secrets,
+                construct=session.construct,
+            )
+        )
 
 
 def run(target: str, options: Options | None = None, observer: Observer | None = None) -> Report:
-    """Judge a target and return the report. Raises UsageError or SubjectError if there is nothing to report.
+    """Judge a target and return the report. Raises UsageError or SubjectError if there is none.
 
     If interrupted, it stops the workers and servers that it has started, removes what it has
     written, and raises the interruption again.
     """
     options, observer = options or Options(), observer or Silent()
     validate(options.selection, all_checks())
-    started, began = datetime.now(UTC), time.monotonic()
+    if options.baseline and is_report_file(options.baseline):
+        load_baseline(options.baseline)  # a file that is no baseline is refused before the run
     try:
-        observer.stage("opening the target, and judging a broken backend first")
-        with prepared(target, options, options.jobs, observer.heard) as session:
-            self_check = _open(session)
-            planned, evidence, known = _judge_target(session, self_check, observer)
-            return assemble(
-                RunFindings(
-                    target=target,
-                    origin=session.place.origin,
-                    opened=session.opened,
-                    selection=options.selection,
-                    settings=options.settings,
-                    started=started,
-                    duration=time.monotonic() - began,
-                    self_check=self_check,
-                    judgement=judge(REQUIREMENTS, all_checks(), planned.classes, evidence),
-                    evidence=evidence,
-                    planned=planned,
-                    known=known,
-                    checks=all_checks(),
-                    secrets=session.secrets,
-                    construct=session.construct,
-                )
-            )
+        return _judge(target, options, observer)
     finally:
         observer.close()

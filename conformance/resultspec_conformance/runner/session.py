@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from string import ascii_lowercase
+from typing import Any
 
+from resultspec_conformance.limits import REPLAY_ATTEMPTS
 from resultspec_conformance.runner.call_memory import CallMemory
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.servers import ServedTarget, served
@@ -13,9 +15,10 @@ from resultspec_conformance.runner.supervisor import Heard, Worker, unheard
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.protocols import Target
-from resultspec_conformance.suite import all_checks
+from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.redaction import passwords
 from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.selection import Plan
 from resultspec_conformance.verdict.target_description import TargetDescription
 
 
@@ -49,14 +52,33 @@ class TargetSession:
         """The source that makes the backend in the standalone script of a failure, or empty. Raises SubjectError."""
         return load_adapter(Target(self.place.target, "").scheme).construct
 
-    def try_counterexamples(self, ids: frozenset[str]) -> Mapping[int, CheckResult]:
-        """Try the counterexamples of known failures of the requirements `ids`; results by position in the list."""
-        checks = all_checks()
-        return {
-            position: self.workers[0].run_check(checks[entry.counterexample.check], entry.counterexample.example)
-            for position, entry in enumerate(self.options.known)
-            if entry.counterexample is not None and entry.requirement in ids
-        }
+    def try_counterexamples(self, plan: Plan) -> Mapping[int, CheckResult]:
+        """Try the counterexamples of known failures that the run judges; return the results by position in the list.
+
+        One that is too large to be recorded is left to its check, which searches for it.
+        """
+        checks = {check.name: check for check in plan.checks}
+        found: dict[int, CheckResult] = {}
+        for position, entry in enumerate(self.options.known):
+            recorded = entry.counterexample
+            if recorded is None or recorded.example is None or entry.requirement not in plan.ids:
+                continue
+            if recorded.check in checks:
+                found[position], _ = run_until_failure(self.workers[0], checks[recorded.check], recorded.example)
+        return found
+
+
+def run_until_failure(worker: Worker, check: Check, example: Mapping[str, Any] | None) -> tuple[CheckResult, int]:
+    """Run a check on an example until it fails, a bounded number of times, and return the result and the number.
+
+    Without an example it is searched for once.
+    """
+    attempts = 0
+    while True:
+        attempts += 1
+        result = worker.run_check(check, example)
+        if result.status != "passed" or attempts == REPLAY_ATTEMPTS or example is None:
+            return result, attempts
 
 
 @contextmanager

@@ -22,12 +22,10 @@ from resultspec_conformance.limits import (
 )
 from resultspec_conformance.runner.backend_output import BackendOutput
 from resultspec_conformance.runner.call_memory import CallMemory
-from resultspec_conformance.subject.call_failures import CallFailure
+from resultspec_conformance.subject.call_failures import DIED, HUNG, CallFailure
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import (
-    DIED,
-    HUNG,
     CheckResult,
     Failure,
     Status,

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from resultspec import REQUIREMENTS
 from resultspec.requirements import SEVERITIES
-from resultspec_conformance.subject.call_failures import DIED, HUNG, CallFailure
+from resultspec_conformance.subject.call_failures import CallFailure
 
 Status = Literal["passed", "violated", "blocked", "hung", "died", "unobserved", "error"]
 """How a check ended: `blocked` if every example ended at a call that is known to fail, `hung` or `died` if the process
@@ -15,8 +15,6 @@ did without a call of the backend being in progress, `error` for an error of the
 WRONG: Final = "wrong"
 """The kind of a failure that is a wrong answer. The others are HUNG, DIED, and the name of the error in which a call
 ended that has to succeed."""
-
-__all__ = ["DIED", "HUNG", "WRONG", "CheckResult", "Failure", "Status", "each_reason_once", "worst_first"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,11 @@ class CheckResult:
     message: str = ""
     failures: tuple[Failure, ...] = ()
     blocked: tuple[CallFailure, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether the check found failures, or its examples ended early because of some."""
+        return bool(self.failures or self.blocked)
 
     @property
     def reasons(self) -> str:

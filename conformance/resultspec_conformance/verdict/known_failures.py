@@ -4,18 +4,22 @@ A TOML file:
 
     [[known]]
     requirement = "STATE-3"
+    kind = "wrong"                  # optional: only failures of this kind
     check = "states.every_pair"     # optional: only failures of this check
     reason = "overwrites SUCCESS; to be fixed in 2.1"
     replay = "eNqr…"                # optional: the concrete counterexample, as a report gives it
 
-An entry with a counterexample is tried first, so that it does not depend on chance. Entries are executed, not
-skipped: an entry that matches no failure is reported, with the line of the file and the cure.
+An entry of the kind "not tested" says that the requirement is known not to be tested, for its reason.
+
+Entries are executed, not skipped. An entry with a counterexample is tried first, and what it shows then is evidence as
+if a check had found it: so it does not depend on chance. An entry that matches no failure is reported, with the line of
+the file and the cure.
 """
 
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +27,46 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.subject.errors import UsageError
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.text.suggestions import did_you_mean
-from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.check_results import CheckResult, Failure, worst_first
+from resultspec_conformance.verdict.excuses import FailureKey
 from resultspec_conformance.verdict.replay_token import Counterexample, ReplayError, decode_token
 
-MEMBERS = frozenset({"requirement", "check", "reason", "replay"})
+MEMBERS = frozenset({"requirement", "kind", "check", "reason", "replay"})
+
+ENTRY_HEAD = re.compile(r"\s*\[\[\s*known\s*\]\]")
+"""The line with which an entry begins."""
+
+UNTESTED = "not tested"
+"""The kind of an entry whose requirement is known not to be tested."""
 
 AS_RECORDED = "failed as recorded"
+STILL_UNTESTED = "not tested, as recorded"
+TESTED = "tested in this run: remove the entry if it always is"
+"""Not a stale entry: whether something can be tested may depend on how fast the machine is."""
 NOT_JUDGED = "not judged in this run"
+NOT_TRIED = "not tried, since a call of its counterexample is known to fail"
+"""The counterexample contains a call that fails for another reason, behind which nothing can be seen."""
 
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """One entry. `check` may be empty; `line` and `where` quote the file it comes from."""
+    """One entry. `check` and `kind` may be empty; `where` quotes the file it comes from."""
 
     requirement: str
     reason: str
     check: str = ""
     counterexample: Counterexample | None = None
     where: str = ""
+    kind: str = ""
+
+    def describes(self, check: str, failure: Failure) -> bool:
+        """Whether a failure that a check found is the one that the entry describes."""
+        same = failure.requirement == self.requirement and self.check in ("", check)
+        return same and self.kind in ("", failure.kind)
 
     def matches(self, result: CheckResult) -> bool:
-        """Whether a result is the failure that the entry describes."""
-        return self.requirement in result.accused and self.check in ("", result.name)
+        """Whether a result has the failure that the entry describes."""
+        return any(self.describes(result.name, failure) for failure in result.failures)
 
 
 def _quote(path: str, lines: list[str], start: int, end: int) -> str:
@@ -57,9 +79,9 @@ def _quote(path: str, lines: list[str], start: int, end: int) -> str:
 
 def _places(path: str, text: str, count: int) -> list[str]:
     lines = text.splitlines()
-    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[\[\s*known\s*\]\]", line)]
+    heads = [number for number, line in enumerate(lines) if ENTRY_HEAD.match(line)]
     if len(heads) != count:
-        return [path] * count
+        raise UsageError(f"{path}: write each entry below a line [[known]] of its own.")
     ends = [*heads, len(lines)][1:]
     return [_quote(path, lines, start, end) for start, end in zip(heads, ends, strict=True)]
 
@@ -87,7 +109,7 @@ def _entry(entry: Any, where: str, checks: Mapping[str, Check]) -> KnownFailure:
             raise UsageError(
                 f"{where}\nIts counterexample is for the check {counterexample.check!r}, which no longer exists."
             )
-    return KnownFailure(requirement, entry["reason"], check, counterexample, where)
+    return KnownFailure(requirement, entry["reason"], check, counterexample, where, entry.get("kind", ""))
 
 
 def parse(text: str, name: str, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
@@ -114,42 +136,86 @@ def read(path: Path, checks: Mapping[str, Check]) -> tuple[KnownFailure, ...]:
     return parse(text, str(path), checks)
 
 
-def known_pairs(entries: Iterable[KnownFailure], results: Mapping[str, CheckResult]) -> frozenset[tuple[str, str]]:
-    """Return the pairs of requirement and check whose failure an entry describes."""
+def known_keys(entries: Iterable[KnownFailure], results: Mapping[str, CheckResult]) -> frozenset[FailureKey]:
+    """Return the failures of a run that an entry describes."""
+    listed = tuple(entries)
     return frozenset(
-        (entry.requirement, name) for entry in entries for name, result in results.items() if entry.matches(result)
+        (*failure.key, name)
+        for name, result in results.items()
+        for failure in result.failures
+        if any(entry.describes(name, failure) for entry in listed)
     )
 
 
-def outcome(
-    entry: KnownFailure, results: Mapping[str, CheckResult], replayed: CheckResult | None, judged: frozenset[str]
-) -> str:
-    """Return the outcome of an entry: AS_RECORDED, NOT_JUDGED, or what is wrong with it and the cure.
+def known_gaps(entries: Iterable[KnownFailure]) -> frozenset[str]:
+    """Return the requirements that are known not to be tested."""
+    return frozenset(entry.requirement for entry in entries if entry.kind == UNTESTED)
 
-    `replayed` is the result of its counterexample; `judged` has the ids that the run judges.
+
+def with_replayed(results: Mapping[str, CheckResult], replayed: Iterable[CheckResult]) -> Mapping[str, CheckResult]:
+    """Return the results of a run, to which the failures are added that only a counterexample has shown."""
+    found = dict(results)
+    for shown in replayed:
+        result = found.get(shown.name)
+        keys = {failure.key for failure in result.failures} if result else set()
+        new = [failure for failure in shown.failures if failure.key not in keys]
+        if result is not None and new:
+            status = result.status if result.status == "error" else "violated"
+            found[shown.name] = replace(result, status=status, failures=tuple(worst_first([*result.failures, *new])))
+    return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run saw of the failures on a list.
+
+    `results`: by the names of the checks. `replayed`: the results of the counterexamples, by the positions of the
+    entries. `verdicts`: the verdict on each requirement that was judged. `masked`: those of which excused failures
+    explain that they were not tested.
     """
-    if entry.requirement not in judged:
+
+    results: Mapping[str, CheckResult]
+    replayed: Mapping[int, CheckResult]
+    verdicts: Mapping[str, str]
+    masked: frozenset[str] = frozenset()
+
+
+def outcome(entry: KnownFailure, seen: Seen, replayed: CheckResult | None) -> str:
+    """Return the outcome of an entry, or what is wrong with it and the cure. `replayed`: that of its counterexample.
+
+    An entry whose requirement was not judged, or whose check did not run, is not judged.
+    """
+    if entry.requirement not in seen.verdicts or not _ran(entry, seen, replayed):
         return NOT_JUDGED
-    if replayed is not None and not entry.matches(replayed):
+    if entry.kind == UNTESTED:
+        return STILL_UNTESTED if seen.verdicts[entry.requirement] == UNTESTED else TESTED
+    if replayed is not None and entry.matches(replayed):
+        return AS_RECORDED
+    matched = any(entry.matches(result) for result in seen.results.values())
+    if entry.requirement in seen.masked or (replayed is not None and replayed.blocked):
+        return AS_RECORDED if matched else NOT_TRIED
+    if replayed is not None:
         broke = f"it now violates {', '.join(replayed.accused)}" if replayed.failures else "it did not fail"
         return f"its counterexample was tried and {broke}: remove the entry, or record the failure again"
-    if replayed is None and not any(entry.matches(result) for result in results.values()):
-        return "no failure of this run matches it: remove the entry if the defect is gone"
-    return AS_RECORDED
+    return AS_RECORDED if matched else "no failure of this run matches it: remove the entry if the defect is gone"
 
 
-def outcomes(
-    entries: Sequence[KnownFailure],
-    results: Mapping[str, CheckResult],
-    replayed: Mapping[int, CheckResult],
-    judged: frozenset[str],
-) -> tuple[tuple[KnownFailure, str], ...]:
-    """Return each entry with its outcome; `replayed` is by the positions of the entries."""
-    return tuple(
-        (entry, outcome(entry, results, replayed.get(position), judged)) for position, entry in enumerate(entries)
-    )
+def _ran(entry: KnownFailure, seen: Seen, replayed: CheckResult | None) -> bool:
+    """Whether the check of an entry ran, if it is about one."""
+    recorded = entry.counterexample.check if entry.counterexample and replayed is None else ""
+    return all(name in seen.results for name in (entry.check, recorded) if name)
+
+
+def outcomes(entries: Sequence[KnownFailure], seen: Seen) -> tuple[tuple[KnownFailure, str], ...]:
+    """Return each entry with its outcome."""
+    return tuple((entry, outcome(entry, seen, seen.replayed.get(position))) for position, entry in enumerate(entries))
+
+
+def is_stale(outcome: str) -> bool:
+    """Whether an entry with an outcome has to be removed or recorded again."""
+    return outcome not in (AS_RECORDED, STILL_UNTESTED, TESTED, NOT_JUDGED, NOT_TRIED)
 
 
 def stale(known: Iterable[tuple[KnownFailure, str]]) -> tuple[str, ...]:
     """Return a message for each entry that did not fail as recorded, with its line in the file and the cure."""
-    return tuple(f"{entry.where}\n{said}" for entry, said in known if said not in (AS_RECORDED, NOT_JUDGED))
+    return tuple(f"{entry.where}\n{said}" for entry, said in known if is_stale(said))

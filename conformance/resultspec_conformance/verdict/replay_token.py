@@ -53,10 +53,13 @@ def _encode(counterexample: Counterexample, target: str, *, exact: bool) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def encode_token(counterexample: Counterexample, secrets: frozenset[str] = frozenset()) -> tuple[str, bool]:
+def encode_token(
+    counterexample: Counterexample, secrets: frozenset[str] = frozenset(), longest: int | None = LONGEST_TOKEN
+) -> tuple[str, bool]:
     """Return the token of a counterexample, and whether it includes the example itself.
 
-    The target is left out if it contains a password, and the example if it does or if the token would be too long.
+    The target is left out if it contains a password, and the example if it does or if the token would be too long; for
+    `longest` None no token is.
     """
     target = counterexample.target
     if has_password(target) or redact_text(target, secrets) != target:
@@ -64,7 +67,7 @@ def encode_token(counterexample: Counterexample, secrets: frozenset[str] = froze
     text = json.dumps(counterexample.example)
     if counterexample.example is not None and redact_text(text, secrets) == text:
         token = _encode(counterexample, target, exact=True)
-        if len(token) <= LONGEST_TOKEN:
+        if longest is None or len(token) <= longest:
             return token, True
     return _encode(counterexample, target, exact=False), False
 

@@ -17,11 +17,13 @@ class Selection:
     """The selection of the user. `classes`: empty for all claimed ones.
 
     `patterns` and `deselected` are ids, names of checks, or globs of them; without patterns everything is selected.
+    `lenient`: a class that the target does not claim is left out, and not refused.
     """
 
     classes: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     deselected: tuple[str, ...] = ()
+    lenient: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ def validate(selection: Selection, checks: Mapping[str, Check]) -> None:
 
 def _classes(selection: Selection, claimed: Sequence[str]) -> tuple[str, ...]:
     for name in selection.classes:
-        if name not in claimed:
+        if name not in claimed and not selection.lenient:
             raise UsageError(f"the target does not claim the class {name!r}; it claims {', '.join(claimed)}.")
-    return tuple(name for name in CLASSES if name in (selection.classes or claimed))
+    return tuple(name for name in CLASSES if name in (selection.classes or claimed) and name in claimed)
 
 
 def _selected(patterns: Sequence[str], checks: Iterable[Check]) -> tuple[frozenset[str], frozenset[str]]:

@@ -5,6 +5,7 @@ if every check that cites it and could run has exercised it, in an example that 
 stopped, or that did not look, leaves it *not tested*, and a class with such a requirement is not conformant.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,18 +13,26 @@ from typing import Literal
 from resultspec import Requirement
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult
+from resultspec_conformance.verdict.excuses import Excuse, Excused
 
 Verdict = Literal["passed", "violated", "not applicable", "not observable", "not tested", "untestable"]
 ClassVerdictName = Literal["conformant", "violated", "not tested"]
-RunVerdict = Literal["conformant", "violated", "failed", "inconclusive"]
+RunVerdict = Literal["conformant", "nothing new", "violated", "failed", "inconclusive"]
 
 VIEWS = frozenset(
     ["probe", "payload", "keys", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "overlap", "time"]
 )
 """The means by which the suite may observe a subject, besides the subject's own operations."""
 
-EXIT_CODES: Mapping[RunVerdict, int] = {"conformant": 0, "violated": 1, "failed": 3, "inconclusive": 4}
-"""The exit code of each verdict of a run; 2 is wrong usage, without a verdict."""
+EXIT_CODES: Mapping[RunVerdict, int] = {
+    "conformant": 0,
+    "nothing new": 0,
+    "violated": 1,
+    "failed": 3,
+    "inconclusive": 4,
+}
+"""The exit code of each verdict of a run; 2 is wrong usage, without a verdict. With nothing new, every failure is
+excused, and at least one class is not conformant."""
 
 FAILED_STATUSES = frozenset({"hung", "died", "error"})
 """The statuses of checks that failed because of the harness or the environment, and not by a violation."""
@@ -35,9 +44,8 @@ class Evidence:
 
     `results`: by the names of the checks. `skipped`: why a selected check did not run. `available`: what the subject
     provides and the suite can see. `ids`: the selected requirements, of claimed classes only. `deselected`: those that
-    are not judged even if a check breaks them. `known`: the pairs of requirement and check whose failure is recorded
-    as known. `harness`: errors that are not violations. `stale`:
-    complaints about the list of known failures.
+    are not judged even if a check breaks them. `excused`: the failures that do not count. `harness`: errors that are
+    not violations. `stale`: complaints about the list of known failures.
     """
 
     results: Mapping[str, CheckResult]
@@ -45,35 +53,44 @@ class Evidence:
     available: frozenset[str] = frozenset()
     deselected: frozenset[str] = frozenset()
     skipped: Mapping[str, str] = field(default_factory=dict)
-    known: frozenset[tuple[str, str]] = frozenset()
+    excused: Excused = field(default_factory=Excused)
     harness: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RequirementVerdict:
-    """The verdict on one requirement. `checks` are those that cite it; `known`: every violation is a known failure."""
+    """The verdict on one requirement. `checks` are those that cite it.
+
+    `excuse`: why its violation, or that it was not tested, does not count in the verdict of the run. `consequence`: it
+    was not tested only because of failures that the run has found.
+    """
 
     requirement: Requirement
     verdict: Verdict
     reason: str
     checks: tuple[str, ...]
-    known: bool = False
+    excuse: Excuse = ""
+    consequence: bool = False
 
 
 @dataclass(frozen=True)
 class ClassVerdict:
     """The verdict on a conformance class, by its selected requirements.
 
-    `counts` has the number of its requirements by verdict, `known` the number of violated ones that are
-    known, and `total` the number of its requirements in the register.
+    `counts` has the number of its requirements by verdict, and `total` that of its requirements in the register.
+    `violated` is the number of violated ones that are scored, `known` and `shared` that of those which are excused,
+    and `masked` that of those which were not tested because of excused failures.
     """
 
     name: str
     verdict: ClassVerdictName
     counts: Mapping[str, int]
-    known: int
     total: int
+    violated: int = 0
+    known: int = 0
+    shared: int = 0
+    masked: int = 0
 
     @property
     def summary(self) -> str:
@@ -82,13 +99,20 @@ class ClassVerdict:
         unseen = self.counts.get("not observable", 0)
         if self.verdict == "conformant" and unseen:
             parts = [f"conformant as observed, {unseen} not observable"]
-        if self.known:
-            violated = self.counts["violated"]
-            parts = [f"not conformant: {violated} violated, {self.known} of them known"]
+        if self.known or self.shared or self.masked:
+            parts = [f"not conformant: {self._excused()}"]
         judged = sum(self.counts.values())
         if judged < self.total:
             parts.append(f"({judged} of {self.total} requirements selected)")
         return " ".join(parts)
+
+    def _excused(self) -> str:
+        """Return the numbers of violated requirements, and of those that are excused."""
+        known = f", {self.known} of them known" if self.known else ""
+        shared = f", {self.shared} of them shared with the baseline" if self.shared else ""
+        violated = f"{self.violated} violated{known}{shared}" if self.violated else ""
+        masked = f"{self.masked} not tested, which is excused" if self.masked else ""
+        return "; ".join(filter(None, [violated, masked]))
 
 
 @dataclass(frozen=True)
@@ -181,19 +205,34 @@ def _is_evidence(requirement: str, check: Check, evidence: Evidence) -> bool:
     return result is not None and result.status not in FAILED_STATUSES and requirement in result.exercised
 
 
+_EXCUSE_WORDS: Mapping[Excuse, str] = {"": "", "known": "known: ", "shared": "shared with the baseline: "}
+
+
 def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evidence: Evidence) -> RequirementVerdict:
     """Return the verdict on one requirement."""
     citing = [check for check in checks.values() if requirement.id in check.cites]
     names = tuple(check.name for check in citing)
     breakers = [name for name, result in evidence.results.items() if requirement.id in result.accused]
     if breakers:
-        known = all((requirement.id, name) in evidence.known for name in breakers)
-        reason = f"{'known: ' if known else ''}shown by {', '.join(breakers)}"
-        return RequirementVerdict(requirement, "violated", reason, names, known)
+        excuse = evidence.excused.of_violation(requirement.id, evidence.results.values())
+        reason = f"{_EXCUSE_WORDS[excuse]}shown by {', '.join(breakers)}"
+        return RequirementVerdict(requirement, "violated", reason, names, excuse)
     if _has_passed(requirement.id, _able(citing, evidence), evidence):
         return RequirementVerdict(requirement, "passed", "", names)
     verdict, reason = _without_evidence(requirement, citing, evidence)
-    return RequirementVerdict(requirement, verdict, reason, names)
+    if verdict != "not tested":
+        return RequirementVerdict(requirement, verdict, reason, names)
+    blind = _blind(requirement.id, citing, evidence)
+    consequence = bool(blind) and all(result is not None and result.found for result in blind)
+    excuse = evidence.excused.of_gap(requirement.id, blind)
+    return RequirementVerdict(requirement, verdict, reason, names, excuse, consequence)
+
+
+def _blind(requirement: str, citing: Iterable[Check], evidence: Evidence) -> list[CheckResult | None]:
+    """Return the results of the checks that were to test a requirement, and are not evidence for it."""
+    able = [check for check in _able(citing, evidence) if not _is_evidence(requirement, check, evidence)]
+    results = [evidence.results.get(check.name) for check in able]
+    return [None if result is None or result.status in FAILED_STATUSES else result for result in results]
 
 
 # -- classes and the run -----------------------------------------------------------------------
@@ -206,18 +245,24 @@ def judge_class(name: str, verdicts: Iterable[RequirementVerdict], total: int) -
     for verdict in mine:
         counts[verdict.verdict] = counts.get(verdict.verdict, 0) + 1
     scored = [verdict for verdict in mine if verdict.verdict == "violated" and verdict.requirement.scored]
-    known = sum(1 for verdict in scored if verdict.known)
+    excuses = Counter(verdict.excuse for verdict in scored)
+    masked = sum(1 for verdict in mine if is_untested(verdict) and verdict.excuse)
     outcome: ClassVerdictName = "conformant"
     if scored:
         outcome = "violated"
-    elif not counts.get("passed") or any(is_gap(verdict) for verdict in mine):
+    elif not counts.get("passed") or any(is_untested(verdict) for verdict in mine):
         outcome = "not tested"
-    return ClassVerdict(name, outcome, counts, known, total)
+    return ClassVerdict(name, outcome, counts, total, len(scored), excuses["known"], excuses["shared"], masked)
+
+
+def is_untested(verdict: RequirementVerdict) -> bool:
+    """Whether a requirement was not tested, although it is neither a MAY nor provisional."""
+    return verdict.verdict == "not tested" and verdict.requirement.expected
 
 
 def is_gap(verdict: RequirementVerdict) -> bool:
-    """Whether a requirement is a gap in the run: not tested, although it is neither a MAY nor provisional."""
-    return verdict.verdict == "not tested" and verdict.requirement.expected
+    """Whether a requirement is a gap in the run: it was not tested, and no excused failure is the reason."""
+    return is_untested(verdict) and not verdict.excuse
 
 
 def _harness_trouble(evidence: Evidence) -> list[str]:
@@ -234,10 +279,12 @@ def _run_verdict(
 ) -> tuple[RunVerdict, list[str]]:
     """Return verdict and reasons for a run: a violation has precedence over errors of the harness, those over gaps."""
     found = list(requirements)
-    violated = [v for v in found if v.verdict == "violated" and v.requirement.scored and not v.known]
+    excused = [v for v in found if v.excuse and (v.requirement.scored if v.verdict == "violated" else is_untested(v))]
+    violated = [v for v in found if v.verdict == "violated" and v.requirement.scored and not v.excuse]
     trouble = _harness_trouble(evidence)
     gaps = [f"{v.requirement.id} was not tested: {v.reason}" for v in found if is_gap(v)]
-    gaps += [f"nothing of the class {c.name} was tested" for c in classes if not set(c.counts) & {"passed", "violated"}]
+    untested = [one for one in classes if not set(one.counts) & {"passed", "violated"} and not one.masked]
+    gaps += [f"nothing of the class {one.name} was tested" for one in untested]
     gaps += evidence.stale
     reasons = [f"{v.requirement.id} is violated" for v in violated] + trouble + gaps
     if violated:
@@ -246,7 +293,7 @@ def _run_verdict(
         return "failed", reasons
     if gaps or not found:
         return "inconclusive", reasons or ["no requirement was judged"]
-    return "conformant", []
+    return ("nothing new" if excused else "conformant"), []
 
 
 def judge(

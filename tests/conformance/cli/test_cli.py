@@ -102,6 +102,9 @@ WRONG = [
     (["check", "memory://", "--report", "no/such/dir/r.json"], 2, "cannot write no/such/dir/r.json"),
     (["check", "memory://", "--known-failures", "none.toml"], 2, "cannot read the known failures in none.toml"),
     (["check", "memory://", "--report", "r.xml", "--junit", "r.xml"], 2, "would be written twice"),
+    (["check", "memory://", "--write-known-failures", "no/such/dir/k.toml"], 2, "cannot write no/such/dir/k.toml"),
+    (["check", "memory://", "--baseline", "no-such.json"], 2, "--baseline: cannot read no-such.json"),
+    (["check", "memory://", "--baseline", "memory", "--select", "STATE-2"], 2, "the baseline memory: "),
     (["check", "memory://", "--jobs", "0"], 2, "--jobs"),
     (["check", "memory://", "--jobs", "27"], 2, "--jobs"),
     (["check", "memory://", "--call-timeout", "inf"], 2, "--call-timeout"),
@@ -199,9 +202,9 @@ def test_what_a_backend_prints_is_shown_with_v(command: Command, tmp_path: Path)
     (tmp_path / "mine.py").write_text(
         "import sys\n"
         "class Backend:\n"
-        "    def get_state(self, task_id):\n        print('asked for', task_id)\n        return 'STRANGE'\n"
         "    def store_result(self, *args, **options):\n        print('stored', file=sys.stderr)\n"
-        "    def get_task_meta(self, task_id, **options):\n        return {}\n"
+        "    def get_task_meta(self, task_id, cache=True):\n        print('asked for', task_id)\n"
+        "        return {'status': 'ODD', 'result': None}\n"
         "def factory(app, **options):\n    print('made')\n    return Backend()\n"
     )
     arguments = ["check", "python:mine:factory", "--select", "states.custom_state_comes_back", "--examples", "3"]
@@ -257,6 +260,49 @@ def test_a_malformed_list_of_known_failures_is_answered_with_its_line(
     (tmp_path / "known.toml").write_text(content)
     done = command("check", "memory://", "--known-failures", "known.toml")
     assert (done.returncode, "known.toml" in done.stderr, done.stdout) == (2, True, "")
+
+
+def test_a_list_is_written_read_and_kept(command: Command, tmp_path: Path) -> None:
+    """The first run writes it, the second exits with 0, and reasons are not lost to a run that does not read them."""
+    arguments = ["check", "broken:success-overwritten", "--select", "STATE-3", "--examples", "5", "--seed", "1"]
+    path = tmp_path / "known.toml"
+    first = command(*arguments, "--write-known-failures", "known.toml")
+    assert first.returncode == 1
+    assert first.stdout.endswith("known.toml: 1 new entry: replace its reason by your own\n")
+    path.write_text(re.sub("reason = .*", 'reason = "issue 12"', path.read_text()))
+    written = path.read_text()
+    again = command(*arguments, "--known-failures", "known.toml", "--write-known-failures", "known.toml")
+    assert (again.returncode, path.read_text()) == (0, written)
+    assert "wrong: issue 12\n" in again.stdout
+    assert again.stdout.endswith("known.toml: no new entry\n")
+    blind = command(*arguments, "--write-known-failures", "known.toml")
+    assert (blind.returncode, blind.stdout, path.read_text()) == (2, "", written)
+    assert "known.toml exists, and its reasons would be lost" in blind.stderr
+    mended = command(
+        "check", "memory://", *arguments[2:], "--known-failures", "known.toml", "--write-known-failures", "known.toml"
+    )
+    assert (mended.returncode, path.read_text()) == (4, "\n")
+
+
+def test_a_baseline_is_a_target_or_a_report(command: Command) -> None:
+    """The exit code counts what only the target fails."""
+    arguments = ["--select", "STATE-3", "--examples", "5", "--seed", "1"]
+    alike = command(
+        "check",
+        "broken:success-overwritten",
+        *arguments,
+        "--baseline",
+        "broken:success-overwritten",
+        "--report",
+        "r.json",
+    )
+    assert alike.returncode == 0, alike
+    assert "baseline states.every_pair: violated (STATE-3)" in alike.stderr
+    assert "baseline broken:success-overwritten: 1 violated here as there, 0 only here" in " ".join(
+        alike.stdout.split()
+    )
+    mended = command("check", "memory://", *arguments, "--baseline", "r.json")
+    assert (mended.returncode, "1 only there (STATE-3)" in " ".join(mended.stdout.split())) == (0, True)
 
 
 @pytest.mark.parametrize("user", [":", "me:", ":wrong-", ""])

@@ -118,7 +118,7 @@ def test_what_is_deselected_is_not_a_test(author: Callable[..., pytest.RunResult
 def test_a_check_that_found_only_what_is_deselected_is_skipped(author: Callable[..., pytest.RunResult]) -> None:
     """It says so."""
     done = author("'broken:success-overwritten', select=['states.every_pair'], deselect=['STATE-3'], examples=3")
-    done.stdout.fnmatch_lines(["SKIPPED*stopped by a violation of STATE-3, which is deselected"])
+    done.stdout.fnmatch_lines(["SKIPPED*found only violations of STATE-3, which is deselected"])
 
 
 def test_options_select_and_deselect_for_a_target(pytester: pytest.Pytester) -> None:
@@ -186,15 +186,59 @@ def test_known_failures_are_expected_failures(
     author: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
     """As recorded they are xfailed and the verdict passes; a stale entry fails the verdict with its line."""
-    body = "get_status = lambda self, task_id: 'PENDING'\n    get_state = get_status"
-    arguments = "factory, select=['STATE-1'], examples=3, known_failures='known.toml'"
+    arguments = "select=['states.custom_state_comes_back'], examples=20, known_failures='known.toml'"
     pytester.path.joinpath("known.toml").write_text('[[known]]\nrequirement = "STATE-1"\nreason = "wip"\n')
-    done = author(arguments, body)
+    done = author(f"'broken:custom-states-upper-cased', {arguments}")
     assert done.ret == 0, done.stdout.str()
-    assert done.parseoutcomes()["xfailed"] >= 1
-    stale = author(arguments)
+    done.assert_outcomes(passed=1, xfailed=1)
+    stale = author(f"'broken:no-op', {arguments}")
     assert stale.ret == pytest.ExitCode.TESTS_FAILED
     stale.stdout.fnmatch_lines(['*known.toml, line 2: requirement = "STATE-1"*', "*remove the entry*"])
+
+
+def test_what_is_new_beside_a_known_failure_fails(
+    author: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    """A check that finds both shows what is new alone."""
+    body = """def get_task_meta(self, task_id, cache=True):
+        meta = super().get_task_meta(task_id, cache)
+        odd = {"REVOKED": {"status": "RETRY"}, "STARTED": {"traceback": "odd"}}
+        return {**meta, **odd.get(meta["status"], {})}"""
+    listed = "".join(f'[[known]]\nrequirement = "{one}"\nreason = "wip"\n' for one in ("STATE-1", "STATE-6"))
+    pytester.path.joinpath("known.toml").write_text(listed)
+    done = author("factory, select=['states.every_pair'], examples=3, known_failures='known.toml'", body)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["STATE-5  MUST*"])
+    assert "STATE-1  MUST" not in done.stdout.str()
+
+
+def test_what_a_baseline_fails_too_is_expected_to_fail(
+    author: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    """Given as a target or as a report, in a module and on the command line."""
+    arguments = "'broken:success-overwritten', select=['STATE-3'], examples=5, baseline="
+    done = author(f"{arguments}'broken:success-overwritten'")
+    assert done.ret == 0, done.stdout.str()
+    done.stdout.fnmatch_lines(["XFAIL*shared with the baseline: STATE-3"])
+    assert author(f"{arguments}'memory://'").ret == pytest.ExitCode.TESTS_FAILED
+    options = ["--resultspec-select", "STATE-3", "--resultspec-examples", "5", "-rx", "--ignore", "test_mine.py"]
+    named = pytester.runpytest_subprocess(
+        "--resultspec", "broken:success-overwritten", *options, "--resultspec-baseline", "broken:success-overwritten"
+    )
+    assert named.ret == 0, named.stdout.str()
+    named.stdout.fnmatch_lines(["XFAIL*shared with the baseline: STATE-3"])
+
+
+def test_a_list_of_known_failures_on_the_command_line(pytester: pytest.Pytester) -> None:
+    """As in a module; one that cannot be read is wrong use."""
+    pytester.path.joinpath("known.toml").write_text('[[known]]\nrequirement = "STATE-3"\nreason = "wip"\n')
+    options = ["--resultspec", "broken:success-overwritten", "--resultspec-select", "states.every_pair", "-rx"]
+    done = pytester.runpytest_subprocess(*options, "--resultspec-known-failures", "known.toml")
+    assert done.ret == 0, done.stdout.str()
+    done.stdout.fnmatch_lines(["XFAIL*known: wip"])
+    wrong = pytester.runpytest_subprocess(*options, "--resultspec-known-failures", "none.toml")
+    assert wrong.ret == pytest.ExitCode.USAGE_ERROR
+    assert "cannot read the known failures in none.toml" in wrong.stderr.str()
 
 
 def test_a_backend_that_dies_fails_the_verdict(author: Callable[..., pytest.RunResult]) -> None:
@@ -207,8 +251,10 @@ def test_a_backend_that_dies_fails_the_verdict(author: Callable[..., pytest.RunR
 
 def test_what_a_backend_prints_is_shown_where_it_fails(author: Callable[..., pytest.RunResult]) -> None:
     """In the section of captured output, as that of any test; with -s at once."""
-    body = "def get_status(self, task_id):\n        print('asked for', task_id)\n    get_state = get_status"
-    arguments = "factory, select=['states.odd_state_comes_back', 'META-1'], examples=3"
+    body = """def get_task_meta(self, task_id, cache=True):
+        print("asked for", task_id)
+        return {**super().get_task_meta(task_id, cache), "status": "ODD"}"""
+    arguments = "factory, select=['states.custom_state_comes_back'], examples=3"
     done = author(arguments, body)
     done.stdout.fnmatch_lines(["*Captured stderr call*", "asked for *"])
     live = author(arguments, body, "-s")

@@ -86,10 +86,11 @@ def test_a_finished_report_holds_no_secret(broken_report: Report) -> None:
 
 
 def test_the_worst_failure_comes_first(broken_report: Report) -> None:
-    """New ones before known ones, MUST before SHOULD, then by severity, then by chapter."""
+    """Those that count before the shared and the known, MUST before SHOULD, then by severity, then by chapter."""
 
     def failure(requirement: str, **changes: Any) -> FailureEntry:
-        changed = {"level": "MUST", "severity": "loss", "known": False, "provisional": False, **changes}
+        changed = {"level": "MUST", "severity": "loss", "known": False, "shared": False, "provisional": False}
+        changed |= changes
         changed["requirement"] = requirement
         entry: FailureEntry = {**broken_report["failures"][0], **changed}  # type: ignore[typeddict-item]
         return entry
@@ -101,6 +102,7 @@ def test_the_worst_failure_comes_first(broken_report: Report) -> None:
         failure("ID-1", severity="wrong-answer"),
         failure("ID-3", level="SHOULD"),
         failure("ID-5", provisional=True),
+        failure("ID-6", shared=True),
         failure("ID-4", known=True),
     ]
     assert worst_first(list(reversed(wanted)), ORDER, SEVERITIES) == wanted

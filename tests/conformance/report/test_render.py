@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resultspec.schemas import complaint
 from resultspec_conformance.report.build import failure_entry
 from resultspec_conformance.report.causes import causes_of
 from resultspec_conformance.report.document import FailureEntry, Report
@@ -25,6 +26,7 @@ from resultspec_conformance.report.reproducer_script import script
 from resultspec_conformance.runner.targets import load_adapter
 from resultspec_conformance.subject.call_failures import CallFailure
 from resultspec_conformance.verdict.check_results import Failure
+from resultspec_conformance.verdict.known_failures import AS_RECORDED, TESTED
 from resultspec_conformance.verdict.settings import CheckSettings
 from resultspec_conformance.wire.values import ExceptionData, encode
 
@@ -75,6 +77,33 @@ def odd(broken_report: Report) -> Report:
     return report
 
 
+@pytest.fixture
+def excused(broken_report: Report) -> Report:
+    """A report in which nothing counts: a known violation, one of the baseline, and what they hide."""
+    report = copy.deepcopy(broken_report)
+    known = failed(HISTORY)
+    known["known"] = True
+    shared = {**failed(HISTORY), "requirement": "META-2", "shared": True}
+    report["failures"] = [shared, known]  # type: ignore[list-item]
+    for entry in report["requirements"]:
+        entry["known"], entry["shared"] = entry["id"] == "STATE-3", entry["id"] == "META-2"
+        entry["verdict"] = "violated" if entry["id"] in ("STATE-3", "META-2") else "passed"
+    hidden = next(entry for entry in report["requirements"] if entry["id"] == "STATE-1")
+    hidden["verdict"], hidden["known"], hidden["consequence"] = "not tested", True, True
+    report["causes"] = causes_of(report["failures"], report["requirements"], report["checks"])
+    report["known_failures"] = [
+        {"requirement": "STATE-3", "kind": "", "check": "", "reason": "issue <12>", "outcome": AS_RECORDED},
+        {"requirement": "ID-1", "kind": "not tested", "check": "", "reason": "slow", "outcome": TESTED},
+    ]
+    report["baseline"] = {
+        "source": "old.json", "target": "redis://h", "started": "2026-01-01T00:00:00Z", "verdict": "violated",
+        "violated": 2, "shared": ["META-2"], "own": [], "mended": ["ID-7"],
+    }  # fmt: skip
+    report["verdict"], report["exit_code"], report["reasons"] = "nothing new", 0, []
+    assert complaint(report, "report") is None
+    return report
+
+
 # -- console -----------------------------------------------------------------------------------
 
 
@@ -115,6 +144,48 @@ def test_a_provisional_requirement_is_named_as_one(broken_report: Report) -> Non
     assert "MUST, provisional" in html.render(report)
     assert "violated (provisional)" in markdown.render(report)
     assert "<failure" not in junit.render(report)
+
+
+def test_what_does_not_count_takes_a_line_each(excused: Report) -> None:
+    """No history of it, but the reason on the list or what was found, what it hides, and what the baseline lacks."""
+    text = console.render(excused, 140)
+    assert "STATE-3  MUST" not in text
+    assert "resultspec replay" not in text
+    for part in (
+        "  known, so not counted:\n    STATE-3   loss          wrong: issue <12>\n",
+        "  shared with the baseline, so not counted:\n    META-2    loss          wrong: got\n",
+        "  not tested, for these reasons or as listed: STATE-1\n",
+        "  listed as not tested, and tested in this run: ID-1\n",
+        "  baseline old.json, redis://h judged at 2026-01-01T00:00:00Z: 1 violated here as there, 0 only here",
+        " 1 only there (ID-7)\n",
+        "no new violation; the known ones and those of the baseline prevent conformance",
+    ):
+        assert part in text.replace("\n    1 only", " 1 only")
+
+
+def test_in_other_renderings_nothing_of_it_fails(excused: Report) -> None:
+    """A test view is green, a page and a summary say why; all failures of a terminal have them, too."""
+    xml = fromstring(junit.render(excused))
+    assert [case.get("name") for case in xml.iter("testcase") if case.find("failure") or case.find("error")] == []
+    skipped = {case.get("name") for case in xml.iter("testcase") if case.find("skipped") is not None}
+    assert skipped == {"STATE-3", "META-2", "STATE-1"}
+    summary, page = markdown.render(excused), html.render(excused)
+    assert "## Causes" not in summary
+    assert "## Violations that are known, so not counted\n\n| id | severity | reason |" in summary
+    assert "| STATE-3 | loss | wrong: issue \\<12\\> |" in summary
+    assert "violated (known)" in summary
+    assert "violated (shared)" in summary
+    assert '<span class="badge">shared with the baseline</span>' in page
+    assert "<p>issue &lt;12&gt;</p>" in page
+    assert page.count("<summary>The failure that shows it</summary>") == 2
+    for text in (summary, page):
+        assert "1 violated here as there" in text
+    every = console.render(excused, everything=True)
+    assert every.count("resultspec replay") == len(excused["failures"])
+    excused["failures"][0]["shared"] = False
+    excused["causes"] = causes_of(excused["failures"], excused["requirements"], excused["checks"])
+    assert "## Causes\n\n1 cause, 1 requirement violated.\n\n### 1. META-2" in markdown.render(excused)
+    assert html.render(excused).count("<summary>The failure that shows it</summary>") == 1
 
 
 def test_without_color_no_escape_is_written_and_with_color_the_same_text(broken_report: Report) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import redis
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.report.document import Report, dump, scope
+from resultspec_conformance.report.known_list import known_list
 from resultspec_conformance.runner import self_check
 from resultspec_conformance.runner.options import Options
 from resultspec_conformance.runner.run import run
@@ -23,7 +25,14 @@ from resultspec_conformance.runner.self_check import SELF_CHECK_BACKENDS, SelfCh
 from resultspec_conformance.runner.servers import served
 from resultspec_conformance.subject import SubjectError, UsageError
 from resultspec_conformance.suite import all_checks
-from resultspec_conformance.verdict.known_failures import AS_RECORDED, KnownFailure, parse
+from resultspec_conformance.verdict.known_failures import (
+    AS_RECORDED,
+    NOT_TRIED,
+    STILL_UNTESTED,
+    TESTED,
+    KnownFailure,
+    parse,
+)
 from resultspec_conformance.verdict.selection import Selection
 from resultspec_conformance.verdict.verdicts import trace
 
@@ -184,10 +193,81 @@ def test_known_failures_that_fail_as_recorded_exit_0(broken_report: Report) -> N
         "broken:success-overwritten", known=known, selection=Selection(patterns=("STATE-3",)), seed=7, examples=10
     )
     assert [entry["outcome"] for entry in report["known_failures"]] == [AS_RECORDED] * len(known)
-    assert (report["exit_code"], report["verdict"]) == (0, "conformant")
+    assert (report["exit_code"], report["verdict"]) == (0, "nothing new")
     assert report["classes"][0]["verdict"] == "violated"
     assert "known" in report["classes"][0]["summary"]
     assert all(failure["known"] for failure in report["failures"])
+
+
+MANY = {
+    "several defects": "broken:success-overwritten+unknown-task-has-no-result+stored-id-returned",
+    "one that hangs": "broken:success-overwritten+hangs-forget",
+    "one that dies": "broken:unknown-task-has-no-result+dies-forget",
+}
+
+
+@pytest.mark.parametrize("target", MANY.values(), ids=MANY)
+def test_a_list_that_a_run_has_written_makes_the_next_one_exit_0(target: str) -> None:
+    """With another seed; what the failures hide is excused with them, and the class is still not conformant."""
+    chosen: dict[str, Any] = {"selection": Selection(("core",)), "examples": 10, "call_timeout": 2.0}
+    first = judged(target, seed=1, **chosen)
+    assert first["exit_code"] == 1
+    known = parse(known_list(first), "known.toml", all_checks())
+    again = judged(target, seed=2, known=known, **chosen)
+    assert (again["exit_code"], again["verdict"], again["reasons"]) == (0, "nothing new", [])
+    assert again["classes"][0]["verdict"] == "violated"
+    assert again["classes"][0]["summary"].startswith("not conformant: ")
+    assert {entry["outcome"] for entry in again["known_failures"]} <= {AS_RECORDED, STILL_UNTESTED, TESTED, NOT_TRIED}
+    one_less = judged(target, seed=2, known=known[1:], **chosen)
+    assert one_less["exit_code"] == 1
+    assert known[0].requirement in one_less["reasons"][0]
+
+
+def test_a_baseline_subtracts_what_it_fails_too(tmp_path: Path) -> None:
+    """Judged in the same run, or from its report: the exit code counts what only the target fails."""
+    chosen: dict[str, Any] = {"selection": Selection(patterns=("STATE-3", "META-2")), "examples": 10, "seed": 3}
+    target, older = "broken:success-overwritten+unknown-task-has-no-result", "broken:success-overwritten"
+    worse = judged(target, baseline=older, **chosen)
+    assert worse["baseline"] is not None
+    assert (worse["exit_code"], worse["baseline"]["shared"], worse["baseline"]["own"]) == (1, ["STATE-3"], ["META-2"])
+    assert {failure["requirement"]: failure["shared"] for failure in worse["failures"]} == {
+        "STATE-3": True,
+        "META-2": False,
+    }
+    path = tmp_path / "worse.json"
+    path.write_text(dump(worse))
+    better = judged(older, baseline=str(path), **chosen)
+    assert better["baseline"] is not None
+    assert (better["exit_code"], better["verdict"]) == (0, "nothing new")
+    assert (better["baseline"]["shared"], better["baseline"]["mended"]) == (["STATE-3"], ["META-2"])
+    assert better["classes"][0]["verdict"] == "violated"
+    assert "1 of them shared with the baseline" in better["classes"][0]["summary"]
+
+
+def test_a_baseline_is_judged_by_what_it_claims(
+    backend: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A class that it does not claim is not compared, so a violation there is the target's own."""
+    monkeypatch.chdir(tmp_path)
+    chosen = Selection(patterns=("STATE-3", "GROUP-1"))
+    report = judged("broken:no-op", baseline=backend("pass"), selection=chosen, examples=3)
+    assert report["exit_code"] == 0
+    assert report["baseline"] is not None
+    assert report["baseline"]["verdict"] == "conformant"
+
+
+@pytest.mark.parametrize(
+    ("baseline", "error", "said"),
+    [
+        ("no-such.json", UsageError, "--baseline: cannot read no-such.json"),
+        ("memory", UsageError, "the baseline memory: .*Did you mean memory://"),
+        ("redis://localhost:1/0", SubjectError, "the baseline redis://localhost:1/0: .*cannot be reached"),
+    ],
+)
+def test_a_baseline_that_cannot_be_judged_ends_the_run(baseline: str, error: type[Exception], said: str) -> None:
+    """There is nothing to subtract, and to count everything would be wrong."""
+    with pytest.raises(error, match=f"(?s){said}"):
+        judged("broken:no-op", baseline=baseline, selection=FEW)
 
 
 def test_known_failures_that_pass_are_inconclusive() -> None:

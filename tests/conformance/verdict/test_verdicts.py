@@ -1,6 +1,7 @@
 """Verdicts: what a requirement, a class and a run are judged to be, from what the checks saw."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ import pytest
 from resultspec import Requirement
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
+from resultspec_conformance.verdict.excuses import Excused, Shared
 from resultspec_conformance.verdict.verdicts import EXIT_CODES, Evidence, Judgement, Verdict, judge, trace
 
 
@@ -131,15 +133,60 @@ def test_a_should_that_was_not_tested_is_a_gap_and_a_may_is_none() -> None:
     assert judged([X, requirement("Y-1", level="MAY")], [one("X-1")], found).exit_code == 0
 
 
+KNOWN = Excused(frozenset({("X-1", "wrong", "a.one")}))
+
+
 def test_known_violations_exit_0_and_keep_the_class_from_being_conformant() -> None:
     """A violation as recorded is neither new nor conformance; another one of the same requirement is new."""
     found = [result(status="violated", broke="X-1")]
-    judgement = judged([X], [one("X-1")], found, known=frozenset({("X-1", "a.one")}))
-    assert (judgement.exit_code, judgement.classes[0].verdict, judgement.classes[0].known) == (0, "violated", 1)
-    assert "1 of them known" in judgement.classes[0].summary
+    judgement = judged([X], [one("X-1")], found, excused=KNOWN)
+    assert (judgement.verdict, judgement.exit_code, judgement.reasons) == ("nothing new", 0, ())
+    assert judgement.classes[0].verdict == "violated"
+    assert judgement.classes[0].summary == "not conformant: 1 violated, 1 of them known"
     more = [*found, result("a.two", "violated", broke="X-1")]
     checks = [one("X-1"), one("X-1", name="a.two")]
-    assert judged([X], checks, more, known=frozenset({("X-1", "a.one")})).exit_code == 1
+    assert judged([X], checks, more, excused=KNOWN).exit_code == 1
+
+
+def test_what_known_violations_hide_is_excused_with_them() -> None:
+    """Their class is still not conformant, and neither is another one of which they hide everything."""
+    found = [result(status="violated", broke="X-1")]
+    judgement = judged([X, Y], [one("X-1", "Y-1")], found, excused=KNOWN)
+    assert [one.excuse for one in judgement.requirements] == ["known", "known"]
+    assert (judgement.requirements[1].verdict, judgement.requirements[1].consequence) == ("not tested", True)
+    assert (judgement.verdict, judgement.reasons) == ("nothing new", ())
+    assert judgement.classes[0].summary == (
+        "not conformant: 1 violated, 1 of them known; 1 not tested, which is excused"
+    )
+    only_hidden = judged([Y], [one("X-1", "Y-1")], found, excused=KNOWN)
+    assert (only_hidden.verdict, only_hidden.classes[0].verdict) == ("nothing new", "not tested")
+    assert only_hidden.classes[0].summary == "not conformant: 1 not tested, which is excused"
+
+
+def test_what_nothing_excuses_is_a_gap_as_before() -> None:
+    """A check that saw nothing, or that did not run, is not the consequence of a known violation."""
+    found = [result(status="violated", broke="X-1"), result("a.two", "unobserved", message="too slow")]
+    checks = [one("X-1", "Y-1"), one("Y-1", name="a.two")]
+    judgement = judged([X, Y], checks, found, excused=KNOWN)
+    assert (judgement.exit_code, judgement.requirements[1].consequence) == (4, False)
+    listed = replace(KNOWN, gaps=frozenset({"Y-1"}))
+    assert judged([X, Y], checks, found, excused=listed).exit_code == 0
+    died = [found[0], result("a.two", "died", message="exit code 1")]
+    assert judged([X, Y], checks, died, excused=listed).exit_code == 3
+
+
+def test_violations_of_a_baseline_exit_0_and_are_counted_apart() -> None:
+    """A requirement that is violated in another way there is the backend's own violation."""
+    found = [result(status="violated", broke="X-1"), result("a.two", "violated", broke="Y-1")]
+    checks = [one("X-1"), one("Y-1", name="a.two")]
+    shared = Excused(KNOWN.known, shared=Shared(frozenset({("Y-1", "wrong")})))
+    judgement = judged([X, Y], checks, found, excused=shared)
+    assert judgement.verdict == "nothing new"
+    assert judgement.classes[0].summary == (
+        "not conformant: 2 violated, 1 of them known, 1 of them shared with the baseline"
+    )
+    hung = Excused(KNOWN.known, shared=Shared(frozenset({("Y-1", "hung")})))
+    assert judged([X, Y], checks, found, excused=hung).exit_code == 1
 
 
 def test_a_stale_entry_of_the_known_failures_is_inconclusive() -> None:
@@ -200,8 +247,9 @@ def test_only_claimed_classes_are_judged() -> None:
 
 
 def test_every_verdict_has_an_exit_code_of_its_own() -> None:
-    """The exit code shows the verdict, and 2 means wrong usage."""
-    assert sorted(EXIT_CODES.values()) == [0, 1, 3, 4]
+    """The exit code shows whether anything counts, and what; 2 means wrong usage."""
+    assert sorted(EXIT_CODES.values()) == [0, 0, 1, 3, 4]
+    assert {name for name, code in EXIT_CODES.items() if not code} == {"conformant", "nothing new"}
 
 
 def test_what_a_run_exercised_is_joined_with_what_is_declared() -> None:

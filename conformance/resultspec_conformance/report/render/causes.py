@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.report.document import CauseEntry, FailureEntry, Report
+from resultspec_conformance.report.document import CauseEntry, FailureEntry, Report, is_new
 from resultspec_conformance.report.plain_text import printable, wrapped
 
 FEW: Final = 3
@@ -16,11 +16,8 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def totals(report: Report) -> str:
-    """Return how many causes a report has, and what they take along; an empty text if nothing is violated."""
-    causes = report["causes"]
-    if not causes:
-        return ""
+def totals(causes: Sequence[CauseEntry]) -> str:
+    """Return how many causes there are, and what they take along."""
     violated = {one for cause in causes for one in cause["violated"] + cause["follows"]}
     untested = {one for cause in causes for one in cause["not_tested"]}
     said = [counted(len(causes), "cause"), f"{counted(len(violated), 'requirement')} violated"]
@@ -41,9 +38,8 @@ def short_line(number: int, cause: CauseEntry, width: int) -> list[str]:
     violated = cause["violated"] + cause["follows"]
     named = ", ".join(violated) if len(violated) <= FEW else f"{len(violated)} violated"
     untested = f", {len(cause['not_tested'])} not tested" if cause["not_tested"] else ""
-    known = ", known" if cause["known"] else ""
     itself = cause["kind"] == "wrong answer" and len(violated) == 1
-    tail = f"  [{cause['severity']}{'' if itself else ': ' + named}{untested}{known}]"
+    tail = f"  [{cause['severity']}{'' if itself else ': ' + named}{untested}]"
     head = f"  {number:>2}  "
     text = title(cause)
     if cause["kind"] != "wrong answer":
@@ -101,7 +97,7 @@ def apart_from_causes(report: Report) -> dict[str, list[str]]:
     explained = {one for cause in report["causes"] for one in cause["not_tested"]}
     found: dict[str, list[str]] = {}
     for entry in report["requirements"]:
-        if entry["verdict"] == "not tested" and entry["id"] not in explained:
+        if entry["verdict"] == "not tested" and entry["id"] not in explained and is_new(entry):
             found.setdefault(_without(entry["reason"], entry["id"]), []).append(entry["id"])
     return found
 

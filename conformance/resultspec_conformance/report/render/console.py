@@ -1,9 +1,9 @@
 """The report for a terminal: the causes, the classes, then for each cause the failure that shows it best."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from resultspec_conformance.report.document import Report, outdated, remarks, scope
+from resultspec_conformance.report.document import CauseEntry, Report, is_new, outdated, remarks, scope
 from resultspec_conformance.report.plain_text import milliseconds, printable, wrapped
 from resultspec_conformance.report.render.causes import (
     apart_from_causes,
@@ -14,6 +14,7 @@ from resultspec_conformance.report.render.causes import (
     title,
     totals,
 )
+from resultspec_conformance.report.render.excused import excused_lines, no_new_violation
 from resultspec_conformance.report.render.failures import failure_lines
 from resultspec_conformance.report.render.lines import Line, labelled, painted, paragraph
 
@@ -41,10 +42,11 @@ def _head(report: Report, width: int) -> Iterator[Line]:
     name = printable(" ".join(str(implementation[part]) for part in ("name", "version") if part in implementation))
     head = f"{printable(report['target'])}{origin}: {name}, specification {report['spec_version']}"
     yield from paragraph(head, "bold", width)
-    if report["causes"]:
-        yield from paragraph(f"{_verdict_in_words(report)}: {totals(report)}", _style(report), width)
-    for number, cause in enumerate(report["causes"], 1):
-        style = "red" if cause["scored"] and not cause["known"] else "yellow"
+    new = list(filter(is_new, report["causes"]))
+    if new:
+        yield from paragraph(f"{_verdict_in_words(report)}: {totals(new)}", _style(report), width)
+    for number, cause in enumerate(new, 1):
+        style = "red" if cause["scored"] else "yellow"
         yield from ((line, style) for line in short_line(number, cause, width))
 
 
@@ -57,9 +59,13 @@ def _classes(report: Report, width: int) -> Iterator[Line]:
 
 
 def _violations(report: Report, width: int, *, everything: bool) -> Iterator[Line]:
-    """Yield for each cause the failure that shows it best, or all; a method that is missing needs no history."""
+    """Yield for each cause the failure that shows it best, or all; a method that is missing needs no history.
+
+    What is known or shared is among all only.
+    """
     shown = 0
-    for number, cause in enumerate(report["causes"], 1):
+    causes = report["causes"] if everything else list(filter(is_new, report["causes"]))
+    for number, cause in enumerate(causes, 1):
         if not everything and (cause["kind"] == "missing method" or shown == MOST_SHOWN):
             continue
         shown += 1
@@ -75,13 +81,13 @@ def _violations(report: Report, width: int, *, everything: bool) -> Iterator[Lin
         for failure in others if everything else ():
             yield "", ""
             yield from failure_lines(failure, width)
-    if report["causes"]:
-        yield from _left_out(report, shown, width, everything=everything)
+    if causes:
+        yield from _left_out(causes, shown, width, everything=everything)
         yield "", ""
 
 
-def _left_out(report: Report, shown: int, width: int, *, everything: bool) -> Iterator[Line]:
-    left = len(report["failures"]) - shown
+def _left_out(causes: Sequence[CauseEntry], shown: int, width: int, *, everything: bool) -> Iterator[Line]:
+    left = sum(len(cause["failures"]) for cause in causes) - shown
     if left > 0 and not everything:
         yield "", ""
         more = counted(left, "more failure")
@@ -123,8 +129,8 @@ def _style(report: Report) -> str:
 
 
 def _verdict_in_words(report: Report) -> str:
-    if report["verdict"] == "conformant" and any(entry["known"] for entry in report["classes"]):
-        return "no new violation; the known ones prevent conformance"
+    if report["verdict"] == "nothing new":
+        return no_new_violation(report)
     if report["verdict"] == "inconclusive" and len(outdated(report)) == len(report["reasons"]):
         return "inconclusive: the list of known failures is out of date"
     return _VERDICTS[report["verdict"]]
@@ -153,6 +159,7 @@ def _lines(report: Report, width: int, *, everything: bool) -> Iterator[Line]:
     yield from _classes(report, width)
     yield from _violations(report, width, everything=everything)
     yield from _gaps(report, width)
+    yield from excused_lines(report, width)
     yield from _provisional(report, width)
     yield from _summary(report, width)
     yield from _verdict(report, width)

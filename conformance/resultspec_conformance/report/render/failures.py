@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from resultspec_conformance.report.document import FailureEntry, level_of
+from resultspec_conformance.report.document import FailureEntry, is_new, level_of
 from resultspec_conformance.report.plain_text import printable, shown, wrapped
 from resultspec_conformance.report.render.lines import Line, labelled, painted, paragraph
 from resultspec_conformance.report.render.timeline import timeline
@@ -18,12 +18,12 @@ EXAMPLES_ALIKE: Final = 4
 
 def failure_lines(failure: FailureEntry, width: int) -> Iterator[Line]:
     """Yield the lines of a failure."""
-    known = "  (known)" if failure["known"] else ""
+    excuse = "  (known)" if failure["known"] else "  (shared)" if failure["shared"] else ""
     head = (
         f"{failure['requirement']}  {level_of(failure)}, class {failure['class']}, "
-        f"{failure['severity']}  found by {failure['check']}{known}"
+        f"{failure['severity']}  found by {failure['check']}{excuse}"
     )
-    yield from paragraph(head, "bold" if failure["known"] else "bold red", width)
+    yield from paragraph(head, "bold red" if is_new(failure) else "bold", width)
     for line in wrapped(failure["statement"], width, "  "):
         yield line, ""
     yield from timeline(failure, width)

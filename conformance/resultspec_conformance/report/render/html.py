@@ -12,12 +12,14 @@ from resultspec_conformance.report.document import (
     FailureEntry,
     Report,
     RequirementEntry,
+    is_new,
     level_of,
     remarks,
     scope,
 )
 from resultspec_conformance.report.plain_text import milliseconds, printable
 from resultspec_conformance.report.render.causes import apart_from_causes, causes_by_requirement, title, totals
+from resultspec_conformance.report.render.excused import baseline_text, reasons
 from resultspec_conformance.report.render.failures import LONGEST_FINDING, alike
 from resultspec_conformance.report.render.html_template import PAGE, SCRIPT, STYLE
 from resultspec_conformance.report.render.timeline import shown_steps
@@ -51,7 +53,7 @@ def _findings(failure: FailureEntry) -> Iterator[tuple[str, str]]:
 def _worst(entries: list[RequirementEntry]) -> list[RequirementEntry]:
     """Return the verdicts that a reader looks for first."""
     ranks = {verdict: rank for rank, verdict in enumerate(_VERDICT_ORDER)}
-    return sorted(entries, key=lambda entry: (entry["known"], ranks.get(entry["verdict"], len(ranks))))
+    return sorted(entries, key=lambda entry: (not is_new(entry), ranks.get(entry["verdict"], len(ranks))))
 
 
 def render(report: Report) -> str:
@@ -67,7 +69,10 @@ def render(report: Report) -> str:
         "title": title,
         "totals": totals,
         "worst": _worst,
+        "baseline": baseline_text,
+        "reasons": lambda cause: reasons(report, cause),
     }
+    environment.tests["new"] = is_new
     judged = {entry["id"] for entry in report["requirements"]}
     gaps = apart_from_causes(report)
     page = environment.from_string(PAGE)

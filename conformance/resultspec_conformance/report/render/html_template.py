@@ -69,7 +69,8 @@ PAGE: Final = """
 {%- macro shown(failure) %}
 <p><a href="#{{ failure.requirement }}"><b>{{ failure.requirement }}</b></a>
 <small>{{ failure|level }}, class {{ failure["class"] }}, {{ failure.severity }}
-{%- if failure.known %}, known{% endif %}, found by {{ failure.check }}</small><br>{{ failure.statement }}<br>
+{%- if failure.known %}, known{% elif failure.shared %}, shared with the baseline{% endif -%}
+, found by {{ failure.check }}</small><br>{{ failure.statement }}<br>
 <i>{{ failure.intent }}</i></p>
 <ol class="steps">
 {% for step in failure|steps %}
@@ -101,12 +102,14 @@ PAGE: Final = """
 </head>
 <body>
 <header>
-<h1>{{ report.target|printable }}: <span class="{{ report.verdict }}">{{ report.verdict }}</span></h1>
-{% if report.causes %}<p><b>{{ report|totals }}</b></p>{% endif %}
+<h1>{{ report.target|printable }}: <span class="{{ report.verdict|replace(" ", "-") }}">{{ report.verdict }}</span></h1>
+{% set new = report.causes|select("new")|list -%}
+{% if new %}<p><b>{{ new|totals }}</b></p>{% endif %}
 <p>resultspec {{ report.tool.version }}, specification {{ report.spec_version }}, started {{ report.started }},
 {{ "%.1f"|format(report.duration) }} s, of which {{ "%.1f"|format(report.backend.seconds) }} s inside the backend,
 seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printable }}{% endif %}.
 {% if report|scope %}Selected: {{ report|scope|printable }}.{% endif %}</p>
+{% if report|baseline %}<p>{{ report|baseline|printable }}</p>{% endif %}
 {% if report|remarks %}<ul>{% for reason in report|remarks %}<li>{{ reason|printable }}{% endfor %}</ul>{% endif %}
 </header>
 <nav aria-label="Contents">
@@ -114,7 +117,8 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% if report.causes -%}
 <ol>
 {% for cause in report.causes -%}
-<li><a href="#cause-{{ loop.index }}">{{ (cause|title)|truncate(100) }}</a> <small>{{ cause.severity }}</small>
+<li><a href="#cause-{{ loop.index }}">{{ (cause|title)|truncate(100) }}</a> <small>{{ cause.severity }}
+{%- if cause is not new %}, {{ "known" if cause.known else "shared" }}{% endif %}</small>
 {% endfor -%}
 </ol>
 {%- endif %}
@@ -128,7 +132,10 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% set first = report.failures[cause.failures[0]] %}
 <article id="cause-{{ loop.index }}">
 <h3>{{ loop.index }}. {{ cause.text|printable }} <span class="badge violated">{{ cause.severity }}</span>
-{%- if cause.known %} <span class="badge">known</span>{% endif %}</h3>
+{%- if cause is not new %} <span class="badge">{{ "known" if cause.known else "shared with the baseline" }}</span>
+{%- endif %}</h3>
+{% for reason in cause|reasons %}<p>{{ reason|printable }}</p>
+{% endfor -%}
 <dl>
 <dt>violated<dd>{{ ids(cause.violated) }}
 {% if cause.follows %}<dt>follows<dd>{{ ids(cause.follows) }}
@@ -136,7 +143,8 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {%- if cause.not_tested %}<dt>not tested because of it<dd>{{ ids(cause.not_tested) }}
 {% endif -%}
 </dl>
-{{ shown(first) }}
+{% if cause is new %}{{ shown(first) }}
+{%- else %}<details><summary>The failure that shows it</summary>{{ shown(first) }}</details>{% endif %}
 {%- if cause.failures|length > 1 %}
 <details><summary>All other failures of this cause: {{ cause.failures|length - 1 }}</summary>
 {% for position in cause.failures[1:] %}{% set other = report.failures[position] %}
@@ -166,7 +174,8 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% for entry in report.requirements|worst -%}
 <tr id="{{ entry.id }}"><td>{{ entry.id }}<td>{{ entry["class"] }}<td>{{ entry|level }}
 <td class="{{ entry.verdict|replace(" ", "-") }}">
-{{- entry.verdict }}{% if entry.known %} (known){% endif %}<td class="text">{{ entry.statement }}
+{{- entry.verdict }}{% if entry.known %} (known){% elif entry.shared %} (shared){% endif -%}
+<td class="text">{{ entry.statement }}
 {%- if entry.id in causes %}<br><small>{% for number, cause in causes[entry.id] -%}
 <a href="#cause-{{ number }}">cause {{ number }}</a>: {{ cause.text|printable }}{% if not loop.last %}; {% endif -%}
 {% endfor %}</small>

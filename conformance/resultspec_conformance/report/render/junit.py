@@ -3,7 +3,7 @@
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry
+from resultspec_conformance.report.document import FailureEntry, Report, RequirementEntry, is_new
 from resultspec_conformance.report.render.causes import because, causes_by_requirement
 from resultspec_conformance.report.render.failures import failure_text
 
@@ -24,10 +24,11 @@ def _scored(entry: RequirementEntry) -> bool:
 def _case(suite: Element, entry: RequirementEntry, failures: list[FailureEntry], why: str) -> None:
     """Add the test case of a requirement. `why`: the causes because of which it is violated, or was not tested."""
     case = SubElement(suite, "testcase", classname=f"resultspec.{entry['class']}", name=entry["id"], time="0")
-    if entry["verdict"] == "violated" and not entry["known"] and _scored(entry):
+    if entry["verdict"] == "violated" and is_new(entry) and _scored(entry):
+        failures = list(filter(is_new, failures))
         failure = SubElement(case, "failure", message=xml_text(entry["statement"]), type=failures[0]["severity"])
         failure.text = xml_text("\n".join([why, *(failure_text(found) for found in failures)]))
-    elif entry["verdict"] == "not tested" and entry["level"] != "MAY" and not entry["provisional"]:
+    elif entry["verdict"] == "not tested" and entry["level"] != "MAY" and not entry["provisional"] and is_new(entry):
         SubElement(case, "error", message=xml_text(f"not tested: {why or entry['reason']}"), type="not tested")
     elif entry["verdict"] != "passed":
         reason = f"{entry['verdict']}: {entry['reason']}" if entry["reason"] else entry["verdict"]

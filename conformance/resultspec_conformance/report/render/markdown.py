@@ -3,9 +3,18 @@
 import re
 from collections.abc import Iterator
 
-from resultspec_conformance.report.document import CauseEntry, Report, RequirementEntry, level_of, remarks, scope
+from resultspec_conformance.report.document import (
+    CauseEntry,
+    Report,
+    RequirementEntry,
+    is_new,
+    level_of,
+    remarks,
+    scope,
+)
 from resultspec_conformance.report.plain_text import printable
 from resultspec_conformance.report.render.causes import because, causes_by_requirement, counted, ranges, totals
+from resultspec_conformance.report.render.excused import HEADS, baseline_text, excused_kinds
 from resultspec_conformance.report.render.failures import failure_text
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
@@ -23,8 +32,7 @@ def _fenced(text: str) -> str:
 
 
 def _cause(report: Report, number: int, cause: CauseEntry) -> Iterator[str]:
-    known = ", known" if cause["known"] else ""
-    yield f"### {number}. {escaped(cause['text'])} ({cause['severity']}{known})"
+    yield f"### {number}. {escaped(cause['text'])} ({cause['severity']})"
     best, *others = (report["failures"][position] for position in cause["failures"])
     lists = {"violated": cause["violated"], "follows": cause["follows"], "not tested": cause["not_tested"]}
     yield "\n".join(f"- {label}: {', '.join(ranges(ids))}" for label, ids in lists.items() if ids)
@@ -34,8 +42,20 @@ def _cause(report: Report, number: int, cause: CauseEntry) -> Iterator[str]:
         yield f"{counted(len(others), 'more failure')} of this cause: in the reports as HTML and JSON."
 
 
+def _excused(report: Report) -> Iterator[str]:
+    """Yield a table of the violations that are known, and one of those that are shared with the baseline."""
+    for excuse, head in HEADS.items():
+        rows = [
+            f"| {failure['requirement']} | {failure['severity']} | {escaped(text)} |"
+            for failure, text in excused_kinds(report, excuse)
+        ]
+        if rows:
+            yield f"## Violations that are {head}, so not counted"
+            yield "\n".join(["| id | severity | reason |", "|---|---|---|", *rows])
+
+
 def _remark(entry: RequirementEntry) -> str:
-    remarks = [word for word in ("known", "provisional") if entry[word]]
+    remarks = [word for word in ("known", "shared", "provisional") if entry[word]]
     return f" ({', '.join(remarks)})" if remarks else ""
 
 
@@ -50,10 +70,14 @@ def _parts(report: Report) -> Iterator[str]:
     yield "\n".join(["| class | verdict |", "|---|---|", *rows])
     if said := remarks(report):
         yield "\n".join(f"- {escaped(remark)}" for remark in said)
-    if report["causes"]:
-        yield f"## Causes\n\n{totals(report)}."
-    for number, cause in enumerate(report["causes"], 1):
+    if baseline := baseline_text(report):
+        yield escaped(baseline)
+    new = list(filter(is_new, report["causes"]))
+    if new:
+        yield f"## Causes\n\n{totals(new)}."
+    for number, cause in enumerate(new, 1):
         yield from _cause(report, number, cause)
+    yield from _excused(report)
     yield "## Requirements"
     causes = causes_by_requirement(report)
     rows = [
