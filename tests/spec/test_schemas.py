@@ -64,7 +64,7 @@ INVALID = [
     ("task-meta", META | {"date_done": "2026-03-01T12:00:00"}, "date_done"),
     ("task-meta", UNREADY | {"date_done": "2026-03-01T12:00:00+00:00"}, "date_done"),
     ("task-meta", META | {"status": ""}, "status"),
-    ("task-meta", META | {"status": "X" * 51}, "status"),
+    ("task-meta", META | {"status": 7}, "status"),
     ("task-meta", META | {"children": ["a"]}, "children"),
     ("task-meta", META | {"task_id": ""}, "task_id"),
     ("exception", {"exc_type": "", "exc_message": [], "exc_module": None}, "exc_type"),

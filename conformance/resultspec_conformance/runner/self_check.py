@@ -13,7 +13,7 @@ from resultspec_conformance.verdict.settings import CheckSettings
 SELF_CHECK_BACKENDS = (
     "success-overwritten",
     "custom-states-refused",
-    "empty-state",
+    "state-of-any-type",
     "failure-is-final",
     "parent-survives",
     "refused-store-raises",

@@ -37,7 +37,7 @@ class Capabilities:
     store: str | None = None
     prefix: str = ""
     wake_up: float = 1.0
-    payload_limit: int = 128 * 1024 * 1024
+    payload_limit: int | None = 128 * 1024 * 1024
     expiry_lag: float = 0.0
     chord_lease: float = 30.0
     time_resolution: float = 0.001
@@ -68,8 +68,12 @@ class Capabilities:
             derived.add("extended")
         if self.choice("expiry") == "autoexpire":
             derived.add("autoexpire")
-        if self.choice("chord_completion") == "counted":
+        if self.choice("expiry") != "cleanup-all":
+            derived.add("ready-only")
+        if "chords" in self.classes and self.choice("chord_completion") == "counted":
             derived.add("counted")
+        if self.payload_limit is not None:
+            derived.add("payload-limit")
         return frozenset(derived)
 
     @classmethod

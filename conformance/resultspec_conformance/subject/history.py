@@ -16,6 +16,10 @@ MISSING_METHOD: Final = "the backend has no "
 """The beginning of an outcome's message if the backend lacks a method that the operation needs; its name follows."""
 
 
+NO_ANSWERS = frozenset({"Died", "MalformedResult"})
+"""The errors of operations that the backend did not answer with an error: its process ended, or a result is malformed."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How an operation ended.
@@ -32,7 +36,7 @@ class Outcome:
     @property
     def raised(self) -> bool:
         """Whether the backend answered with an error. A process that ended, and a malformed result, are no answers."""
-        return self.kind != "ok" and self.error not in ("Died", "MalformedResult")
+        return self.kind != "ok" and self.error not in NO_ANSWERS
 
     @classmethod
     def of_result(cls, op: str, value: Value) -> "Outcome":

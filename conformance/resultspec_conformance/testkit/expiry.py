@@ -88,12 +88,16 @@ class Reading:
 
 @dataclass
 class Timeline:
-    """The entries of one example, and the time that passes for them. `passed` counts the simulated seconds."""
+    """The entries of one example, and the time that passes for them. `passed` counts the simulated seconds.
+
+    `ends`: whether a plain entry of the subject was seen to end; it is true where nobody has looked.
+    """
 
     ctx: Context
     method: TimeMethod = field(init=False)
     passed: float = 0.0
     stores: int = 0
+    ends: bool = True
     entries: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -240,6 +244,7 @@ def timeline_of(ctx: Context, *, ends: bool = True) -> Timeline:
         raise Unobserved("a plain entry does not end when its lifetime is over (EXP-2)")
     if session.plain_life == "wrong":
         raise Unobserved("a plain entry does not have the lifetime that it was given")
+    timeline.ends = session.plain_life == "right"
     return timeline
 
 

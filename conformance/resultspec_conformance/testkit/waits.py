@@ -212,8 +212,12 @@ def result_in(state: str, number: int = 1) -> Value:
 IMMEDIATE_TIMEOUTS: list[Value] = [0, 0.0, -1, -0.001, -1e300, float("-inf"), -(10**30)]
 """Timeouts with which a wait or a join reads once and does not wait."""
 
-UNLIMITED_TIMEOUTS: list[Value] = [None, 10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
+YEAR = 365 * 24 * 3600
+LONG_TIMEOUTS: list[Value] = [None, YEAR, 100 * YEAR]
 """Timeouts that no wait or join reaches."""
+
+ENDLESS_TIMEOUTS: list[Value] = [10_000_000_000, 1e300, float("inf"), 10**30, 10**400]
+"""Timeouts beyond what an operating system waits at a time."""
 
 
 def plain(values: list[Value]) -> list[Value]:

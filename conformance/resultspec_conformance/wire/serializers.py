@@ -180,6 +180,20 @@ def after_round_trip(serializer: str, value: Value) -> Value:
     return _after_round_trip(serializer, value)
 
 
+def as_json_writes(value: Value) -> Value:
+    """Return a value in which what json cannot keep apart is one: two surrogates in a row, and keys of the same text.
+
+    Of two members, the last one stays. Raises OutsideDomain.
+    """
+    if isinstance(value, str):
+        return _SPLIT_CHARACTER.sub(lambda found: found[0].encode("utf-16", "surrogatepass").decode("utf-16"), value)
+    if isinstance(value, Mapping):
+        return {_json_key(as_json_writes(key)): as_json_writes(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json_writes(member) for member in value]
+    return value
+
+
 def exception_after_round_trip(serializer: str, value: ExceptionData) -> ExceptionData:
     """Return the exception that a reader gets for one that was stored in a state of EXCEPTION, without cause (EXC-1).
 

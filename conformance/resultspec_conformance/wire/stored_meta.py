@@ -94,9 +94,6 @@ def _text_or_null(meta: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_head(head: Any) -> bool:
-    if isinstance(head, str):
-        # a group of Celery before 4.3
-        return bool(head)
     if not isinstance(head, list) or len(head) != 2 or not isinstance(head[0], str) or not head[0]:
         return False
     return head[1] is None or _is_tuple(head[1])
@@ -104,9 +101,12 @@ def _is_head(head: Any) -> bool:
 
 def _is_tuple(child: Any) -> bool:
     """Whether a reader accepts this as a result tuple."""
-    if not isinstance(child, list) or len(child) != 2 or not _is_head(child[0]):
+    if not isinstance(child, list) or len(child) != 2:
         return False
-    members = child[1]
+    head, members = child
+    # a group of Celery before 4.3 began with its bare id
+    if not (isinstance(head, str) and head and members is not None) and not _is_head(head):
+        return False
     return members is None or (isinstance(members, list) and all(_is_tuple(member) for member in members))
 
 
@@ -156,7 +156,7 @@ def _wrong_tags(value: Any) -> Iterator[str]:
 def _unreadable_members(meta: dict[str, Any]) -> Iterator[str]:
     status = meta.get("status")
     if not isinstance(status, str) or not status:
-        yield "it has no status, or one that is not text or empty"
+        yield "its status is not text, or empty"
     yield from _text_or_null(meta)
     children = meta.get("children")
     if children is not None and not (isinstance(children, list) and all(_is_tuple(child) for child in children)):
@@ -191,7 +191,9 @@ def examine(payload: bytes, limit: int = LIMIT) -> Sequence[Finding]:
         return [error.finding]
     if not isinstance(meta, dict):
         return [Finding("VALUE-9", f"it is not a map but a {type(meta).__name__}", fatal=True)]
-    unreadable = [Finding("VALUE-9", text, fatal=True) for text in _unreadable_members(meta)]
+    if "status" not in meta:
+        return [Finding("VALUE-9", "it has no status", fatal=True)]
+    unreadable = [Finding("VALUE-14", text, fatal=True) for text in _unreadable_members(meta)]
     if unreadable:
         return unreadable
     doubled = [Finding("KEY-3", f"the member {name!r} occurs twice", fatal=False) for name in twice]

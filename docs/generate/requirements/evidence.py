@@ -67,9 +67,12 @@ def evidence(
 
 
 def source(defined: Callable[..., Any] | type) -> Source:
-    """Return where a function or a class is defined. Raises LookupError for one that no source file defines."""
+    """Return where a function or a class is defined. Raises LookupError for one that no source file defines.
+
+    A function that another one makes is shown as that one.
+    """
     path = Path(inspect.getfile(defined)).resolve()
-    first, last = _definitions(path)[defined.__qualname__]
+    first, last = _definitions(path)[defined.__qualname__.partition(".<locals>")[0]]
     lines = _lines(path)[first - 1 : last]
     return Source(path.relative_to(ROOT).as_posix(), first, textwrap.dedent("\n".join(lines)) + "\n")
 

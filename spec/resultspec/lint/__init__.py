@@ -9,12 +9,12 @@ is not valid. `python -m resultspec.lint [spec-dir]` prints it and exits with 1 
 from collections.abc import Sequence
 from pathlib import Path
 
-from resultspec.lint import data, prose
+from resultspec.lint import data, prose, undertakings
 from resultspec.lint.tree import Finding, Tree
 
 __all__ = ["Finding", "NoSpecError", "default_root", "lint", "main"]
 
-CHECKS = (*prose.CHECKS, *data.CHECKS)
+CHECKS = (*prose.CHECKS, *data.CHECKS, *undertakings.CHECKS)
 
 
 class NoSpecError(Exception):

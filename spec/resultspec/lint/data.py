@@ -12,6 +12,8 @@ BINDINGS = "appendix-bindings.md"
 CHOICES = "appendix-choices.md"
 MATRIX = "3-states.md"
 README = "README.md"
+FIRST_VERSION = "0.1"
+"""The version in which every requirement was new, and none provisional."""
 
 
 def register(tree: Tree) -> Iterator[Finding]:
@@ -30,6 +32,9 @@ def register(tree: Tree) -> Iterator[Finding]:
 def _entry(tree: Tree, identifier: str, entry: Mapping[str, Any]) -> Iterator[str]:
     if f"{entry.get('chapter')}.md" not in tree.chapters:
         yield f"{identifier} names the chapter {entry.get('chapter')}, which does not exist"
+    added = entry.get("since") == tree.register.get("spec_version") != FIRST_VERSION
+    if bool(entry.get("provisional")) != added:
+        yield f"{identifier} is {'not ' * added}provisional: a requirement is so in the version that adds it"
     for entailed in entry.get("entails", ()):
         if entailed not in tree.requirements or entailed == identifier:
             yield f"{identifier} entails {entailed}, which is not another requirement"

@@ -142,7 +142,7 @@ def one_sentence_a_line(tree: Tree) -> Iterator[Finding]:
     """A line of prose holds one sentence, so that a diff is a sentence."""
     for name, chapter in tree.chapters.items():
         for number, line in chapter.prose():
-            if line.startswith("*Intent:*"):
+            if line.startswith(("*Intent:*", "*Applies:*", "*Observed:*")):
                 continue
             plain = _ABBREVIATION.sub("", _LINKED.sub("(", _LIST_MARKER.sub("", line)))
             if _TWO_SENTENCES.search(plain):

@@ -22,7 +22,9 @@ REGISTER = f"{PACKAGE}/requirements.toml"
 STATES = f"{PACKAGE}/states.json"
 OPERATIONS = f"{PACKAGE}/operations.json"
 
-DERIVED_CAPABILITIES = frozenset({"groups", "pickle", "tagged", "opaque", "extended", "autoexpire", "counted"})
+DERIVED_CAPABILITIES = frozenset(
+    {"groups", "pickle", "tagged", "extended", "autoexpire", "counted", "payload-limit", "ready-only"}
+)
 """What `applies` may name beside the features: it follows from classes, choices, serializers and values."""
 
 

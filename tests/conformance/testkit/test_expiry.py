@@ -83,7 +83,7 @@ def test_the_clock_goes_back_after_an_example(context_of: Open) -> None:
 
 
 def test_where_plain_lives_do_not_end_nobody_is_accused_of_more(context_of: Open) -> None:
-    """A session looks once, and remembers."""
+    """A session looks once, and remembers; a check that needs no end of a life is not blind."""
     ctx = context_of("no-op")
     assert timeline_of(ctx).passed > 0
     assert ctx.session.plain_life == "right"

@@ -207,7 +207,7 @@ class WithChords(CorrectCore):
 
     def value_of(self, part: Sequence[Any]) -> Any:
         """Return what a part has returned."""
-        return self.restore(self.parse(bytes.fromhex(part[3]))["part"][0], part[2])
+        return self.restore(self.parse(self.decompress(bytes.fromhex(part[3])))["part"][0], part[2])
 
     def arrange(self, values: list[Any], parts: list[Any], shape: list[Any]) -> list[Any]:
         """Return the results in the shape of the header; those that were added come last."""
@@ -261,9 +261,15 @@ class WithChords(CorrectCore):
 
     def call_errbacks(self, body: Mapping[str, Any]) -> None:
         """Call the errbacks of a body."""
-        for task in self.tasks_of(body):
-            for errback in task["options"].get("link_error", ()):
-                self.call_errback(errback, task["options"]["task_id"])
+        for errback, task_id in self.errbacks_of(body):
+            self.call_errback(errback, task_id)
+
+    def errbacks_of(self, body: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+        """Return the errbacks of a body and of the members of a group, each with the id that it is called with."""
+        options = body["options"]
+        found = [(errback, options["task_id"]) for errback in options.get("link_error", ())]
+        members = body["kwargs"]["tasks"] if body.get("subtask_type") == "group" else []
+        return [*found, *(one for member in members for one in self.errbacks_of(member))]
 
     def call_errback(self, errback: Mapping[str, Any], task_id: str) -> None:
         """Call an errback; one that cannot be called is left out."""

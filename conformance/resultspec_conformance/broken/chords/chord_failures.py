@@ -131,6 +131,25 @@ class ErrbacksForFailedParts(Correct):
         self.fail(body, error)
 
 
+@broken("CHORD-11", "errbacks-of-members-forgotten")
+class ErrbacksOfMembersForgotten(Correct):
+    """Calls the errbacks of a body as a whole, and not those of the members of a group."""
+
+    def errbacks_of(self, body: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+        """Look at the body alone."""
+        return [(errback, body["options"]["task_id"]) for errback in body["options"].get("link_error", ())]
+
+
+@broken("CHORD-11", "errbacks-of-the-whole-forgotten")
+class ErrbacksOfTheWholeForgotten(Correct):
+    """Calls the errbacks of single tasks, and not those of a group or chain."""
+
+    def errbacks_of(self, body: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+        """Look at the tasks alone."""
+        tasks = self.tasks_of(body)
+        return [(link, task["options"]["task_id"]) for task in tasks for link in task["options"].get("link_error", ())]
+
+
 @broken("CHORD-12", "first-task-of-the-body-fails")
 class FirstTaskFails(Correct):
     """Makes the first task of a body that is a group or chain a failure, and leaves the others."""

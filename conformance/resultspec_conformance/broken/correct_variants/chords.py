@@ -201,9 +201,24 @@ class ErrorOfARefusedErrback(Correct):
 
     def call_errbacks(self, body: Mapping[str, Any]) -> None:
         """Call each, and let the last error that one of them raises be that of the body."""
-        for task in self.tasks_of(body):
-            for errback in task["options"].get("link_error", ()):
-                try:
-                    self.send(errback, task["options"]["task_id"])
-                except Exception as error:  # noqa: BLE001 - a broker may raise anything
-                    self.store_result(task["options"]["task_id"], error, "FAILURE")
+        for errback, task_id in self.errbacks_of(body):
+            try:
+                self.send(errback, task_id)
+            except Exception as error:  # noqa: BLE001 - a broker may raise anything
+                self.store_result(task_id, error, "FAILURE")
+
+
+@variation("errbacks-of-a-group-for-each-member")
+class ErrbacksForEachMember(Correct):
+    """Calls the errbacks of a group for each of its members, and those of the first step of a chain, too."""
+
+    def errbacks_of(self, body: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+        """Repeat those of a group."""
+        links, members = body["options"].get("link_error", ()), (body.get("kwargs") or {}).get("tasks") or []
+        match body.get("subtask_type"):
+            case "group":
+                around = [(link, member["options"]["task_id"]) for link in links for member in members]
+                return [*around, *(one for member in members for one in self.errbacks_of(member))]
+            case "chain":
+                return [*super().errbacks_of(body), *self.errbacks_of(members[0])]
+        return super().errbacks_of(body)

@@ -238,7 +238,7 @@ class MembersDropped(Correct):
         return {name: value for name, value in shaped.items() if name in {*MEMBERS, "group_id", "parent_id"}}
 
 
-@variation("compressing", classes=("core", "waiting", "atomic"))
+@variation("compressing")
 class Compressing(Correct):
     """Writes compressed payloads."""
 
@@ -459,3 +459,78 @@ class DisabledKnowsNoCache(CorrectDisabled):
     def is_cached(self, task_id: Any) -> bool:
         """Refuse."""
         return bool(self.nothing())
+
+
+@variation("refuses-odd-ids-with-errors-of-its-client")
+class OddIdsRefusedByTheClient(Correct):
+    """Refuses ids that its client library does not take with an error that is not one of the specification."""
+
+    def normal_id(self, task_id: Any) -> str:
+        """Take ids that are portable."""
+        found = super().normal_id(task_id)
+        if set(found) - set(DOMAINS.id_alphabet) or len(found) > DOMAINS.id_max_length:
+            raise RuntimeError("illegal key")
+        return found
+
+
+@variation("folds-as-json-does")
+class FoldsAsJsonDoes(Correct):
+    """Lets json join two surrogates in a row, and keys of a map that become the same text."""
+
+    def check_carried(self, value: Any, depth: int = 0) -> None:
+        """Look at the values of other serializers only."""
+        if self.serializer != "json":
+            super().check_carried(value, depth)
+
+
+@variation("empty-state-is-pending-and-empty-id-is-not-cached")
+class LenientWithEmptyTexts(Correct):
+    """Takes an empty state for PENDING, and answers that what is not an id is not cached."""
+
+    def check_state(self, state: Any) -> str:
+        """Let the empty text pass."""
+        return super().check_state(state if state != "" else "PENDING")
+
+    def is_cached(self, task_id: Any) -> bool:
+        """Look it up, whatever it is."""
+        try:
+            return super().is_cached(task_id)
+        except (TypeError, ValueError):
+            return False
+
+    def on_task_call(self, producer: Any, task_id: Any) -> Any:
+        """Prepare nothing."""
+        return None
+
+
+@variation("no-limit-of-payloads", payload_limit=None)
+class NoLimitOfPayloads(Correct):
+    """Lets a compressed payload grow without a limit, and declares it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.payload_limit = 2**31
+
+
+@variation("values-of-json-with-the-calls-of-a-worker", values="json", serializers=("json",))
+class PlainValues(Correct):
+    """Is given plain JSON only, as a port in another language is."""
+
+
+@variation("keeps-a-subscription-for-the-next-wait")
+class KeepsASubscription(Correct):
+    """Leaves the subscription of a wait without an outcome to the next wait for the task, as Celery does."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.kept: dict[str, LinkSubscription] = {}
+
+    def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
+        """Subscribe once more, and unsubscribe when there is an outcome."""
+        kept = self.kept.pop(task_id, None) or self.subscribe(task_id)
+        meta = super().await_ready(task_id, timeout, interval, on_interval)
+        if meta is None:
+            self.kept[task_id] = kept
+        else:
+            self.leave(kept)
+        return meta

@@ -2,8 +2,10 @@
 
 import itertools
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from resultspec_conformance.broken.baseline.expiry import ImproperlyConfigured, WithoutAutoexpire
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import EVERYTHING, variation
 from resultspec_conformance.broken.expiry.cleanup import BY_CLEANUP, ByCleanup
@@ -100,3 +102,34 @@ class CleanupTakesItsTime(ByCleanup):
         if next(self.looked) % FEW == 0:
             time.sleep(0.0005)
         super().clean(key)
+
+
+@variation(
+    "cleanup-of-all-that-is-over",
+    choices={"expiry": "cleanup-all"},
+    features=EVERYTHING.features - {"expire"},
+)
+class CleanupOfAllThatIsOver(WithoutAutoexpire, Correct):
+    """Removes on cleanup what was last stored long ago, whatever its state, as a store of files does."""
+
+    def build(self, task_id: str, result: Any, state: str, traceback: Any, request: Any) -> dict[str, Any]:
+        """Note when the entry is stored."""
+        return {**super().build(task_id, result, state, traceback, request), "x_stored": self.now().isoformat()}
+
+    def is_over(self, meta: Mapping[str, Any]) -> bool:
+        """Look when it was stored."""
+        return "x_stored" in meta and self.age({"date_done": meta["x_stored"]}) > self.life
+
+
+@variation("lives-refused-with-any-error")
+class LivesRefusedWithAnyError(Correct):
+    """Refuses a wrong lifetime, and one of more than a century, with ValueError."""
+
+    def life_of(self, expires: Any) -> float:
+        """Refuse in another way."""
+        if isinstance(expires, (int, float)) and expires > 101 * 365 * 86400:
+            raise ValueError("a life of more than a century")
+        try:
+            return super().life_of(expires)
+        except ImproperlyConfigured as error:
+            raise ValueError(str(error)) from error

@@ -315,18 +315,6 @@ class WordsAreAnHour(Correct):
         return super().life_of(1 if isinstance(expires, str) else expires)
 
 
-@broken("EXP-9", "wrong-life-is-a-value-error")
-class WrongLifeIsAValueError(Correct):
-    """Refuses a wrong lifetime with ValueError."""
-
-    def life_of(self, expires: Any) -> float:
-        """Refuse in another way."""
-        try:
-            return super().life_of(expires)
-        except ImproperlyConfigured as error:
-            raise ValueError(str(error)) from error
-
-
 @broken("EXP-10", "days-of-a-timedelta-are-lost")
 class DaysAreLost(Correct):
     """Uses the seconds of a timedelta without its days."""

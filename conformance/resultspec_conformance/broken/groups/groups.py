@@ -477,7 +477,7 @@ class GroupUuidHexadecimal(Correct):
         return super().restore_group(group_id.hex if isinstance(group_id, uuid.UUID) else group_id, cache)
 
 
-@broken("GROUP-11", "one-cache-for-tasks-and-groups", also=["READ-9"])
+@broken("GROUP-24", "one-cache-for-tasks-and-groups", also=["READ-9"])
 class OneCache(Correct):
     """Has one cache for tasks and groups, as Celery does."""
 
@@ -503,7 +503,7 @@ class OneNamespace(Correct):
         return self.key(group_id)
 
 
-@broken("GROUP-12", "endings-of-chords-taken")
+@broken("GROUP-25", "endings-of-chords-taken")
 class EndingsTaken(Correct):
     """Saves a group under an id that ends as the keys of chords do."""
 
@@ -511,7 +511,7 @@ class EndingsTaken(Correct):
         """Take any."""
 
 
-@broken("GROUP-12", "endings-of-chords-refused-as-types")
+@broken("GROUP-25", "endings-of-chords-refused-as-types")
 class EndingsAreTypes(Correct):
     """Refuses a group id that ends as the keys of chords do, but not with ValueError."""
 
@@ -521,11 +521,33 @@ class EndingsAreTypes(Correct):
             raise TypeError("not as the keys of chords do")
 
 
+class _ChordsBesideGroups(Correct):
+    """Keeps what it counts under the key of the group with an ending."""
+
+    def step(self, group_id: str, change: Any, sent: int = 100) -> Any:
+        """Change the record under another key."""
+        key = self.group_key(f"{group_id}.c")
+        return self.steadily(lambda: self.link.change(key, change, self.life_of_chord, sent))
+
+
 @broken("GROUP-12", "bookkeeping-of-chords-deleted")
-class BookkeepingDeleted(Correct):
+class BookkeepingDeleted(_ChordsBesideGroups):
     """Deletes what a chord keeps under the id that it is given as that of a group."""
 
     def delete_group(self, group_id: Any) -> None:
         """Remove the key, whatever it is."""
         super().delete_group(group_id)
         self.link.delete(self.group_key(self.normal_group_id(group_id)))
+
+
+@broken("GROUP-12", "group-saved-over-the-bookkeeping-of-a-chord")
+class BookkeepingReplaced(_ChordsBesideGroups):
+    """Saves a group under the key at which a chord is counted, as Celery's Redis backend does."""
+
+    def check_ending(self, group_id: str) -> None:
+        """Take any."""
+
+    def put_group(self, group_id: str, payload: bytes) -> None:
+        """Remove what is there first."""
+        self.link.delete(self.group_key(group_id))
+        super().put_group(group_id, payload)

@@ -1,5 +1,6 @@
 """Backends that break chapter 6."""
 
+import contextlib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -86,6 +87,17 @@ class NullModuleIsAnError(Correct):
         return super().find_class(name, module)
 
 
+@broken("EXC-15", "module-of-another-type-is-an-error")
+class OddModuleIsAnError(Correct):
+    """Looks for a module by whatever is stored as its name, as Celery does."""
+
+    def find_class(self, name: str, module: str | None) -> type[BaseException]:
+        """Insist on a text, or nothing."""
+        if module is not None and not isinstance(module, str):
+            raise TypeError("the module is not text")
+        return super().find_class(name, module)
+
+
 @broken("EXC-2", "unknown-class-has-no-name", also=["VALUE-10", "VALUE-11", "META-14"])
 class UnknownClassHasNoName(Correct):
     """Makes a plain exception of one whose class it does not have."""
@@ -108,7 +120,7 @@ class ModuleImported(Correct):
             return None
 
 
-@broken("EXC-3", "module-asked")
+@broken("EXC-13", "module-asked")
 class ModuleAsked(Correct):
     """Runs the `__getattr__` of a module in search of a class."""
 
@@ -168,6 +180,18 @@ class ArgumentsOfAwkwardExceptionsLost(Correct):
             return super().construct(cls, args)
         except Exception:  # noqa: BLE001 - a constructor may raise anything
             return Exception(cls.__qualname__)
+
+
+@broken("EXC-14", "constructor-exits")
+class ConstructorExits(Correct):
+    """Survives the errors of a constructor that programs usually catch, and no others."""
+
+    def restore_exception(self, stored: Mapping[str, Any]) -> BaseException:
+        """Construct, and let the others through."""
+        message = stored.get("exc_message", [])
+        with contextlib.suppress(Exception):
+            self.construct(self.find_class(stored["exc_type"], stored.get("exc_module")), tuple(message))
+        return super().restore_exception(stored)
 
 
 @broken("EXC-6", "unencodable-arguments-refused")

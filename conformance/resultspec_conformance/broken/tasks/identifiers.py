@@ -112,6 +112,18 @@ class RefusedAfterStoring(Correct):
             raise ValueError("an id is ASCII")
 
 
+@broken("ID-7", "refusal-of-an-id-says-nothing")
+class RefusalSaysNothing(Correct):
+    """Refuses long ids with an error that does not say whether anything was stored."""
+
+    def normal_id(self, task_id: Any) -> str:
+        """Fail as a client library does."""
+        found = super().normal_id(task_id)
+        if len(found) > DOMAINS.id_max_length:
+            raise OSError("illegal key")
+        return found
+
+
 @broken("ID-4", "null-is-an-id")
 class NullIsAnId(Correct):
     """Takes the text of whatever is given for the id."""

@@ -188,7 +188,7 @@ class _Told(Exception):
         self.meta = meta
 
 
-@broken("KEY-7", "believes-the-message")
+@broken("KEY-9", "believes-the-message")
 class BelievesTheMessage(Correct):
     """Takes the result out of the message and does not look into the store."""
 
@@ -218,7 +218,7 @@ class UndecodableEndsWait(Correct):
         self.load(body, task_id)
 
 
-@broken("KEY-7", "resolves-the-task-named-in-the-message")
+@broken("KEY-9", "resolves-the-task-named-in-the-message")
 class ResolvesTheNamed(Correct):
     """Hands each message to the wait for the task that is named in it, as Celery's result consumer does."""
 

@@ -38,7 +38,7 @@ class StateOfAnyType(Correct):
         return super().check_state("None" if state is None else state)
 
 
-@broken("STATE-2", "empty-state")
+@broken("STATE-16", "empty-state")
 class EmptyState(Correct):
     """Takes an empty state for PENDING."""
 

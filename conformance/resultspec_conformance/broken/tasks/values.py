@@ -1,6 +1,7 @@
 """Backends that break chapter 5."""
 
 import codecs
+import contextlib
 import datetime as dt
 import decimal
 import json
@@ -180,14 +181,6 @@ class IntegersAreFloats(ChangesValues):
         return int(float(item)) if isinstance(item, int) and 2**53 < abs(item) < 2**1000 else item
 
 
-@broken("VALUE-2", "keys-merged")
-class KeysMerged(Correct):
-    """Lets two keys of a map become one, as plain json does."""
-
-    def check_carried(self, value: Any, depth: int = 0) -> None:
-        """Look at nothing."""
-
-
 @broken("VALUE-2", "what-decodes-is-not-checked")
 class WhatDecodesIsNotChecked(Correct):
     """Stores what its serializer encodes, without a look at whether it can be decoded."""
@@ -304,6 +297,17 @@ class FallsBackToPickle(Correct):
             if not payload.startswith(b"\x80"):
                 raise
             return pickle.loads(payload)
+
+
+@broken("VALUE-5", "guard-accepts-everything")
+class GuardAcceptsEverything(Correct):
+    """Decodes an existing entry to learn its state, whether it accepts its content type or not."""
+
+    def stays(self, there: bytes, arriving: str) -> bool:
+        """Deserialise it first."""
+        with contextlib.suppress(Exception):
+            self.deserialize(self.decompress(there))
+        return super().stays(there, arriving)
 
 
 @broken("VALUE-5", "refused-content-removed")
@@ -482,6 +486,44 @@ class DateNotLookedAt(Correct):
 
 
 # -- type tags and compression -------------------------------------------------------------------
+
+
+class _ReadsWith(Correct):
+    """Changes values that it has parsed."""
+
+    def deserialize(self, payload: bytes) -> Any:
+        """Parse, and change what is in it."""
+        return self.changed(super().deserialize(payload))
+
+    def changed(self, found: Any) -> Any:
+        """Return a value with its parts changed."""
+        if isinstance(found, dict):
+            return {name: self.changed(member) for name, member in found.items()}
+        return [self.changed(member) for member in found] if isinstance(found, list) else self.change(found)
+
+    def change(self, found: Any) -> Any:
+        """Return another value."""
+        return found
+
+
+@broken("VALUE-15", "integers-read-as-doubles", also=["VALUE-2", "VALUE-4"])
+class IntegersReadAsDoubles(_ReadsWith):
+    """Reads integers as numbers of double precision, as `JSON.parse` does."""
+
+    def change(self, found: Any) -> Any:
+        """Round a large integer."""
+        return int(float(found)) if isinstance(found, int) and 2**53 < abs(found) < 2**1000 else found
+
+
+@broken("VALUE-15", "surrogates-read-as-replacements", also=["VALUE-2", "EXC-1", "META-6"])
+class SurrogatesReadAsReplacements(_ReadsWith):
+    """Reads a replacement character for a lone surrogate."""
+
+    def change(self, found: Any) -> Any:
+        """Replace surrogates."""
+        if not isinstance(found, str):
+            return found
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in found)
 
 
 @broken("VALUE-10", "type-tags-passed-on", also=["VALUE-2", "EXC-1"])

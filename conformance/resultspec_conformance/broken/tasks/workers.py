@@ -269,15 +269,6 @@ class HandledCountsMore(Correct):
         return given if handled is None else handled
 
 
-@broken("WORK-9", "failure-of-nothing")
-class FailureOfNothing(Correct):
-    """Stores a failure if there is no exception."""
-
-    def failure(self, given: BaseException | None, handled: BaseException | None) -> BaseException | None:
-        """Return some exception."""
-        return super().failure(given, handled) or Exception("unknown")
-
-
 @broken("WORK-10", "cleanup-ends-all-waits")
 class CleanupEndsAllWaits(Correct):
     """Ends every wait of the client when a task is over, as at the end of a process."""
@@ -323,15 +314,6 @@ class CleanupRemovesTheLastEntry(Correct):
         """Remove its entry."""
         if self.last:
             self.forget(self.last)
-
-
-@broken("WORK-11", "call-prepares-nothing-and-says-so")
-class PreparesNull(Correct):
-    """Returns null where nothing has to be prepared."""
-
-    def on_task_call(self, producer: Any, task_id: Any) -> Any:
-        """Return nothing."""
-        return None
 
 
 @broken("WORK-11", "call-stores-pending")

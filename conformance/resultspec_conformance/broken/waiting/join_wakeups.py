@@ -74,7 +74,7 @@ class SubscriptionsLeftBehind(Correct):
         """Stay."""
 
 
-@broken("JOIN-16", "subscriptions-of-a-closed-join-left-behind")
+@broken("JOIN-27", "subscriptions-of-a-closed-join-left-behind")
 class ClosedJoinLeavesSubscriptions(Correct):
     """Ends its subscriptions with the last item or an error, and not where the caller has had enough."""
 
@@ -84,7 +84,7 @@ class ClosedJoinLeavesSubscriptions(Correct):
             super().leave_all(subscription)
 
 
-@broken("JOIN-16", "subscriptions-of-a-late-join-left-behind")
+@broken("JOIN-27", "subscriptions-of-a-late-join-left-behind")
 class LateJoinLeavesSubscriptions(Correct):
     """Ends its subscriptions where all was yielded, and not after an error."""
 

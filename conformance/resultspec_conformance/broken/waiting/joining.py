@@ -193,7 +193,7 @@ class ClockBeginsAtTheCall(Correct):
         return super().join_deadline(asked) - (time.monotonic() - asked.called_at)
 
 
-@broken("JOIN-6", "large-timeout-of-a-join-overflows")
+@broken("JOIN-23", "large-timeout-of-a-join-overflows")
 class LargeTimeoutOfAJoin(Correct):
     """Hands its timeout to the operating system, which refuses more than some centuries."""
 
@@ -223,7 +223,7 @@ class IntervalZeroCountsForNothing(Correct):
         return super().join_deadline(asked) + late
 
 
-@broken("JOIN-7", "time-of-the-caller-does-not-count")
+@broken("JOIN-26", "time-of-the-caller-does-not-count")
 class TimeOfTheCallerDoesNotCount(Correct):
     """Counts its own rests and nothing else, so that every item moves the deadline."""
 
@@ -312,7 +312,7 @@ class NegativeTimeoutRefused(Correct):
         return super().join(left, asked)
 
 
-@broken("JOIN-10", "join-checks-at-the-first-item", also=["JOIN-11"])
+@broken("JOIN-25", "join-checks-at-the-first-item", also=["JOIN-11"])
 class ChecksAtTheFirstItem(Correct):
     """Is a generator from its first line on, so that a wrong argument is found when an item is asked for."""
 
@@ -321,7 +321,18 @@ class ChecksAtTheFirstItem(Correct):
         yield from super().get_many(*args, **options)
 
 
-@broken("JOIN-10", "nan-is-a-timeout-of-a-join")
+@broken("JOIN-24", "interval-none-of-a-join-is-a-type-error")
+class IntervalNoneIsATypeError(Correct):
+    """Sleeps for whatever it is given as the interval."""
+
+    def check_join(self, timeout: Any, interval: Any, most: Any) -> None:
+        """Insist on a number."""
+        if interval is None:
+            raise TypeError("must be real number, not NoneType")
+        super().check_join(timeout, interval, most)
+
+
+@broken("JOIN-25", "nan-is-a-timeout-of-a-join")
 class NanIsATimeout(Correct):
     """Takes NaN for a timeout of 0."""
 
@@ -334,7 +345,7 @@ class NanIsATimeout(Correct):
         return super().join_deadline(replace(asked, timeout=0) if asked.timeout != asked.timeout else asked)
 
 
-@broken("JOIN-10", "negative-interval-of-a-join-is-zero")
+@broken("JOIN-25", "negative-interval-of-a-join-is-zero")
 class NegativeIntervalIsZero(Correct):
     """Takes a negative interval for 0."""
 

@@ -192,7 +192,7 @@ class NegativeTimeoutRefused(Correct):
             raise ValueError("a timeout is not negative")
 
 
-@broken("WAIT-6", "large-timeout-overflows")
+@broken("WAIT-16", "large-timeout-overflows")
 class LargeTimeoutOverflows(Correct):
     """Hands its timeout to the operating system, which refuses more than some centuries."""
 
@@ -201,6 +201,17 @@ class LargeTimeoutOverflows(Correct):
         if timeout is not None and timeout > 9e9:
             raise OverflowError("timestamp too large to convert to a C type")
         return super().deadline(timeout)
+
+
+@broken("WAIT-19", "late-answer-is-a-timeout", also=["WAIT-8"])
+class LateAnswerIsATimeout(Correct):
+    """Looks at the clock before it looks at the answer."""
+
+    def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
+        """Deny an answer that came late."""
+        deadline = self.deadline(timeout)
+        meta = super().await_ready(task_id, timeout, interval, on_interval)
+        return None if timeout is not None and timeout > 0 and time.monotonic() > deadline else meta
 
 
 @broken("WAIT-6", "no-timeout-means-no-wait")
@@ -223,7 +234,7 @@ class MillisecondsOf32Bits(Correct):
         return super().deadline(0.0)
 
 
-@broken("WAIT-7", "arguments-checked-when-it-has-to-wait")
+@broken("WAIT-17", "arguments-checked-when-it-has-to-wait")
 class ArgumentsCheckedLate(Correct):
     """Looks at its arguments only where the task is not ready yet."""
 
@@ -239,7 +250,31 @@ class ArgumentsCheckedLate(Correct):
         return super().await_ready(task_id, timeout, interval, on_interval)
 
 
-@broken("WAIT-7", "nan-is-a-timeout")
+@broken("WAIT-7", "nan-is-no-deadline")
+class NanIsNoDeadline(Correct):
+    """Compares the time with NaN, which it never reaches, as Celery does; the suite has time for some seconds of it."""
+
+    def check_wait(self, timeout: Any, interval: Any) -> None:
+        """Let NaN pass."""
+        super().check_wait(0 if timeout != timeout else timeout, interval)
+
+    def deadline(self, timeout: Any) -> float:
+        """Return a moment that does not come."""
+        return super().deadline(None if timeout != timeout else timeout)
+
+
+@broken("WAIT-15", "interval-none-is-a-type-error")
+class IntervalNoneIsATypeError(Correct):
+    """Sleeps for whatever it is given as the interval, as Celery's key/value stores do."""
+
+    def check_wait(self, timeout: Any, interval: Any) -> None:
+        """Insist on a number."""
+        if interval is None:
+            raise TypeError("must be real number, not NoneType")
+        super().check_wait(timeout, interval)
+
+
+@broken("WAIT-17", "nan-is-a-timeout")
 class NanIsATimeout(Correct):
     """Takes NaN for a timeout of 0."""
 
@@ -252,7 +287,7 @@ class NanIsATimeout(Correct):
         return super().deadline(0 if timeout != timeout else timeout)
 
 
-@broken("WAIT-7", "negative-interval-is-zero")
+@broken("WAIT-17", "negative-interval-is-zero")
 class NegativeIntervalIsZero(Correct):
     """Takes a negative interval for 0."""
 

@@ -95,7 +95,7 @@ class LeavesSubscription(Correct):
         """Stay."""
 
 
-@broken("WAIT-12", "subscription-left-after-a-timeout")
+@broken("WAIT-18", "subscription-left-after-a-timeout")
 class LeavesAfterTimeout(Correct):
     """Ends its subscription only where the wait ends with an outcome."""
 

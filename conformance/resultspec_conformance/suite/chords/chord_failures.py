@@ -1,6 +1,7 @@
 """Checks of chapter 12: how a chord fails, which errbacks are called, and late parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probe_protocols import BookkeepingProbe
@@ -156,6 +157,30 @@ def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> Non
         ctx.require("CHORD-11", called, got=got, allowed=f"exactly one call, with the id of the body, {chord.body_id}")
 
 
+def _require_errback(ctx: Context, link: Mapping[str, Any], ids: Sequence[str], least: int, most: int) -> None:
+    """Require that an errback was called so often, each time with another of some ids."""
+    called = [str(argument) for call in ctx.outbox.calls(link["options"]["task_id"]) for argument in call.args]
+    holds = least <= len(called) <= most and len(set(called)) == len(called) and set(called) <= set(ids)
+    allowed = f"{least} to {most} calls, with {' or '.join(ids)}"
+    ctx.require("CHORD-11", holds, got=f"calls of an errback with {show(called)}", allowed=allowed)
+
+
+@check("CHORD-11", cases=[{"kind": "group"}, {"kind": "chain"}])
+def errbacks_of_a_body_of_several_tasks(ctx: Context, kind: str) -> None:
+    """Errbacks of the members of a group are called with their ids, those of a chain with the id of the chain."""
+    links = [errback(ctx) for _ in range(2)]
+    tasks = [signature(ctx.new_id("body"), link_error=[link]) for link in links]
+    ids, around = [str(task["options"]["task_id"]) for task in tasks], errback(ctx)
+    body = group_of(*tasks) if kind == "group" else chain_of(*tasks)
+    body["options"]["link_error"] = [around]
+    deliver_all(ctx, Chord.of(ctx, FLAT_HEADERS[2], body).apply(ctx.client("client")), ["SUCCESS", "FAILURE"], 2)
+    least = 1 if kind == "group" else 0
+    for link, task_id in zip(links, ids, strict=True):
+        _require_errback(ctx, link, [task_id], least, 1)
+    own = str(body["options"]["task_id"])
+    _require_errback(ctx, around, [own, *ids] if kind == "group" else [own], 1, len(ids) if kind == "group" else 1)
+
+
 @check("CHORD-11")
 def errbacks_are_not_called_without_a_failure(ctx: Context) -> None:
     """A chord that succeeds calls no errback."""
@@ -200,12 +225,14 @@ def compound_body_is_called_once(ctx: Context, kind: str) -> None:
     chord.require_called_once("CHORD-1")
 
 
-def _fail_inside(ctx: Context, outer: int) -> Chord:
-    """Return a chord of so many parts, the last of which is a chord that has failed."""
+def _fail_inside(ctx: Context, outer: int, *, chain: bool = False) -> Chord:
+    """Return a chord of so many parts, the last of which is a chord that has failed; its body may end a chain."""
     client = ctx.client("client")
     around = Chord.of(ctx, FLAT_HEADERS[outer]).apply(client)
     options = {"chord": around.request(outer - 1)["chord"], "group_id": around.group_id, "group_index": outer - 1}
-    inner = Chord.of(ctx, FLAT_HEADERS[2], signature(around.ids[outer - 1], **options)).apply(client)
+    last = signature(around.ids[outer - 1], **options)
+    inner = Chord.of(ctx, FLAT_HEADERS[2], chain_of(signature(ctx.new_id("step")), last) if chain else last)
+    inner.apply(client)
     for index in range(outer - 1):
         around.deliver(client, index, "done")
     deliver_all(ctx, inner, ["FAILURE", "SUCCESS"])
@@ -213,10 +240,10 @@ def _fail_inside(ctx: Context, outer: int) -> Chord:
     return around
 
 
-@check("CHORD-12", cases=[{"outer": outer} for outer in (1, 2)])
-def failure_reaches_the_enclosing_chord(ctx: Context, outer: int) -> None:
-    """A chord that fails inside another chord counts there as a failed part."""
-    around = _fail_inside(ctx, outer)
+@check("CHORD-12", cases=[{"outer": outer, "chain": chain} for outer in (1, 2) for chain in (False, True)])
+def failure_reaches_the_enclosing_chord(ctx: Context, outer: int, chain: bool) -> None:
+    """A chord that fails inside another chord counts there as a failed part, also if its body is a chain."""
+    around = _fail_inside(ctx, outer, chain=chain)
     around.require_not_called("CHORD-12", "the chord that is a part of it has failed")
     require_failed(ctx, "CHORD-12", str(around.body_id), *_causes(["FAILURE"]))
 

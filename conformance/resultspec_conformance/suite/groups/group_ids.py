@@ -11,6 +11,7 @@ from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.groups.groups import CACHED, of_members, require_done, require_restored
 from resultspec_conformance.suite.tasks.identifiers import FOLDS, LONGEST, NO_IDS, PAIRS, PATTERNS, UUIDS
+from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, odd_text, portable_text
@@ -134,13 +135,12 @@ def _faithful_or_refused(ctx: Context, group_id: str, others: list[str]) -> None
     """Require ID-3 of a group id; `others` are ids under which a careless store would put it."""
     writer, reader = ctx.client("writer"), ctx.client("reader")
     outcome = writer.attempt("save_group", group_id=group_id, result=_saved(group_id))
-    known = outcome.kind in ("ok", "fail")
-    ctx.require("GROUP-8", known, got=ctx.describe(outcome), allowed="success, or a definite error")
     for other in others:
         if other and other != group_id:
             got = f"the group {show(group_id)} is found under {show(other)}"
             ctx.require("GROUP-8", not _is_there(reader, other), got=got, allowed="nothing there")
-    if outcome.kind == "fail":
+    if outcome.kind != "ok":
+        ctx.require("GROUP-8", outcome.raised, got=ctx.describe(outcome), allowed="a group, or an error")
         got = f"refused ({outcome.error}), and saved"
         ctx.require("GROUP-8", not _is_there(reader, group_id), got=got, allowed="an untouched store")
         return
@@ -218,54 +218,59 @@ def uuid_of_a_group_is_its_text(ctx: Context, group_id: uuid.UUID, by_uuid: bool
 # -- two namespaces --------------------------------------------------------------------------------
 
 
-def _require_task(ctx: Context, client: Client, task_id: str, expected: list[Value]) -> None:
+def _require_task(ctx: Context, requirement: str, client: Client, task_id: str, expected: list[Value]) -> None:
     outcome = client.attempt("get_task_meta", task_id=task_id)
     holds = outcome.kind == "ok" and [outcome.value.get("status"), outcome.value.get("result")] == expected
-    ctx.require("GROUP-11", holds, got=ctx.describe(outcome), allowed=f"the task, {expected}, and not the group")
+    ctx.require(requirement, holds, got=ctx.describe(outcome), allowed=f"the task, {expected}, and not the group")
 
 
-@check(
-    "GROUP-11",
-    cases=[
-        {"cached": cached, "group_first": group_first, "state": state}
-        for cached in (False, True)
-        for group_first in (False, True)
-        for state in ("SUCCESS", "PROGRESS")
-    ],
-)
-def task_and_group_of_one_id_are_two(ctx: Context, cached: bool, group_first: bool, state: str) -> None:
-    """A task and a group of the same id are stored, read, cached and removed without touching each other."""
-    if cached and "cache" not in ctx.capabilities.provided:
-        raise Unobserved("the subject has no cache")
-    client, one = ctx.client("client", **CACHED if cached else {}), ctx.new_id("both")
+BOTH: list[dict[str, Value]] = [
+    {"group_first": group_first, "state": state} for group_first in (False, True) for state in ("SUCCESS", "PROGRESS")
+]
+
+
+@check("GROUP-11", cases=BOTH)
+def task_and_group_of_one_id_are_two(ctx: Context, group_first: bool, state: str) -> None:
+    """A task and a group of the same id are stored, read and removed without touching each other."""
+    _require_two(ctx, "GROUP-11", ctx.client("client"), group_first, state)
+
+
+@check("GROUP-24", cases=BOTH)
+def task_and_group_of_one_id_are_cached_apart(ctx: Context, group_first: bool, state: str) -> None:
+    """The same holds for a client with a cache."""
+    _require_two(ctx, "GROUP-24", ctx.client("client", **CACHED), group_first, state)
+
+
+def _require_two(ctx: Context, requirement: str, client: Client, group_first: bool, state: str) -> None:
+    one = ctx.new_id("both")
     saved, stored, unknown = of_members(one, "m"), [state, "of the task"], client.meta(ctx.new_id("unknown"))
 
     def save() -> None:
         client.save_group(one, saved)
-        require_restored(ctx, "GROUP-11", client, one, saved)
+        require_restored(ctx, requirement, client, one, saved)
 
     def store() -> None:
         client.store(one, stored[1], state)
-        _require_task(ctx, client, one, stored)
+        _require_task(ctx, requirement, client, one, stored)
 
     (save if group_first else store)()
     if group_first:
-        _require_task(ctx, client, one, [unknown["status"], unknown["result"]])
+        _require_task(ctx, requirement, client, one, [unknown["status"], unknown["result"]])
     else:
-        require_restored(ctx, "GROUP-11", client, one, None)
+        require_restored(ctx, requirement, client, one, None)
     (store if group_first else save)()
     for _ in range(2):
-        require_restored(ctx, "GROUP-11", client, one, saved)
-        _require_task(ctx, client, one, stored)
+        require_restored(ctx, requirement, client, one, saved)
+        _require_task(ctx, requirement, client, one, stored)
     if group_first:
         client.forget(one)
-        require_restored(ctx, "GROUP-11", client, one, saved)
+        require_restored(ctx, requirement, client, one, saved)
     else:
         client.call("delete_group", group_id=one)
-        _require_task(ctx, client, one, stored)
+        _require_task(ctx, requirement, client, one, stored)
 
 
-@check("GROUP-11", needs=["cache"], acts=["reload_task_result", "reload_group_result"])
+@check("GROUP-24", acts=["reload_task_result", "reload_group_result"])
 def cached_group_is_not_a_cached_task(ctx: Context) -> None:
     """`is_cached` and `reload_task_result` do not see cached groups, and the other way round."""
     client, writer = ctx.client("client", **CACHED), ctx.client("writer")
@@ -276,39 +281,44 @@ def cached_group_is_not_a_cached_task(ctx: Context) -> None:
     if ctx.usable(["is_cached"]):
         found = client.call("is_cached", task_id=first)
         ctx.require(
-            "GROUP-11", found is False, got=f"is_cached is {found} of a group", allowed="false: no task was read"
+            "GROUP-24", found is False, got=f"is_cached is {found} of a group", allowed="false: no task was read"
         )
     if ctx.usable(["reload_task_result"]):
         client.call("reload_task_result", task_id=first)
-        require_restored(ctx, "GROUP-11", client, first, saved)
+        require_restored(ctx, "GROUP-24", client, first, saved)
     writer.store(second, "of the task")
     client.meta(second)
     client.save_group(second, of_members(second, "m"))
     for op in ctx.usable(["reload_group_result", "delete_group"]):
         client.call(op, group_id=second)
-        _require_task(ctx, client, second, ["SUCCESS", "of the task"])
+        _require_task(ctx, "GROUP-24", client, second, ["SUCCESS", "of the task"])
 
 
 # -- the endings of chords -------------------------------------------------------------------------
 
 
-@check("GROUP-12", cases=[{"ending": ending, "before": before} for ending in ENDINGS for before in ("", ".s", "-x")])
+@check("GROUP-25", cases=[{"ending": ending, "before": before} for ending in ENDINGS for before in ("", ".s", "-x")])
 def ending_of_a_chord_is_refused(ctx: Context, ending: str, before: str) -> None:
     """A group whose id ends as the keys of chords do is refused with ValueError, and nothing is saved."""
     client, base = ctx.client(), ctx.new_id("group") + before
     group_id = base + ending
-    ctx.require_refused("GROUP-12", _attempt(client, "save_group", group_id), "ValueError")
+    ctx.require_refused("GROUP-25", _attempt(client, "save_group", group_id), "ValueError")
     there = _is_there(client, group_id) or _is_there(client, base)
-    ctx.require("GROUP-12", not there, got=f"{group_id} is refused, and saved", allowed="an untouched store")
+    ctx.require("GROUP-25", not there, got=f"{group_id} is refused, and saved", allowed="an untouched store")
 
 
-@check("GROUP-12", needs=["probe"], cases=[{"ending": ending} for ending in ENDINGS])
-def bookkeeping_of_a_chord_is_left_alone(ctx: Context, ending: str) -> None:
-    """What a chord keeps under such an id is unchanged after a group was refused under it."""
-    client, group_id, kept = ctx.client(), ctx.new_id("group") + ending, b"3"
-    ctx.groups.write_group(group_id, kept)
-    ctx.history.note("suite", "probe_write_group", {"group_id": group_id, "payload": kept})
+@check("GROUP-12", cases=[{"ending": ending, "returned": returned} for ending in ENDINGS for returned in (0, 1)])
+def chord_is_not_disturbed_by_a_group(ctx: Context, ending: str, returned: int) -> None:
+    """A chord is decided as usual, whatever is done to a group whose id is that of the chord with an ending."""
+    client = ctx.client()
+    chord = Chord.of(ctx, FLAT_HEADERS[2]).apply(client)
+    for index in range(returned):
+        chord.deliver(client, index, f"result {index}")
     for op in ctx.usable(OPERATIONS):
-        _attempt(client, op, group_id)
-        found = ctx.groups.read_group(group_id)
-        ctx.require("GROUP-12", found == kept, got=f"{show(found)} after {op}", allowed=f"{kept!r}, as a chord left it")
+        _attempt(client, op, chord.group_id + ending)
+    for index in range(returned, 2):
+        chord.store(client, index, f"result {index}")
+        counted = chord.count(client, index, f"result {index}", "SUCCESS")
+        ctx.require("GROUP-12", counted.kind == "ok", got=ctx.describe(counted), allowed="the part is counted")
+    chord.settle(client)
+    chord.require_called_with("GROUP-12", ["result 0", "result 1"], count="GROUP-12")

@@ -22,8 +22,9 @@ from resultspec_conformance.suite.groups.groups import (
     task,
 )
 from resultspec_conformance.suite.stores.disabled import TEXT
-from resultspec_conformance.suite.tasks.keys import PREFIXES, uncompressed
+from resultspec_conformance.suite.tasks.keys import PREFIXES
 from resultspec_conformance.suite.tasks.meta import json_client
+from resultspec_conformance.suite.tasks.values import uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, group_shapes

@@ -9,7 +9,7 @@ from resultspec import STATES
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.suite.tasks.meta import any_result, json_client, stored_json
-from resultspec_conformance.suite.tasks.values import numbers, serializer_of
+from resultspec_conformance.suite.tasks.values import numbers, serializer_of, uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import portable_scalars, portable_values, scalar_text
@@ -415,16 +415,26 @@ def option_changes_no_reading(ctx: Context, state: str | None, request: bool) ->
         ctx.require("EXT-8", same(one, other), got=got, allowed=ctx.describe(expected))
 
 
-@check("EXT-9", cases=[{"state": state} for state in STATES.named])
+@check("EXT-9", needs=["payload"], cases=[{"state": state} for state in STATES.named])
 def every_reader_gets_the_extended_members(ctx: Context, state: str) -> None:
     """What a client with the option stored reads the same with the option and without it."""
+    _require_read_without_the_option(ctx, "EXT-9", state)
+
+
+@check("EXT-11", needs=["rows"], cases=[{"state": state} for state in STATES.named])
+def every_reader_of_a_row_gets_the_extended_members(ctx: Context, state: str) -> None:
+    """The same holds for what is stored in a table."""
+    _require_read_without_the_option(ctx, "EXT-11", state)
+
+
+def _require_read_without_the_option(ctx: Context, requirement: str, state: str) -> None:
     task_id = ctx.new_id()
     _writer(ctx).store(task_id, any_result(state), state, request=_request(task_id, **CALL, **STAMPS))
     told, plain = (ctx.client("reader", extended=option).meta(task_id) for option in (True, False))
     for member in (*TOLD, STAMPED, *STAMPS["stamps"]):
         got = f"{member} {show(plain.get(member))}"
         holds = same(plain.get(member), told.get(member))
-        ctx.require("EXT-9", holds, got=got, allowed=show(told.get(member)))
+        ctx.require(requirement, holds, got=got, allowed=show(told.get(member)))
 
 
 @check(
@@ -461,7 +471,7 @@ def members_are_stored_by_their_names(ctx: Context, state: str) -> None:
     writer.store(task_id, any_result(state), state, request=_request(task_id, **CALL, **STAMPS))
     payload = ctx.probe.read(task_id)
     try:
-        stored = json.loads(payload or b"null")
+        stored = json.loads(uncompressed(payload or b"null"))
     except ValueError as error:
         ctx.require("EXT-10", False, got=f"{payload!r:.80}: {error}", allowed="JSON")
         return

@@ -1,7 +1,6 @@
 """Checks of chapter 7: under which key a task is stored, in which bytes, and what is published."""
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from resultspec.schemas import complaint
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probe_protocols import Listener, Notification
+from resultspec_conformance.suite.tasks.values import uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, requests, results_for, scalar_text
@@ -32,7 +32,6 @@ from resultspec_conformance.testkit.waits import (
 from resultspec_conformance.wire.values import Value, show
 
 SUITE = "suite"
-COMPRESSED = b"\x00celery-compressed\x00application/x-gzip\x00"
 MEMBERS = ("status", "result", "traceback", "children", "date_done", "task_id")
 STORED_STATES = [*STATES.named, *STATES.reserved, "PROGRESS"]
 _kombu: Any = serialization
@@ -95,15 +94,6 @@ def completed_prefix_is_the_same_prefix(ctx: Context) -> None:
 
 
 # -- the value -----------------------------------------------------------------------------------
-
-
-def uncompressed(payload: bytes) -> bytes:
-    """Return stored bytes without compression. Raises Unobserved for a compression that the suite does not know."""
-    if not payload.startswith(b"\x00celery-compressed\x00"):
-        return payload
-    if not payload.startswith(COMPRESSED):
-        raise Unobserved(f"the payload is compressed in a way that is not in the spec: {payload[:60]!r}")
-    return zlib.decompress(payload[len(COMPRESSED) :])
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -270,23 +260,21 @@ def _ready_bytes(ctx: Context, task_id: str, result: Value = "forged") -> bytes:
     return payload
 
 
-def _require_unresolved(ctx: Context, task_id: str, wait: BackgroundWait) -> None:
+def _require_unresolved(ctx: Context, requirement: str, task_id: str, wait: BackgroundWait) -> None:
     """Require that a wait goes on after a forgery, and ends with the real result."""
     forged = ctx.eventually(lambda: wait.ended, 0.05)
     if forged and timed_out(wait.operation()):
         raise Unobserved("this machine was too slow: the wait was over before the forgery")
     got = ctx.describe(final_outcome(wait.operation())) if forged else ""
-    ctx.require("KEY-7", not forged, got=got, allowed="the wait goes on: the store has nothing")
+    ctx.require(requirement, not forged, got=got, allowed="the wait goes on: the store has nothing")
     writer = ctx.client("writer")
     writer.store(task_id, "real")
-    require_result(ctx, "KEY-7", wait.operation(), "real", writer.meta(task_id)["result"])
+    require_result(ctx, requirement, wait.operation(), "real", writer.meta(task_id)["result"])
 
 
+UNDECODABLE = {"is empty": b"", "is not json": b"{", "is not utf-8": b"\xff\xfe\x00"}
 FORGED = {
     "disagrees with the store": None,
-    "is empty": b"",
-    "is not json": b"{",
-    "is not utf-8": b"\xff\xfe\x00",
     "is not a map": b'"SUCCESS"',
     "is a list": b"[]",
     "has only a status": b'{"status": "SUCCESS"}',
@@ -294,19 +282,29 @@ FORGED = {
 }
 
 
-@check("KEY-7", needs=["wire"], cases=[{"body": body} for body in FORGED], blame_hang="KEY-7")
-def forged_message_resolves_nothing(ctx: Context, body: str) -> None:
-    """A message with a result that is not in the store, or with undecodable bytes, does not end a wait."""
+def _require_not_resolved_by(ctx: Context, requirement: str, forged: bytes | None) -> None:
+    """Require that a forged body, by default a SUCCESS that is not stored, resolves nothing."""
     task_id = ctx.new_id()
-    forged = FORGED[body]
-    forged = _ready_bytes(ctx, task_id) if forged is None else forged
+    body = _ready_bytes(ctx, task_id) if forged is None else forged
     wait = begin_wait(ctx, ctx.client("waiter"), task_id, AMPLE_TIMEOUT)
     in_progress(ctx, task_id, wait)
-    _forge(ctx, task_id, forged)
-    _require_unresolved(ctx, task_id, wait)
+    _forge(ctx, task_id, body)
+    _require_unresolved(ctx, requirement, task_id, wait)
 
 
-@check("KEY-7", needs=["wire"], blame_hang="KEY-7")
+@check("KEY-7", needs=["wire"], cases=[{"body": body} for body in UNDECODABLE], blame_hang="KEY-7")
+def undecodable_message_ends_no_wait(ctx: Context, body: str) -> None:
+    """A message with bytes that no serializer reads does not end a wait, which then ends with its result."""
+    _require_not_resolved_by(ctx, "KEY-7", UNDECODABLE[body])
+
+
+@check("KEY-9", needs=["wire"], cases=[{"body": body} for body in FORGED], blame_hang="KEY-9")
+def forged_message_resolves_nothing(ctx: Context, body: str) -> None:
+    """A message with a result that is not in the store, or with something that is not a meta, does not end a wait."""
+    _require_not_resolved_by(ctx, "KEY-9", FORGED[body])
+
+
+@check("KEY-9", needs=["wire"], blame_hang="KEY-9")
 def message_that_names_another_task_resolves_neither(ctx: Context) -> None:
     """A message on the channel of one task with the result of another resolves neither of them."""
     first, second = ctx.new_id("first"), ctx.new_id("second")
@@ -320,10 +318,10 @@ def message_that_names_another_task_resolves_neither(ctx: Context) -> None:
         in_progress(ctx, one, wait)
     _forge(ctx, first, forged)
     for one, wait in zip((first, second), waits, strict=True):
-        _require_unresolved(ctx, one, wait)
+        _require_unresolved(ctx, "KEY-9", one, wait)
 
 
-@check("KEY-7", needs=["wire"], blame_hang="KEY-7")
+@check("KEY-9", needs=["wire"], blame_hang="KEY-9")
 def forged_failure_hides_no_result(ctx: Context) -> None:
     """A message that contradicts the SUCCESS in the store does not change what the wait ends with."""
     waiter, task_id, denied = ctx.client("waiter"), ctx.new_id(), ctx.new_id()
@@ -333,7 +331,7 @@ def forged_failure_hides_no_result(ctx: Context) -> None:
     in_progress(ctx, task_id, wait)
     ctx.wire.set(task_key(ctx, task_id), payload)
     _forge(ctx, task_id, forged or b"")
-    require_result(ctx, "KEY-7", wait.operation(), "real", ctx.client("writer").meta(task_id)["result"])
+    require_result(ctx, "KEY-9", wait.operation(), "real", ctx.client("writer").meta(task_id)["result"])
 
 
 # -- other people's keys -------------------------------------------------------------------------

@@ -102,15 +102,25 @@ def odd_state_comes_back(ctx: Context, state: str) -> None:
     ctx.require("STATE-4", final == "SUCCESS", got=final, allowed="SUCCESS, which replaces every state but itself")
 
 
-@check("STATE-2", cases=[{"state": state} for state in ("", None, 0, 7, True, ["SUCCESS"])])
-def wrong_state_is_refused(ctx: Context, state: Value) -> None:
-    """A state that is empty or not text is refused, and the existing entry stays."""
+def _require_state_refused(ctx: Context, requirement: str, state: Value) -> None:
     client, task_id = ctx.client(), ctx.new_id()
     client.store(task_id, "kept", "STARTED")
     outcome = client.attempt("store_result", task_id=task_id, result="lost", state=state)
-    ctx.require_refused("STATE-2", outcome, "ValueError", "TypeError")
+    ctx.require_refused(requirement, outcome, "ValueError", "TypeError")
     found = client.meta(task_id)
-    ctx.require("STATE-2", found["result"] == "kept", got=found, allowed="the existing entry, unchanged")
+    ctx.require(requirement, found["result"] == "kept", got=found, allowed="the existing entry, unchanged")
+
+
+@check("STATE-2", cases=[{"state": state} for state in (None, 0, 7, True, ["SUCCESS"])])
+def wrong_state_is_refused(ctx: Context, state: Value) -> None:
+    """A state that is not text is refused, and the existing entry stays."""
+    _require_state_refused(ctx, "STATE-2", state)
+
+
+@check("STATE-16")
+def empty_state_is_refused(ctx: Context) -> None:
+    """A state that is the empty text is refused, and the existing entry stays."""
+    _require_state_refused(ctx, "STATE-16", "")
 
 
 @check(

@@ -1,19 +1,22 @@
 """Checks that have a reader read the vectors: stored payloads, and what each must be read as or refused with."""
 
 import json
-import zlib
 from collections.abc import Mapping
 
 from resultspec import REQUIREMENTS, Vector, vectors
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.tasks.meta import json_client, require_instant
-from resultspec_conformance.suite.tasks.values import COMPRESSED
+from resultspec_conformance.suite.tasks.values import uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.task_model import instant
 from resultspec_conformance.wire.values import Value, decode, same, show
 
 _ALL: Mapping[str, Vector] = {vector.name: vector for kind in ("valid", "invalid") for vector in vectors(kind)}
+
+
+FAITHFUL_OR_REFUSED = "VALUE-15"
+"""The requirement whose vectors a reader may also refuse."""
 
 
 def _names(*, valid: bool, applies: str = "") -> list[dict[str, Value]]:
@@ -23,7 +26,8 @@ def _names(*, valid: bool, applies: str = "") -> list[dict[str, Value]]:
     """
     order = {requirement: position for position, requirement in enumerate(REQUIREMENTS)}
     order |= {requirement: -1 for requirement in order if requirement.startswith("EXC")} | {"META-14": len(order)}
-    chosen = [vector for vector in _ALL.values() if vector.valid == valid and vector.applies == applies]
+    own = FAITHFUL_OR_REFUSED
+    chosen = [one for one in _ALL.values() if (one.valid, one.applies) == (valid, applies) and one.requirement != own]
     return [{"vector": vector.name} for vector in sorted(chosen, key=lambda vector: order[vector.requirement])]
 
 
@@ -57,10 +61,7 @@ def _children(found: Value) -> Value:
 
 def _stored_date(vector: Vector) -> Value:
     """Return the date in a payload."""
-    payload = vector.stored
-    if payload.startswith(COMPRESSED):
-        payload = zlib.decompress(payload.removeprefix(COMPRESSED))
-    date: Value = json.loads(payload).get("date_done")
+    date: Value = json.loads(uncompressed(vector.stored)).get("date_done")
     return date
 
 
@@ -69,6 +70,9 @@ def _require_read(ctx: Context, name: str) -> None:
     vector = _ALL[name]
     outcome = _read(ctx, vector)
     allowed = f"{vector.description} It reads as {show(dict(vector.meta))}"
+    if vector.requirement == FAITHFUL_OR_REFUSED and outcome.raised:
+        ctx.require(vector.requirement, True, got="", allowed=allowed)
+        return
     ctx.require(vector.requirement, outcome.kind == "ok", got=ctx.describe(outcome), allowed=allowed)
     rules = {"task_id": "META-16"}
     for member, encoded in vector.meta.items():
@@ -111,6 +115,16 @@ _INVALID_TAGGED = _names(valid=False, applies="tagged")
 @check(*dict.fromkeys([*_cited("META-14", _VALID), "META-15", "META-16"]), needs=["payload"], cases=_VALID)
 def valid_vector_is_read(ctx: Context, vector: str) -> None:
     """What each release of Celery, or a foreign writer, may have stored is read as the vectors say."""
+    _require_read(ctx, vector)
+
+
+@check(
+    FAITHFUL_OR_REFUSED,
+    needs=["payload"],
+    cases=[{"vector": name} for name, vector in _ALL.items() if vector.requirement == FAITHFUL_OR_REFUSED],
+)
+def vector_beyond_a_library_is_read_or_refused(ctx: Context, vector: str) -> None:
+    """What a json library may round or replace is read as it is stored, or refused."""
     _require_read(ctx, vector)
 
 

@@ -33,7 +33,7 @@ ENDS: Mapping[str, tuple[str, str]] = {
 RECONNECT_SECONDS = 5.0
 
 
-def _mark(client: Client, task_id: str, state: str, result: Value = None, **options: Value) -> Outcome:
+def _mark(client: Client, task_id: Value, state: str, result: Value = None, **options: Value) -> Outcome:
     """Have a worker say that a task is in a state, by the call for that state."""
     if state == "STARTED":
         return client.attempt("mark_as_started", task_id=task_id, meta=result or {})
@@ -251,13 +251,16 @@ def what_is_not_ignored_is_stored(ctx: Context, state: str) -> None:
 # -- stores that fail ----------------------------------------------------------------------------
 
 
-@check(
-    "WORK-6",
-    needs=["opaque"],
-    cases=[{"there": there, "place": place} for there in (None, "STARTED", "RETRY") for place in (0, 1)],
-)
-def value_that_cannot_be_stored_is_an_error(ctx: Context, there: str | None, place: int) -> None:
-    """A value that no serializer carries makes the call fail, and the existing entry stays."""
+@check("WORK-6", cases=[{"there": there, "place": place} for there in (None, "STARTED", "RETRY") for place in (0, 1)])
+def write_that_fails_is_an_error(ctx: Context, there: str | None, place: int) -> None:
+    """A call whose write fails ends in an error: for a value that no serializer carries, or else for what is no id."""
+    if "opaque" in ctx.capabilities.provided:
+        _require_no_silence_of_values(ctx, there, place)
+    else:
+        _require_no_silence_of_ids(ctx)
+
+
+def _require_no_silence_of_values(ctx: Context, there: str | None, place: int) -> None:
     task_id, worker, reader = ctx.new_id(), ctx.client("worker"), ctx.client("reader")
     if there is not None:
         worker.store(task_id, any_result(there), there)
@@ -277,6 +280,24 @@ def value_that_cannot_be_stored_is_an_error(ctx: Context, there: str | None, pla
     after = reader.meta(task_id)
     got = f"{outcome.error}, and then {show(after)}"
     ctx.require("WORK-6", same(after, before), got=got, allowed=f"{outcome.error}, and {show(before)} as before")
+
+
+NO_IDS: list[Value] = ["", None, 7, ["a"]]
+
+
+def _require_no_silence_of_ids(ctx: Context) -> None:
+    worker = ctx.client("worker")
+    refused = [one for one in NO_IDS if worker.attempt("store_result", **_store(one, "SUCCESS")).kind != "ok"]
+    if not refused:
+        raise Unobserved("store_result takes whatever it is given for an id")
+    for state in ("STARTED", *ENDS):
+        outcome = _mark(worker, refused[0], state, _usual(state))
+        got = f"the call for {state} and the id {show(refused[0])} ended {ctx.describe(outcome)}"
+        ctx.require("WORK-6", outcome.raised, got=got, allowed="an error, as that of store_result")
+
+
+def _store(task_id: Value, state: str) -> dict[str, Value]:
+    return {"task_id": task_id, "result": any_result(state), "state": state}
 
 
 # -- the children of the task that runs ----------------------------------------------------------
@@ -365,30 +386,35 @@ def _require_children(ctx: Context, mine: Value, given: Value) -> None:
 HANDLED = ExceptionData("KeyError", "builtins", ("handled",))
 
 
-@check("WORK-9", cases=[{"raised": raised, "given": given} for raised in (False, True) for given in (False, True)])
-def failure_of_the_stack_is_stored(ctx: Context, raised: bool, given: bool) -> None:
-    """What is stored is the exception that is given, or else the one that is being handled; with neither, nothing."""
+@check("WORK-9", cases=[{"given": given} for given in (False, True)])
+def failure_of_the_stack_is_stored(ctx: Context, given: bool) -> None:
+    """What is stored is the exception that is given, or else the one that is being handled."""
+    _require_failure_of_the_stack(ctx, "WORK-9", raised=True, given=given)
+
+
+@check("WORK-14")
+def failure_is_stored_without_a_stack(ctx: Context) -> None:
+    """A given exception is stored also while none is being handled."""
+    _require_failure_of_the_stack(ctx, "WORK-14", raised=False, given=True)
+
+
+def _require_failure_of_the_stack(ctx: Context, requirement: str, *, raised: bool, given: bool) -> None:
     task_id, worker, reader = ctx.new_id(), ctx.client("worker"), ctx.client("reader")
     worker.store(task_id, {"pid": 1}, "STARTED")
     options: dict[str, Value] = ({"raised": HANDLED} if raised else {}) | ({"exc": BOOM} if given else {})
     outcome = worker.attempt("fail_from_current_stack", task_id=task_id, **options)
     found = reader.meta(task_id)
-    if not options:
-        refused = outcome.kind == "fail" and found["status"] == "STARTED"
-        got = f"{ctx.describe(outcome)}, and then {found['status']}"
-        ctx.require("WORK-9", refused, got=got, allowed="a definite error, and STARTED as before")
-        return
-    _require_ok(ctx, "WORK-9", "fail_from_current_stack", outcome)
+    _require_ok(ctx, requirement, "fail_from_current_stack", outcome)
     expected, usual = (BOOM if given else HANDLED), ctx.new_id()
     worker.store(usual, expected, "FAILURE", traceback="KeyError, ValueError")
     stored = reader.meta(usual)
     holds = found["status"] == stored["status"] and same(found["result"], stored["result"])
-    ctx.require("WORK-9", holds, got=show(found), allowed=f"FAILURE with {show(expected)}")
+    ctx.require(requirement, holds, got=show(found), allowed=f"FAILURE with {show(expected)}")
     if stored.get("traceback") is None:
         raise Unobserved("store_result stores no traceback")
     text = found.get("traceback")
     named = isinstance(text, str) and expected.type in text
-    ctx.require("WORK-9", named, got=f"traceback {show(text)}", allowed=f"a text that names {expected.type}")
+    ctx.require(requirement, named, got=f"traceback {show(text)}", allowed=f"a text that names {expected.type}")
 
 
 # -- around a task -------------------------------------------------------------------------------
@@ -436,8 +462,8 @@ def call_is_prepared(ctx: Context, there: str | None) -> None:
     before = reader.meta(task_id)
     for _ in range(2):
         outcome = client.attempt("on_task_call", task_id=task_id)
-        holds = outcome.kind == "ok" and isinstance(outcome.value, Mapping)
-        ctx.require("WORK-11", holds, got=ctx.describe(outcome), allowed="a map")
+        holds = outcome.kind == "ok" and (outcome.value is None or isinstance(outcome.value, Mapping))
+        ctx.require("WORK-11", holds, got=ctx.describe(outcome), allowed="a map, or null")
     after = reader.meta(task_id)
     ctx.require("WORK-11", same(after, before), got=show(after), allowed=f"as before: {show(before)}")
 

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.subject.history import NO_ANSWERS
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    ENDLESS_TIMEOUTS,
     IMMEDIATE_TIMEOUTS,
+    LONG_TIMEOUTS,
     SHORT_PATIENCE,
-    UNLIMITED_TIMEOUTS,
     begin,
     in_progress,
     plain,
@@ -239,29 +241,69 @@ WRONG_BEYOND_JSON: list[dict[str, Value]] = [
 ]
 
 
+def _require_ended(ctx: Context, ids: list[Value], options: dict[str, Value], ready: list[str]) -> None:
+    """Require that a join with wrong arguments ends: in an error, unless it has yielded all tasks."""
+    found = join(ctx.client("joiner"), ids, **{"timeout": SHORT, **options})
+    failed = found.ended not in ("exhausted", "closed", *NO_ANSWERS)
+    complete = sorted(map(str, found.ids)) == sorted(ready) and len(ready) == len(ids)
+    ctx.require("JOIN-10", failed or complete, got=found.describe(), allowed="an error, or all that is ready")
+
+
 def _require_refused(ctx: Context, ids: list[Value], options: dict[str, Value]) -> None:
     found = join(ctx.client("joiner"), ids, **{"timeout": SHORT, **options})
     named = found.refused and found.ended in ("ValueError", "TypeError")
-    ctx.require("JOIN-10", named, got=found.describe(), allowed="ValueError or TypeError at the call")
+    ctx.require("JOIN-25", named, got=found.describe(), allowed="ValueError or TypeError at the call")
+
+
+WRONG_CASES: list[dict[str, Value]] = [{"options": options, "ready": ready} for options in WRONG for ready in (1, 0)]
+BEYOND_CASES: list[dict[str, Value]] = [{"options": options, "ready": 1} for options in WRONG_BEYOND_JSON]
+
+
+def _tasks(ctx: Context, ready: int) -> list[str]:
+    return _stored(ctx, ["SUCCESS" if ready else None])
+
+
+@check("JOIN-10", cases=WRONG_CASES, blame_hang="JOIN-10")
+def join_with_a_wrong_argument_ends(ctx: Context, options: dict[str, Value], ready: int) -> None:
+    """A join with a timeout that is not a number, or with a negative interval, ends."""
+    ids = _tasks(ctx, ready)
+    _require_ended(ctx, list(ids), options, ids if ready else [])
 
 
 @check(
     "JOIN-10",
-    cases=[{"options": options, "ready": ready} for options in WRONG for ready in (True, False)],
+    cases=[*BEYOND_CASES, {"options": {"timeout": float("nan")}, "ready": 0}],
+    needs=["tagged"],
     blame_hang="JOIN-10",
 )
-def wrong_argument_is_refused(ctx: Context, options: dict[str, Value], ready: bool) -> None:
-    """A timeout that is not a number and a negative interval are refused, whether a task is ready or not."""
-    _require_refused(ctx, list(_stored(ctx, ["SUCCESS" if ready else None])), options)
-
-
-@check("JOIN-10", cases=[{"options": options} for options in WRONG_BEYOND_JSON], needs=["tagged"], blame_hang="JOIN-10")
-def argument_beyond_json_is_refused(ctx: Context, options: dict[str, Value]) -> None:
-    """A timeout that is NaN or bytes, and an interval of minus infinity, are refused."""
-    _require_refused(ctx, list(_stored(ctx, ["SUCCESS"])), options)
+def join_with_an_argument_beyond_json_ends(ctx: Context, options: dict[str, Value], ready: int) -> None:
+    """A join with a timeout that is NaN or bytes, or with an interval of minus infinity, ends."""
+    ids = _tasks(ctx, ready)
+    _require_ended(ctx, list(ids), options, ids if ready else [])
 
 
 @check("JOIN-10", cases=[{"wrong": wrong} for wrong in WRONG_IDS], blame_hang="JOIN-10")
+def join_of_a_wrong_id_ends(ctx: Context, wrong: Value) -> None:
+    """A join of an id that no operation takes ends in an error."""
+    (ready,) = _stored(ctx, ["SUCCESS"])
+    if ctx.client("reader").attempt("get_task_meta", task_id=wrong).kind == "ok":
+        raise Unobserved("other operations take this id")
+    _require_ended(ctx, [ready, wrong], {}, [ready])
+
+
+@check("JOIN-25", cases=WRONG_CASES, blame_hang="JOIN-10")
+def wrong_argument_is_refused(ctx: Context, options: dict[str, Value], ready: int) -> None:
+    """A timeout that is not a number and a negative interval are refused, whether a task is ready or not."""
+    _require_refused(ctx, list(_tasks(ctx, ready)), options)
+
+
+@check("JOIN-25", cases=BEYOND_CASES, needs=["tagged"], blame_hang="JOIN-10")
+def argument_beyond_json_is_refused(ctx: Context, options: dict[str, Value], ready: int) -> None:
+    """A timeout that is NaN or bytes, and an interval of minus infinity, are refused."""
+    _require_refused(ctx, list(_tasks(ctx, ready)), options)
+
+
+@check("JOIN-25", cases=[{"wrong": wrong} for wrong in WRONG_IDS], blame_hang="JOIN-10")
 def wrong_id_is_refused(ctx: Context, wrong: Value) -> None:
     """An id that no operation takes is refused before any other is yielded."""
     (ready,) = _stored(ctx, ["SUCCESS"])
@@ -273,11 +315,15 @@ def wrong_id_is_refused(ctx: Context, wrong: Value) -> None:
 # -- the timeout ---------------------------------------------------------------------------------
 
 
-def _run_out(ctx: Context, client: Client, timeout: float, ready: int = 0, **options: Value) -> Joined:
+def _run_out(
+    ctx: Context, client: Client, timeout: float, ready: int = 0, requirement: str = "JOIN-7", **options: Value
+) -> Joined:
     """Join ready tasks and one that is not; require that it ends in TimeoutError, and not too early."""
     ids = _stored(ctx, [*["SUCCESS"] * ready, None])
     found = join(client, ids, timeout=timeout, **options)
-    require_yielded(ctx, "JOIN-7", found, ids[:-1], "TimeoutError")
+    require_yielded(ctx, requirement, found, ids[:-1], "TimeoutError")
+    if requirement != "JOIN-7":
+        return found
     soonest = timeout - ctx.capabilities.time_resolution
     ctx.require("JOIN-6", found.took >= soonest, got=found.describe(), allowed=f"TimeoutError after {timeout} s")
     return found
@@ -288,7 +334,6 @@ def _run_out(ctx: Context, client: Client, timeout: float, ready: int = 0, **opt
     cases=[
         {"timeout": 0.1, "options": {}},
         {"timeout": 0.05, "options": {"interval": 0}},
-        {"timeout": 0.1, "options": {"interval": None}},
         {"timeout": 0.1, "options": {"interval": 0.9}},
         {"timeout": 0.05, "options": {"interval": 3600}},
         {"timeout": 0.001, "options": {"interval": 0}},
@@ -308,12 +353,20 @@ def clock_begins_with_the_first_item(ctx: Context, timeout: float, delay: float)
     require_within(ctx, "JOIN-7", timeout, lambda: _run_out(ctx, client, timeout, delay=delay).took)
 
 
-@check("JOIN-7", "JOIN-6", cases=[{"timeout": 0.3, "ready": 2, "pause": 0.15}], blame_hang="JOIN-7")
+@check("JOIN-26", cases=[{"timeout": 0.3, "ready": 2, "pause": 0.15}], blame_hang="JOIN-7")
 def time_of_the_caller_counts(ctx: Context, timeout: float, ready: int, pause: float) -> None:
     """Time that the caller spends on items counts towards the timeout."""
     client = ctx.client("joiner")
     bound = max(timeout, ready * pause)
-    require_within(ctx, "JOIN-7", bound, lambda: _run_out(ctx, client, timeout, ready, pause=pause).took)
+    require_within(ctx, "JOIN-26", bound, lambda: _run_out(ctx, client, timeout, ready, "JOIN-26", pause=pause).took)
+
+
+@check("JOIN-24", cases=[{"timeout": 0.1}], blame_hang="JOIN-24")
+def interval_none_is_the_default(ctx: Context, timeout: float) -> None:
+    """A join with the interval None yields what is ready and then ends in TimeoutError."""
+    ready, pending = _stored(ctx, ["SUCCESS", None])
+    found = join(ctx.client("joiner"), [ready, pending], timeout=timeout, interval=None)
+    require_yielded(ctx, "JOIN-24", found, [ready], "TimeoutError")
 
 
 @check("JOIN-8", cases=[{"ready": 3, "timeout": 0.03, "pause": 0.04}])
@@ -402,7 +455,7 @@ def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     _look(ctx, timeout)
 
 
-def _be_patient(ctx: Context, timeout: Value) -> None:
+def _be_patient(ctx: Context, requirement: str, timeout: Value) -> None:
     task_id = ctx.new_id()
     running = begin(ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=timeout)
     in_progress(ctx, task_id, running)
@@ -410,20 +463,26 @@ def _be_patient(ctx: Context, timeout: Value) -> None:
     ended = running.ended
     ctx.client("writer").store(task_id, "at last")
     found = joined(running.operation())
-    ctx.require("JOIN-6", not ended, got=found.describe(), allowed="the join goes on until the task is ready")
-    require_yielded(ctx, "JOIN-6", found, [task_id], "exhausted")
+    ctx.require(requirement, not ended, got=found.describe(), allowed="the join goes on until the task is ready")
+    require_yielded(ctx, requirement, found, [task_id], "exhausted")
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in plain(UNLIMITED_TIMEOUTS)])
+@check("JOIN-6", cases=[{"timeout": timeout} for timeout in LONG_TIMEOUTS])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
-    """A join without a timeout, or with a very long one, ends when the last task was yielded."""
-    _be_patient(ctx, timeout)
+    """A join without a timeout, or with one of years, ends when the last task was yielded."""
+    _be_patient(ctx, "JOIN-6", timeout)
 
 
-@check("JOIN-6", cases=[{"timeout": timeout} for timeout in tagged(UNLIMITED_TIMEOUTS)], needs=["tagged"])
+@check("JOIN-23", cases=[{"timeout": timeout} for timeout in plain(ENDLESS_TIMEOUTS)])
+def very_long_timeout_waits(ctx: Context, timeout: Value) -> None:
+    """A join with a timeout of centuries ends when the last task was yielded."""
+    _be_patient(ctx, "JOIN-23", timeout)
+
+
+@check("JOIN-23", cases=[{"timeout": timeout} for timeout in tagged(ENDLESS_TIMEOUTS)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A join with an infinite timeout, or one beyond every clock, ends when the last task was yielded."""
-    _be_patient(ctx, timeout)
+    _be_patient(ctx, "JOIN-23", timeout)
 
 
 # -- max_iterations ------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    ENDLESS_TIMEOUTS,
     IMMEDIATE_TIMEOUTS,
-    UNLIMITED_TIMEOUTS,
+    LONG_TIMEOUTS,
     begin_wait,
     expected_outcome,
     expected_outcome_of,
@@ -141,7 +142,7 @@ def _run_out(ctx: Context, client: Client, task_id: str, timeout: float, **optio
     "WAIT-4", "WAIT-3", "WAIT-2",
     cases=[
         {"timeout": 0.1, "options": {}, "there": None},
-        {"timeout": 0.1, "options": {"interval": None}, "there": "STARTED"},
+        {"timeout": 0.1, "options": {"interval": 0.02}, "there": "STARTED"},
         {"timeout": 0.05, "options": {"interval": 0}, "there": None},
         {"timeout": 0.1, "options": {"interval": 0.03}, "there": "RETRY"},
         {"timeout": 0.1, "options": {"interval": 0.9}, "there": None},
@@ -156,6 +157,17 @@ def wait_runs_out_of_time(ctx: Context, timeout: float, options: dict[str, Value
     if there is not None:
         client.store(task_id, result_in(there), there)
     require_within(ctx, "WAIT-4", timeout, lambda: _run_out(ctx, client, task_id, timeout, **options))
+
+
+@check("WAIT-15", cases=[{"timeout": 0.1, "ready": ready} for ready in (True, False)], blame_hang="WAIT-15")
+def interval_none_is_the_default(ctx: Context, timeout: float, ready: bool) -> None:
+    """A wait with the interval None ends as one without it does."""
+    client, task_id = ctx.client("waiter"), ctx.new_id()
+    if ready:
+        ctx.client("writer").store(task_id, "done")
+    outcome = client.attempt("wait_for", task_id=task_id, timeout=timeout, interval=None)
+    holds = outcome.value == {"returned": "done"} if ready else outcome.error == "TimeoutError"
+    ctx.require("WAIT-15", holds, got=ctx.describe(outcome), allowed="the value" if ready else "TimeoutError")
 
 
 @check("WAIT-3", "WAIT-4", "WAIT-2", cases=[{"timeout": 0.2, "pause": 0.015}], blame_hang="WAIT-4")
@@ -216,28 +228,43 @@ def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
     _look(ctx, timeout)
 
 
-def _be_patient(ctx: Context, timeout: Value) -> None:
+@check("WAIT-19", cases=[{"timeout": timeout} for timeout in (1e-9, 1e-6, 1e-4)], blame_hang="WAIT-19")
+def late_answer_is_an_answer(ctx: Context, timeout: float) -> None:
+    """A wait whose deadline has passed before the store can have answered ends with what the answer says."""
+    writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
+    writer.store(task_id, "done")
+    ended = waiter.perform("wait_for", task_id=task_id, timeout=timeout)
+    require_result(ctx, "WAIT-19", ended, "done", writer.meta(task_id)["result"])
+
+
+def _be_patient(ctx: Context, requirement: str, timeout: Value) -> None:
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
     wait = begin_wait(ctx, waiter, task_id, timeout)
     in_progress(ctx, task_id, wait)
     time.sleep(0.02)
     if wait.ended:
         got = ctx.describe(final_outcome(wait.operation()))
-        ctx.require("WAIT-6", False, got=got, allowed="the wait goes on until the task is ready")
+        ctx.require(requirement, False, got=got, allowed="the wait goes on until the task is ready")
     writer.store(task_id, "at last")
-    require_result(ctx, "WAIT-6", wait.operation(), "at last", writer.meta(task_id)["result"])
+    require_result(ctx, requirement, wait.operation(), "at last", writer.meta(task_id)["result"])
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in plain(UNLIMITED_TIMEOUTS)])
+@check("WAIT-6", cases=[{"timeout": timeout} for timeout in LONG_TIMEOUTS])
 def long_timeout_waits(ctx: Context, timeout: Value) -> None:
-    """A wait without a timeout, or with a very long one, ends when the task becomes ready."""
-    _be_patient(ctx, timeout)
+    """A wait without a timeout, or with one of years, ends when the task becomes ready."""
+    _be_patient(ctx, "WAIT-6", timeout)
 
 
-@check("WAIT-6", cases=[{"timeout": timeout} for timeout in tagged(UNLIMITED_TIMEOUTS)], needs=["tagged"])
+@check("WAIT-16", cases=[{"timeout": timeout} for timeout in plain(ENDLESS_TIMEOUTS)])
+def very_long_timeout_waits(ctx: Context, timeout: Value) -> None:
+    """A wait with a timeout of centuries ends when the task becomes ready."""
+    _be_patient(ctx, "WAIT-16", timeout)
+
+
+@check("WAIT-16", cases=[{"timeout": timeout} for timeout in tagged(ENDLESS_TIMEOUTS)], needs=["tagged"])
 def endless_timeout_waits(ctx: Context, timeout: Value) -> None:
     """A wait with an infinite timeout, or one beyond every clock, ends when the task becomes ready."""
-    _be_patient(ctx, timeout)
+    _be_patient(ctx, "WAIT-16", timeout)
 
 
 WRONG_TIMEOUTS: list[Value] = ["1", "", [1], {"seconds": 1}]
@@ -253,21 +280,44 @@ WRONG_BEYOND_JSON: list[dict[str, Value]] = [
 ]
 
 
-def _refused(ctx: Context, options: dict[str, Value]) -> None:
+def _ends(ctx: Context, options: dict[str, Value]) -> None:
+    """Require that a wait with wrong arguments ends, whether the task is ready or not."""
     client, ready, unknown = ctx.client("waiter"), ctx.new_id(), ctx.new_id()
     client.store(ready, "done")
     for task_id in (unknown, ready):
         outcome = client.attempt("wait_for", task_id=task_id, **options)
-        ctx.require_refused("WAIT-7", outcome, "ValueError", "TypeError")
+        holds = outcome.raised or (task_id == ready and outcome.value == {"returned": "done"})
+        allowed = "the outcome, or an error" if task_id == ready else "an error: the task is not ready"
+        ctx.require("WAIT-7", holds, got=ctx.describe(outcome), allowed=allowed)
+
+
+def _refused(ctx: Context, options: dict[str, Value]) -> None:
+    """Require that a wait with wrong arguments is refused, even for a task that is ready."""
+    client, ready = ctx.client("waiter"), ctx.new_id()
+    client.store(ready, "done")
+    outcome = client.attempt("wait_for", task_id=ready, **options)
+    ctx.require_refused("WAIT-17", outcome, "ValueError", "TypeError")
 
 
 @check("WAIT-7", cases=[{"options": options} for options in WRONG], blame_hang="WAIT-7")
+def wait_with_a_wrong_argument_ends(ctx: Context, options: dict[str, Value]) -> None:
+    """A wait with a timeout that is not a number, or with a negative interval, ends."""
+    _ends(ctx, options)
+
+
+@check("WAIT-7", cases=[{"options": options} for options in WRONG_BEYOND_JSON], needs=["tagged"], blame_hang="WAIT-7")
+def wait_with_an_argument_beyond_json_ends(ctx: Context, options: dict[str, Value]) -> None:
+    """A wait with a timeout that is NaN or bytes, or with an interval of minus infinity, ends."""
+    _ends(ctx, options)
+
+
+@check("WAIT-17", cases=[{"options": options} for options in WRONG], blame_hang="WAIT-7")
 def wrong_argument_is_refused(ctx: Context, options: dict[str, Value]) -> None:
     """A timeout that is not a number and a negative interval are refused, even if the task is ready."""
     _refused(ctx, options)
 
 
-@check("WAIT-7", cases=[{"options": options} for options in WRONG_BEYOND_JSON], needs=["tagged"], blame_hang="WAIT-7")
+@check("WAIT-17", cases=[{"options": options} for options in WRONG_BEYOND_JSON], needs=["tagged"], blame_hang="WAIT-7")
 def argument_beyond_json_is_refused(ctx: Context, options: dict[str, Value]) -> None:
     """A timeout that is NaN or bytes, and an interval of minus infinity, are refused, also where the task is ready."""
     _refused(ctx, options)
