@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
 from celery.backends.base import Backend
 from packaging.version import Version
 
 import resultspec
+from celery import Celery
 from resultspec import OPERATIONS, REQUIREMENTS, STATES, Vector, row_vectors, vectors
 from resultspec.schemas import complaint
 
@@ -257,7 +257,8 @@ def test_a_strict_reader_reads_what_the_meta_says(vector: Vector) -> None:
         if member == "date_done" and promised is not None:
             expected = datetime.fromisoformat(promised)
             assert expected.tzinfo is not None
-        assert found[member] == expected, member
+        large = vector.requirement == "VALUE-15" and member == "result"
+        assert (_plain(found[member]) if large else found[member]) == expected, member
 
 
 @pytest.mark.parametrize("vector", INVALID, ids=_name)
@@ -289,6 +290,12 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]
         case dict():
             return {key: _plain(each) for key, each in value.items()}
+        case bool():
+            return value
+        case int() if abs(value) > 2**53 - 1:
+            return {"$type": "int", "value": str(value)}
+        case str() if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return {"$type": "text", "value": [ord(character) for character in value]}
     return value
 
 
