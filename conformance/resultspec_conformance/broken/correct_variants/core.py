@@ -27,6 +27,15 @@ class Disabled(CorrectDisabled):
     """The small correct disabled backend, unchanged."""
 
 
+@variation("disabled-prepares-null")
+class DisabledPreparesNull(CorrectDisabled):
+    """Returns null where a task is about to be sent."""
+
+    def on_task_call(self, producer: Any, task_id: Any) -> Any:
+        """Return nothing."""
+        return None
+
+
 @variation("other-key-order")
 class OtherKeyOrder(Correct):
     """Writes the members of the meta in another order."""

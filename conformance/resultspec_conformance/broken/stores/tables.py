@@ -272,6 +272,15 @@ class UnreadyDateShown(CorrectTables):
         return None if date is None else date.replace(tzinfo=dt.UTC).isoformat()
 
 
+@broken("EXT-11", "columns-for-readers-with-the-option-only")
+class ColumnsWithTheOptionOnly(CorrectTables):
+    """Maps the columns of the extended members only with the option, as Celery does."""
+
+    def read_told(self, row: Row) -> dict[str, Any]:
+        """Look at them with the option."""
+        return super().read_told(row) if self.extended else {}
+
+
 @broken("SQL-11", "null-result-is-a-decode-error", also=["META-13", "SQL-9"])
 class NullResultRefused(CorrectTables):
     """Takes a row without a result for one that is torn."""

@@ -358,12 +358,3 @@ class DisabledFailureRefused(CorrectDisabled):
     def mark_as_failure(self, *args: Any, **kwargs: Any) -> None:
         """Refuse."""
         self.nothing()
-
-
-@broken("DIS-4", "disabled-call-prepares-null")
-class DisabledPreparesNull(CorrectDisabled):
-    """Returns null where a task is about to be sent."""
-
-    def on_task_call(self, producer: Any, task_id: Any) -> Any:
-        """Return nothing."""
-        return None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
-from resultspec_conformance.suite.tasks.meta import any_result, json_client, stored_json
+from resultspec_conformance.suite.tasks.meta import any_result, json_client, reader_of_extended_members, stored_json
 from resultspec_conformance.suite.tasks.values import numbers, serializer_of, uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
@@ -452,7 +452,7 @@ def _require_read_without_the_option(ctx: Context, requirement: str, state: str)
 )
 def foreign_members_are_handed_on(ctx: Context, members: dict[str, Value]) -> None:
     """Members that a foreign writer stored are passed on as they are, whatever their type."""
-    task_id, reader = ctx.new_id(), json_client(ctx)
+    task_id, reader = ctx.new_id(), reader_of_extended_members(ctx)
     core = {"status": "SUCCESS", "result": 1, "traceback": None, "children": [], "task_id": task_id}
     stored_json(ctx, task_id, {**core, "date_done": "2026-03-01T12:00:00+00:00", **members})
     outcome = reader.attempt("get_task_meta", task_id=task_id)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.subject.probe_protocols import RowProbe
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import (
@@ -41,6 +42,13 @@ def json_client(ctx: Context, name: str = "reader") -> Client:
     if "json" not in ctx.capabilities.serializers:
         raise Unobserved("the subject does not claim the serializer json")
     return ctx.client(name, serializer="json")
+
+
+def reader_of_extended_members(ctx: Context) -> Client:
+    """Return a client that reads the extended members of json: in a table it has the option (EXT-9, EXT-11)."""
+    if not isinstance(ctx.session.subject.probe, RowProbe):
+        return json_client(ctx)
+    return ctx.client("reader", serializer=json_client(ctx).options.serializer, extended=True)
 
 
 def is_there(client: Client, task_id: Value) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from resultspec import REQUIREMENTS, Vector, vectors
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.suite.tasks.meta import json_client, require_instant
+from resultspec_conformance.suite.tasks.meta import json_client, reader_of_extended_members, require_instant
 from resultspec_conformance.suite.tasks.values import uncompressed
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
@@ -37,7 +37,7 @@ def _cited(principal: str, cases: list[dict[str, Value]]) -> list[str]:
 
 
 def _read(ctx: Context, vector: Vector) -> Outcome:
-    reader = json_client(ctx)
+    reader = reader_of_extended_members(ctx) if vector.applies == "extended" else json_client(ctx)
     ctx.probe.write(vector.task_id, vector.stored)
     ctx.history.note("suite", "probe_write", {"task_id": vector.task_id, "payload": vector.stored})
     return reader.attempt("get_task_meta", task_id=vector.task_id)
