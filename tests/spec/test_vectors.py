@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.backends.base import Backend
 from packaging.version import Version
 
 import resultspec
-from celery import Celery
 from resultspec import OPERATIONS, REQUIREMENTS, STATES, Vector, row_vectors, vectors
 from resultspec.schemas import complaint
 

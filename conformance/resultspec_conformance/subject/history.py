@@ -17,7 +17,7 @@ MISSING_METHOD: Final = "the backend has no "
 
 
 NO_ANSWERS = frozenset({"Died", "MalformedResult"})
-"""The errors of operations that the backend did not answer with an error: its process ended, or a result is malformed."""
+"""Errors of operations that the backend itself did not answer: its process ended, or a result is malformed."""
 
 
 @dataclass(frozen=True)
