@@ -140,7 +140,7 @@ def test_a_factory_that_takes_a_prefix_has_one_of_the_run(store: Store) -> None:
 
 def test_what_a_dead_process_has_left_is_the_runs_own(store: Store) -> None:
     """The process that follows it takes it for no result of others, and removes it."""
-    report = _judge(store.factory(dies=8))
+    report = _judge(store.factory(dies=40))
     assert [entry["status"] for entry in report["checks"]].count("died") == 1
     assert (store.folder / "died").exists()
     assert store.probe().any_result() is None

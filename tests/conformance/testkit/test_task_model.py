@@ -74,6 +74,7 @@ def test_blame_falls_on_the_sentence_that_decided() -> None:
     assert model.read("t", meta_of(Write(1, "SUCCESS", 1)))[0] == "READ-4"
     model.store("t", Write(3, "STARTED", 3, traceback="3"))
     assert model.read("t", {"status": "PENDING", "result": None})[0] == "STATE-11"
+    assert model.read("t", meta_of(Write(3, "STARTED", 3, traceback="3")))[1] is None
     model.store("t", Write(4, "STARTED", 4))
     assert model.read("t", {**meta_of(Write(4, "STARTED", 4)), "traceback": "3"})[0] == "STATE-8"
     assert model.read("t", meta_of(Write(3, "STARTED", 3, traceback="3")))[0] == "STATE-5"
