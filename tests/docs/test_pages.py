@@ -24,12 +24,12 @@ def test_the_tutorials_have_commands() -> None:
 
 
 def test_the_first_tutorial_ends_with_the_examples(tmp_path: Path) -> None:
-    """What it builds step by step is what `examples/` has, file by file."""
+    """What it builds step by step is what `examples/` has, file by file, besides Celery's own backends."""
     page = ROOT / "docs" / "tutorials" / "backend-in-an-hour.md"
     steps = [step for step in steps_of(page.read_text(encoding="utf-8")) if not isinstance(step, Command)]
     walk(steps, tmp_path)
     renamed = {"github-workflow.yml": ".github/workflows/conformance.yml"}
     for example in EXAMPLES.iterdir():
-        if example.is_file() and example.suffix in (".py", ".yml"):
+        if example.is_file() and example.suffix in (".py", ".yml") and example.name != "celery_factory.py":
             built = tmp_path / renamed.get(example.name, example.name)
             assert built.read_text(encoding="utf-8") == example.read_text(encoding="utf-8")

@@ -136,6 +136,25 @@ class Worker:
         self._output = BackendOutput(self._process.stderr, lambda line: self.heard(self._running, line))
 
     def _open(self) -> TargetDescription:
+        """Open the target. If the process ends during the first calls, open it again without them: checks will tell.
+
+        Raises SubjectError or UsageError with the error of the target.
+        """
+        measured = self.opened is not None
+        try:
+            return self._open_once(first_calls=not measured)
+        except WorkerDied as error:
+            self.kill()
+            if measured or error.hung:
+                raise SubjectError(f"the target could not be opened: {error}") from error
+        try:
+            self._start_process()
+            return self._open_once(first_calls=False)
+        except WorkerDied as error:
+            self.kill()
+            raise SubjectError(f"the target could not be opened: {error}") from error
+
+    def _open_once(self, *, first_calls: bool) -> TargetDescription:
         self.openings += 1
         command = {
             "do": "open",
@@ -146,13 +165,10 @@ class Worker:
             "call_timeout": self.settings.call_timeout,
             "claims": dict(self.claims),
             "sys_path": list(self.sys_path),
-            "round_trip": None if self.opened is None else self.opened.round_trip,
+            "round_trip": 0.0 if self.opened is None else self.opened.round_trip,
+            "first_calls": first_calls,
         }
-        try:
-            answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
-        except WorkerDied as error:
-            self.kill()
-            raise SubjectError(f"the target could not be opened: {error}") from error
+        answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
         if "error" in answer:
             self.kill()
             raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])
@@ -236,7 +252,9 @@ class Worker:
         if failure is None or failure.call is None:
             return None
         how = HUNG if death.hung else DIED
-        return replace(failure, kind=how, call={**failure.call, "how": how}, got=f"{failure.got}: {death}")
+        ended = str(death).partition("\n")[0]
+        call = {**failure.call, "how": how, "text": ended}
+        return replace(failure, kind=how, call=call, got=f"{failure.got}: {death}")
 
     def stop(self) -> str:
         """Let the worker clean up, and end it. Return the error of the subject in doing so, or an empty text."""

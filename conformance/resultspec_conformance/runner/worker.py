@@ -133,7 +133,8 @@ class _Worker:
         call_timeout: float,
         claims: Mapping[str, Any],
         sys_path: list[str],
-        round_trip: float | None,
+        round_trip: float,
+        first_calls: bool,
     ) -> dict[str, Any]:
         if self.session is not None:
             self.session.close()
@@ -145,10 +146,9 @@ class _Worker:
 
         subject = open_subject(role)
         self.session = Session(subject, run, self.in_flight, partial(open_subject, "again"), opening)
-        if round_trip is None:
+        self.session.rtt = round_trip
+        if first_calls:
             self._make_first_calls(self.session, shared=target.startswith("python:"))
-        else:
-            self.session.rtt = round_trip
         names = available(
             subject.capabilities,
             subject.probe,

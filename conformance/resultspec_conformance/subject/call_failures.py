@@ -166,8 +166,8 @@ class CallFailure:
     """A call that is known to fail.
 
     `op`: the operation. `kinds`: of its arguments; None if it fails whatever they are. `how`: HUNG, DIED or the name of
-    an error. `text`: the signature of the error's message. `requirement`: what its failure violates. `check`: the check
-    in which the cause holds; empty for all.
+    an error. `text`: the signature of the error's message, or how the process ended. `requirement`: what its failure
+    violates. `check`: the check in which the cause holds; empty for all.
     """
 
     op: str
@@ -207,7 +207,8 @@ class CallFailure:
     @property
     def outcome(self) -> Outcome:
         """The outcome of such a call where it is not made again."""
-        return Outcome("info", error="Unknown", message=f"{NOT_CALLED_AGAIN}, since it {self.said} before")
+        ended = f": {self.text}" if self.text else ""
+        return Outcome("info", error="Unknown", message=f"{NOT_CALLED_AGAIN}, since it {self.said} before{ended}")
 
     def blames(self, requirement: str) -> bool:
         """Whether a hang violates the requirement that a check names for hangs: it must be about such a call."""

@@ -463,7 +463,7 @@ def _in_the_readme() -> tuple[str, str]:
 def _lasting(output: str) -> str:
     """Return the output for a failure without what differs from run to run: times, ids, counts, check and token."""
     varying = (
-        r"\d+\.\d+ m?s", r"[0-9a-f]{8,9}-\d+", r"\d+ calls", r"\d+%",
+        r"\d+\.\d+ m?s", r"[0-9a-f]{8}[a-z]+-\d+-\d+", r"\d+ calls", r"\d+%",
         r"(?<=found by )\S+", r"(?<=resultspec replay )\S+",
     )  # fmt: skip
     for varies in varying:

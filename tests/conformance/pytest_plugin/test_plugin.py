@@ -176,7 +176,7 @@ def test_choices_of_the_author_are_what_is_judged(author: Callable[..., pytest.R
 
 def test_a_violation_fails_its_check_and_the_verdict(author: Callable[..., pytest.RunResult]) -> None:
     """The check shows how, the verdict says that the class is not conformant."""
-    body = "get_status = lambda self, task_id: 'PENDING'\n    get_state = get_status"
+    body = "get_task_meta = lambda self, task_id, cache=True: {**super().get_task_meta(task_id), 'status': 'PENDING'}"
     done = author("factory, select=['STATE-1'], examples=3", body)
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     done.stdout.fnmatch_lines(["*STATE-1  MUST*", "*violated: core: violated*"])

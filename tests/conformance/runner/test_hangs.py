@@ -12,8 +12,8 @@ from resultspec_conformance.verdict.selection import Selection
 
 HANGING = Path(__file__).with_name("hanging.py")
 
-EXPECTED = {"wait_for NaN": {"WAIT-7"}, "on_task_call": {"WORK-11"}, "get_many interval 0": {"JOIN-7", "JOIN-12"}}
-"""What is violated if a call hangs: the requirement about it, and those of checks that name what a hang violates."""
+EXPECTED = {"wait_for NaN": {"WAIT-7"}, "on_task_call": {"WORK-11"}, "get_many interval 0": {"JOIN-7"}}
+"""The requirement about each call that hangs."""
 
 
 def judged(factory: str, url: str, hangs: str, monkeypatch: pytest.MonkeyPatch) -> Report:
@@ -51,3 +51,24 @@ def test_an_operation_that_always_hangs_is_named_once(tmp_path: Path, monkeypatc
     assert "STATE-11" in gaps
     assert len(gaps) <= 8
     assert all("forget did not return (READ-4)" in reason for reason in gaps.values())
+
+
+def test_a_backend_whose_first_call_ends_the_process_is_judged(tmp_path: Path) -> None:
+    """The calls that are made when a target is opened are not required to succeed: checks find what they violate."""
+    module = tmp_path / "dying.py"
+    module.write_text(
+        "import os\n"
+        "from resultspec_conformance.broken.baseline.server import Server\n"
+        "from resultspec_conformance.broken.baseline.whole import Correct\n"
+        "SERVER = Server()\n"
+        "class Backend(Correct):\n"
+        "    def store_result(self, *args, **options):\n"
+        "        os._exit(3)\n"
+        "def factory(app, **options):\n"
+        "    return Backend(SERVER, **options)\n"
+    )
+    chosen = Selection(patterns=("states.odd_state_comes_back",))
+    report = run(f"python:{module}:factory", Options(examples=3, seed=1, selection=chosen, self_check=False))
+    assert _violated(report) == {"STATE-1"}
+    assert {failure["kind"] for failure in report["failures"]} == {"died"}
+    assert "with exit code 3" in report["failures"][0]["history"][-1]["outcome"]["message"]

@@ -277,5 +277,5 @@ def test_a_provisional_requirement_is_reported_and_not_scored() -> None:
 def test_the_spec_names_the_verdicts_that_a_run_gives() -> None:
     """One vocabulary: the words of the specification's table are those of a report."""
     chapter = (Path(__file__).parents[3] / "spec" / "README.md").read_text(encoding="utf-8")
-    table = chapter.partition("| verdict | when |")[2].partition("\n\n")[0]
+    table = chapter.partition("| verdict of a requirement | when |")[2].partition("\n\n")[0]
     assert {line.split("|")[1].strip() for line in table.splitlines()[2:]} == set(get_args(Verdict))

@@ -70,7 +70,7 @@ WORKERS: Mapping[str, Cases] = {
     "mark_as_failure": {"": lambda task_id: {"task_id": task_id, "exc": ERROR, "traceback": "Traceback\n"}},
     "mark_as_retry": {"": lambda task_id: {"task_id": task_id, "exc": ERROR}},
     "mark_as_revoked": {"": lambda task_id: {"task_id": task_id, "reason": "as usual"}},
-    "fail_from_current_stack": {"": lambda task_id: {"task_id": task_id, "exc": ERROR}},
+    "fail_from_current_stack": {"": lambda task_id: {"task_id": task_id, "exc": ERROR, "raised": ERROR}},
     "current_task_children": {"": lambda task_id: {"request": {"id": task_id, "children": []}}},
     "process_cleanup": {"": lambda _: {}},
     "on_task_call": {"": _by_task},

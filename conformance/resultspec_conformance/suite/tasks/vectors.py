@@ -119,10 +119,10 @@ def valid_vector_is_read(ctx: Context, vector: str) -> None:
 
 
 @check(
-    FAITHFUL_OR_REFUSED,
+    FAITHFUL_OR_REFUSED, "META-15", "META-16",
     needs=["payload"],
     cases=[{"vector": name} for name, vector in _ALL.items() if vector.requirement == FAITHFUL_OR_REFUSED],
-)
+)  # fmt: skip
 def vector_beyond_a_library_is_read_or_refused(ctx: Context, vector: str) -> None:
     """What a json library may round or replace is read as it is stored, or refused."""
     _require_read(ctx, vector)

@@ -1,7 +1,8 @@
 """A lenient port: `python lenient.py COMMAND …` stands between the suite and a good driver, and makes it a sloppy one.
 
 It does what ports do that nobody has judged yet: members that are null are left out of metas, children are maps of an
-id, and an entry that cannot be decoded ends the process. It needs the standard library only, so it starts fast.
+id, an entry that cannot be decoded ends the process, and requests are handled one at a time although overlap is
+declared. It needs the standard library only, so it starts fast.
 """
 
 import json
