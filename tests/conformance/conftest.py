@@ -40,7 +40,7 @@ def command(tmp_path: Path) -> Command:
     """Return a function that runs `resultspec` with arguments in a directory of its own."""
 
     def run_command(
-        *args: str, stdin: bytes | None = None, seconds: float = 120.0
+        *args: str, stdin: bytes | None = None, seconds: float = 120.0, columns: int = 100
     ) -> "subprocess.CompletedProcess[str]":
         found = subprocess.run(
             [sys.executable, "-m", "resultspec_conformance", *args],
@@ -48,7 +48,7 @@ def command(tmp_path: Path) -> Command:
             input=stdin,
             capture_output=True,
             timeout=seconds,
-            env={**os.environ, "COLUMNS": "100", "RESULTSPEC_REDIS_URL": ""},
+            env={**os.environ, "COLUMNS": str(columns), "RESULTSPEC_REDIS_URL": ""},
         )
         out, err = found.stdout.decode(), found.stderr.decode()
         assert "Traceback (most recent call last)" not in err, err
