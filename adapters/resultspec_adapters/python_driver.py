@@ -9,8 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from resultspec import OPERATIONS, PROTOCOL
 from resultspec_conformance.runner.targets import open_target
@@ -25,12 +27,19 @@ ERROR_CODE = -32000
 UNKNOWN_METHOD = -32601
 
 
+BROKER_ERRORS: Final[Mapping[str, type[Exception]]] = {"OperationalError": ConnectionError, "ValueError": ValueError}
+"""The exceptions with which a client library fails to call a task, by the kinds of errors that the suite answers."""
+
+
 class Driver:
-    """One client of a target at a time. `handle` answers one request; requests may overlap."""
+    """One client of a target at a time. `handle` answers one request; requests may overlap.
+
+    `ask` sends a request to the suite and returns its answer.
+    """
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.notify: Callable[[Mapping[str, Any]], None] = lambda _: None
+        self.ask: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda _method, _params: {}
         self._subject: Subject | None = None
         self._connection: Connection | None = None
 
@@ -64,7 +73,8 @@ class Driver:
             kind = error.refusal or ("ImproperlyConfigured" if error.exit_code == 2 else "OperationalError")
             return _error(kind, str(error))
         document = capabilities.to_json() | {"store": capabilities.store}
-        return {"result": {"protocol": PROTOCOL, "capabilities": document, "overlap": True, "reopens": True}}
+        able = {"overlap": True, "reopens": True, "awaits": True}
+        return {"result": {"protocol": PROTOCOL, "capabilities": document, **able}}
 
     def _opened(self, run: str) -> Subject:
         # "again": the suite itself checks with its first client that the store is empty, where that matters
@@ -73,8 +83,11 @@ class Driver:
         return subject
 
     def _report(self, sent: SentCall) -> None:
-        params = {"signature": encode(sent.signature), "args": encode(list(sent.args))}
-        self.notify({"jsonrpc": "2.0", "method": "body_called", "params": params})
+        """Report a call to the suite, and wait for what its broker says. Raises the error of the broker."""
+        answer = self.ask("body_called", {"signature": encode(sent.signature), "args": encode(list(sent.args))})
+        if "error" in answer:
+            refusal = BROKER_ERRORS.get(answer["error"]["data"]["kind"], RuntimeError)
+            raise refusal(answer["error"]["message"])
 
     def close(self) -> None:
         """Close the client. What it stored stays, for the other clients of the run."""
@@ -96,6 +109,8 @@ def _outcome(method: str, outcome: Outcome) -> dict[str, Any]:
 def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until `shutdown` or the end of the input, each in a thread of its own, so that they overlap."""
     lock = Lock()
+    numbers = count(1)
+    asked: dict[int, SimpleQueue[Mapping[str, Any]]] = {}
 
     def write(message: Mapping[str, Any]) -> None:
         line = json.dumps(message) + "\n"
@@ -106,11 +121,19 @@ def serve(driver: Driver, requests: IO[str], answers: IO[str]) -> None:
     def answer(request: Mapping[str, Any]) -> None:
         write(driver.handle(request))
 
-    # a call is sent before the answer to the request during which it was made
-    driver.notify = write
+    def ask(method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        number = next(numbers)
+        answered = asked[number] = SimpleQueue()
+        write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        return answered.get()
+
+    driver.ask = ask
 
     for line in requests:
         request = json.loads(line)
+        if "method" not in request:
+            asked.pop(request["id"]).put(request)
+            continue
         if request["method"] in ("initialize", "close", "shutdown"):
             answer(request)
         else:

@@ -153,6 +153,7 @@ class _Worker:
             subject.capabilities,
             subject.probe,
             in_process=subject.in_process,
+            broker=subject.broker,
             overlap=subject.overlap,
             time=time_can_pass(subject),
         )

@@ -34,6 +34,11 @@ class ClaimingSubject:
         return self.subject.in_process
 
     @property
+    def broker(self) -> bool:
+        """Whether the suite stands in for the broker of each client."""
+        return self.subject.broker
+
+    @property
     def overlap(self) -> bool:
         """Whether one client serves several calls at once."""
         return self.subject.overlap

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.subject.outbox import Outbox
+from resultspec_conformance.subject.outbox import Outbox, Sender
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.wire.values import Value
 
@@ -60,6 +60,16 @@ class Connection(Protocol):
         ...
 
 
+@runtime_checkable
+class SendingConnection(Connection, Protocol):
+    """A client for which the suite stands in for the broker."""
+
+    @property
+    def sender(self) -> Sender:
+        """What becomes of the calls that the client makes."""
+        ...
+
+
 class Clock(Protocol):
     """The clock by which a store and its clients measure the age of entries."""
 
@@ -103,6 +113,11 @@ class Subject(Protocol):
     @property
     def in_process(self) -> bool:
         """Whether the backend is a Python object in this process."""
+        ...
+
+    @property
+    def broker(self) -> bool:
+        """Whether each client is a SendingConnection: the suite can refuse its calls, and let it crash during one."""
         ...
 
     @property

@@ -117,6 +117,11 @@ class PythonConnection:
     binding: Binding = DOCUMENTED
     app: RecordingApp = field(default_factory=RecordingApp)
 
+    @property
+    def sender(self) -> Sender:
+        """The part of the app that sends."""
+        return self.app.sender
+
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation with the method that the binding names."""
         try:
@@ -321,6 +326,11 @@ class ConnectionForEachCall:
         """The app of all connections."""
         return self._first.app
 
+    @property
+    def sender(self) -> Sender:
+        """The part of the app that sends."""
+        return self.app.sender
+
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation."""
         connection = self._take()
@@ -382,6 +392,7 @@ class PythonSubject:
     on_close: Callable[[], None] | None = None
     binding: Binding = DOCUMENTED
     in_process: bool = True
+    broker: bool = True
     clock: Clock | None = None
     outbox: Outbox = field(default_factory=Outbox)
 

@@ -27,7 +27,13 @@ from resultspec_conformance.subject.probe_protocols import (
     RowProbe,
     WireProbe,
 )
-from resultspec_conformance.subject.protocols import ClientOptions, Connection, Subject, clock_of
+from resultspec_conformance.subject.protocols import (
+    ClientOptions,
+    Connection,
+    SendingConnection,
+    Subject,
+    clock_of,
+)
 from resultspec_conformance.subject.python_object import error_kind, show_message
 from resultspec_conformance.wire.values import Value, show
 
@@ -207,8 +213,11 @@ class Context:
         return self.session.subject.outbox
 
     def sender(self, client: Client) -> Sender:
-        """Return the sender of a client's app, if the backend is in this process."""
-        return cast(Sender, cast(Any, client.connection).app.sender)
+        """Return the sender of a client, by which the suite stands in for its broker."""
+        connection = client.connection
+        if not isinstance(connection, SendingConnection):
+            raise Unobserved("the suite does not stand in for the broker of the client")
+        return connection.sender
 
     @property
     def raw(self) -> KeyProbe:

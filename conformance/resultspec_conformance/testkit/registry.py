@@ -128,11 +128,12 @@ def registered() -> Mapping[str, Check]:
 
 
 def available(
-    capabilities: Capabilities, probe: Probe | None, *, in_process: bool, overlap: bool, time: bool
+    capabilities: Capabilities, probe: Probe | None, *, in_process: bool, broker: bool, overlap: bool, time: bool
 ) -> frozenset[str]:
     """Return the capabilities of a subject and the views of the suite: the names that `needs` may contain.
 
-    `overlap`: one client serves several calls at once. `time`: the suite can let entries expire, or wait until they do.
+    `broker`: the suite stands in for the broker of each client. `overlap`: one client serves several calls at once.
+    `time`: the suite can let entries expire, or wait until they do.
     """
     views = {
         "probe": probe is not None,
@@ -144,6 +145,7 @@ def available(
         "bookkeeping": isinstance(probe, BookkeepingProbe),
         "traffic": isinstance(probe, TrafficProbe),
         "in-process": in_process,
+        "broker": broker,
         "overlap": overlap,
         "time": time,
     }

@@ -20,7 +20,10 @@ ClassVerdictName = Literal["conformant", "violated", "not tested"]
 RunVerdict = Literal["conformant", "nothing new", "violated", "failed", "inconclusive"]
 
 VIEWS = frozenset(
-    ["probe", "payload", "keys", "wire", "rows", "cut", "bookkeeping", "traffic", "in-process", "overlap", "time"]
+    {
+        *("probe", "payload", "keys", "wire", "rows", "cut", "bookkeeping", "traffic"),
+        *("in-process", "broker", "overlap", "time"),
+    }
 )
 """The means by which the suite may observe a subject, besides the subject's own operations."""
 

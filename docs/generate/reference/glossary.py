@@ -31,6 +31,9 @@ class Glossary:
 OBSERVED_WITH = {
     "probe": "a way to read and write the stored bytes that is not the backend's own",
     "in-process": "a backend that is an object in the process of the suite",
+    "broker": (
+        "a backend for whose broker the suite stands in: an object in its process, or a driver that declares `awaits`"
+    ),
 }
 """What a requirement can name in `observe`, as the appendix on choices says it."""
 

@@ -46,15 +46,35 @@ class Log:
 
 @dataclass(frozen=True)
 class BodyCalled:
-    """The notification `body_called`: the backend called a signature with these arguments."""
+    """The message `body_called`: the backend called a signature with these arguments.
+
+    With an `id`, it is a request, and the driver waits for its answer; without one, it is a notification.
+    """
 
     signature: Any
     args: list[Any]
+    id: int | None = None
+
+
+ERROR_CODE = -32000
+"""The code of the errors that the suite answers; the kind says what it is."""
 
 
 def request_line(number: int, method: str, params: Mapping[str, Any]) -> bytes:
-    """Return a request as a line. It is ASCII, since some readers treat U+2028 as the end of a line."""
-    document = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    """Return a request as a line."""
+    return _line({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+
+
+def answer_line(number: int, kind: str = "", message: str = "") -> bytes:
+    """Return the answer to a request of the driver as a line: null, or an error of a kind."""
+    answer: dict[str, Any] = {"result": None}
+    if kind:
+        answer = {"error": {"code": ERROR_CODE, "message": message, "data": {"kind": kind}}}
+    return _line({"jsonrpc": "2.0", "id": number, **answer})
+
+
+def _line(document: Mapping[str, Any]) -> bytes:
+    """Return a message as a line. It is ASCII, since some readers treat U+2028 as the end of a line."""
     return json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -87,7 +107,7 @@ def _notification(message: Mapping[str, Any], shown: str) -> Log | BodyCalled:
     if message["method"] == "log":
         return Log(params["message"])
     try:
-        return BodyCalled(decode(params["signature"]), decode(params["args"]))
+        return BodyCalled(decode(params["signature"]), decode(params["args"]), message.get("id"))
     except ValueFormatError as error:
         raise DriverFault("unexpected-message", f"it sent {shown}: {error}") from error
 

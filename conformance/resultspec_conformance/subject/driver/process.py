@@ -49,17 +49,17 @@ _Slot = queue.SimpleQueue[DriverAnswer | DriverFault | DriverEnded]
 class DriverProcess:
     """One process of a driver program. `request` may be called by several threads.
 
-    `on_fault` is called once, with the first fault, by the thread that finds it; `on_call` is called with each call of
-    a body that the driver reports, before the answer that follows it is delivered.
+    `on_fault` is called once, with the first fault, by the thread that finds it. `on_call` is called with each call of
+    a body that the driver reports, before the next message is read; a DriverFault that it raises is one of the driver.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         on_fault: Callable[[DriverFault], None],
-        on_call: Callable[[BodyCalled], None] = lambda _: None,
     ) -> None:
-        self._on_call = on_call
+        self.on_call: Callable[[BodyCalled], None] = lambda _: None
+        self.crashed = False
         self.fault: DriverFault | None = None
         self._how_it_ended: str | None = None
         self._on_fault = on_fault
@@ -111,6 +111,10 @@ class DriverProcess:
             raise DriverEnded(str(found))
         return found
 
+    def answer(self, line: bytes) -> None:
+        """Answer a request of the driver."""
+        self._write(line, None)
+
     def _write(self, line: bytes, until: float | None) -> bool:
         """Write a line, in pieces as the driver reads them; return False if it did not read all of it in time."""
         left = memoryview(line)
@@ -149,7 +153,7 @@ class DriverProcess:
             self._hear(message.message)
             return
         if isinstance(message, BodyCalled):
-            self._on_call(message)
+            self.on_call(message)
             return
         with self._lock:
             _, slot = self._open.pop(message.id, (None, None))
@@ -171,6 +175,8 @@ class DriverProcess:
             waiting = [method for method, _ in self._open.values()]
             where = f"while {waiting[0]} was open" if waiting else "while nothing was asked"
             self._how_it_ended = f"the driver {how} {where}{words}"
+            if self.crashed:
+                self._how_it_ended = "the suite killed the driver at the moment when it called a task"
             slots = [slot for _, slot in self._open.values()]
             self._open.clear()
         for slot in slots:
@@ -249,6 +255,11 @@ class DriverProcess:
             self._kill()
         for reader in (self._stdout_reader, self._stderr_reader):
             reader.join(timeout=1.0)
+
+    def crash(self) -> None:
+        """Kill the process, as if its machine had failed: whoever waits for an answer gets DriverEnded."""
+        self.crashed = True
+        self._kill()
 
     def _kill(self) -> None:
         """Kill the process and its descendants."""

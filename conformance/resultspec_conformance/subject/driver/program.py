@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from resultspec import ERRORS, PROTOCOL
@@ -18,6 +19,7 @@ from resultspec_conformance.subject.driver.fault import DriverFault
 from resultspec_conformance.subject.driver.messages import (
     BodyCalled,
     DriverAnswer,
+    answer_line,
     outcome_of,
     read_error,
     read_initialized,
@@ -25,10 +27,11 @@ from resultspec_conformance.subject.driver.messages import (
 from resultspec_conformance.subject.driver.process import SHUTDOWN_SECONDS, DriverEnded, DriverProcess
 from resultspec_conformance.subject.errors import SubjectError, UsageError
 from resultspec_conformance.subject.history import Outcome
-from resultspec_conformance.subject.outbox import Outbox, SentCall
+from resultspec_conformance.subject.outbox import Outbox, Sender, SentCall, SimulatedCrash
 from resultspec_conformance.subject.probe_protocols import Probe
 from resultspec_conformance.subject.probes import probe_for
 from resultspec_conformance.subject.protocols import ClientOptions, Subject, Target
+from resultspec_conformance.subject.python_object import error_kind, show_message
 from resultspec_conformance.subject.shared_store import cleaner
 from resultspec_conformance.wire.values import Value, encode
 
@@ -46,11 +49,17 @@ _CURE = "Give the driver an empty database, or put the id of the run into its pr
 
 @dataclass
 class _Client:
-    """An open client: its process, its capabilities, and whether it accepts overlapping requests."""
+    """An open client: its process, and what the driver says of itself.
+
+    `overlap`: it accepts overlapping requests. `awaits`: it waits for the answer to each call that it makes, of which
+    the sender says what becomes.
+    """
 
     process: DriverProcess
     capabilities: Capabilities
     overlap: bool
+    awaits: bool
+    sender: Sender
 
 
 def split_command(text: str) -> list[str]:
@@ -70,6 +79,7 @@ class ProgramConnection:
     def __init__(self, subject: "ProgramSubject", options: ClientOptions, client: _Client) -> None:
         self._subject = subject
         self._options = options
+        self.sender = client.sender
         self._clients = [client]
         self._idle = [client]
         self._overlap = client.overlap
@@ -84,11 +94,15 @@ class ProgramConnection:
             return Outcome.of_error("Died", "the client was closed")
         params = {name: encode(value) for name, value in args.items()}
         client = self._clients[0] if self._overlap else self._take()
+        if client.process.crashed:
+            self._renew(client, client.process)
         process = client.process
         try:
             return self._subject.ask(process, op, params)
         except DriverEnded as ended:
-            self._renew(client, process)
+            # one that the suite has killed is missed only if it is asked again
+            if not process.crashed:
+                self._renew(client, process)
             return Outcome.of_error("Died", str(ended))
         finally:
             if not self._overlap:
@@ -102,13 +116,13 @@ class ProgramConnection:
         """
         with self._renewing:
             if client.process is ended and not self._closed:
-                client.process = self._subject.reopened(ended, self._options)
+                client.process = self._subject.reopened(ended, self._options, self.sender)
 
     def _take(self) -> _Client:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        client = self._subject.open_client(self._options)
+        client = self._subject.open_client(self._options, self.sender)
         with self._lock:
             self._clients.append(client)
         return client
@@ -132,6 +146,7 @@ class ProgramSubject:
     probe: Probe | None = field(init=False, default=None)
     fault: DriverFault | None = field(init=False, default=None)
     in_process: bool = False
+    broker: bool = False
     overlap: bool = False
     outbox: Outbox = field(init=False, default_factory=Outbox)
     _processes: list[DriverProcess] = field(init=False, default_factory=list)
@@ -147,7 +162,8 @@ class ProgramSubject:
     def open(self) -> None:
         """Open the first client with the driver's own options, and read its capabilities. Raises SubjectError."""
         self._first = self.open_client(None)
-        self.capabilities, self.overlap = self._first.capabilities, self._first.overlap
+        self.capabilities = self._first.capabilities
+        self.overlap, self.broker = self._first.overlap, self._first.awaits
         if self.capabilities.sharing == "thread":
             raise UsageError(
                 "the driver says that its store is shared among the threads of one process only, "
@@ -175,8 +191,11 @@ class ProgramSubject:
             with self._lock:
                 self._idle.append(process)
 
-    def open_client(self, options: ClientOptions | None) -> _Client:
-        """Start a process and initialize it; None means the driver's own options. Raises SubjectError."""
+    def open_client(self, options: ClientOptions | None, sender: Sender | None = None) -> _Client:
+        """Start a process and initialize it; None means the driver's own options. Raises SubjectError.
+
+        `sender` is that of the client, if the process is not its first one.
+        """
         self._raise_fault()
         with self._lock:
             self._opened += 1
@@ -205,7 +224,15 @@ class ProgramSubject:
         except CapabilitiesError as error:
             raise process.fail("invalid-capabilities", str(error)).again() from error
         self._works, self._reopens = True, result.get("reopens", False)
-        return _Client(process, capabilities, result.get("overlap", False))
+        client = _Client(
+            process,
+            capabilities,
+            result.get("overlap", False),
+            result.get("awaits", False),
+            sender or Sender(self.outbox),
+        )
+        process.on_call = partial(self._called, client)
+        return client
 
     def _initialized(self, process: DriverProcess, params: Mapping[str, Any]) -> DriverAnswer:
         """Return the answer to `initialize`. Raises SubjectError: DriverFault if no client could be opened yet."""
@@ -221,18 +248,18 @@ class ProgramSubject:
             died.refusal = "Died"
             raise died from error
 
-    def reopened(self, ended: DriverProcess, options: ClientOptions) -> DriverProcess:
+    def reopened(self, ended: DriverProcess, options: ClientOptions, sender: Sender) -> DriverProcess:
         """Return another process for a client whose process has ended, or the ended one if there cannot be another.
 
         Raises DriverFault: of the new process, or `exit` if too many have ended.
         """
         with self._lock:
-            self._deaths += 1
+            self._deaths += not ended.crashed
         if self._deaths >= MAX_DEATHS:
             raise ended.fail("exit", f"{self._deaths} of its processes have ended").again()
         self._forget(ended)
         try:
-            process = self.open_client(options).process
+            process = self.open_client(options, sender).process
         except DriverFault:
             raise
         except SubjectError:
@@ -248,13 +275,28 @@ class ProgramSubject:
                 self._processes.remove(process)
 
     def _start(self) -> DriverProcess:
-        process = DriverProcess(self.command, self._end_all, self._note_call)
+        process = DriverProcess(self.command, self._end_all)
         with self._lock:
             self._processes.append(process)
         return process
 
-    def _note_call(self, called: BodyCalled) -> None:
-        self.outbox.put(SentCall(called.signature, called.args))
+    def _called(self, client: _Client, called: BodyCalled) -> None:
+        """Note a call that a client has made, and answer it as its broker would. Raises DriverFault."""
+        if client.awaits != (called.id is not None):
+            how = "without an id, and declares" if client.awaits else "with an id, and does not declare"
+            raise DriverFault("unexpected-message", f"it sent body_called {how} awaits")
+        sent = SentCall(called.signature, called.args)
+        if called.id is None:
+            self.outbox.put(sent)
+            return
+        try:
+            client.sender.send(sent)
+        except SimulatedCrash:
+            client.process.crash()
+        except Exception as error:  # noqa: BLE001 - whatever the broker of a check raises is the answer
+            client.process.answer(answer_line(called.id, error_kind(error), show_message(error)))
+        else:
+            client.process.answer(answer_line(called.id))
 
     def ask(self, process: DriverProcess, op: str, params: Mapping[str, Any]) -> Outcome:
         """Perform an operation in a process. Raises DriverFault, and DriverEnded if the process ends meanwhile."""

@@ -112,7 +112,7 @@ def errbacks_are_called_once(ctx: Context, errbacks: int, times: int) -> None:
     "CHORD-11",
     "CHORD-10",
     cases=[{"errbacks": 1, "refused": 0}, *({"errbacks": 3, "refused": at} for at in range(3))],
-    needs=["in-process"],
+    needs=["broker"],
 )
 def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int) -> None:
     """Where the broker refuses one errback, every other one is called exactly once, and the body is still FAILURE."""
@@ -135,7 +135,7 @@ def refused_errback_keeps_nothing_back(ctx: Context, errbacks: int, refused: int
         ctx.require("CHORD-11", calls == 1, got=got, allowed="exactly one call: this one was not refused")
 
 
-@check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["in-process"])
+@check("CHORD-11", cases=[{"errbacks": count} for count in (1, 2)], needs=["broker"])
 def errbacks_of_a_body_that_cannot_be_called(ctx: Context, errbacks: int) -> None:
     """Where the broker refuses only the body, each errback is called once, with the id of the body."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")

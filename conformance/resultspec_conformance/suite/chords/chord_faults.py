@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
@@ -65,9 +66,8 @@ def _dying(ctx: Context, moment: str, parts: int) -> Chord:
     return chord
 
 
-def _again(ctx: Context, chord: Chord, name: str) -> Outcome:
+def _again(chord: Chord, counter: Client) -> Outcome:
     """Deliver a part once more, while the claim of the dead counter may be held."""
-    counter = ctx.fresh_client(name)
     return chord.count(counter, len(chord.ids) - 1, _value(len(chord.ids) - 1), "SUCCESS")
 
 
@@ -98,12 +98,11 @@ def _require_promise(ctx: Context, chord: Chord, moment: str) -> None:
 def worker_dies_while_it_decides(ctx: Context, parts: int) -> None:
     """After a counter has died, no delivery is swallowed within its lease, and the mode's promise holds after it."""
     lease, client = _lease(ctx), ctx.client("client")
+    # open before the counter dies: opening a client can take longer than the lease
+    others = {moment: ctx.fresh_client(f"again-{moment}") for moment in ("before", "after")}
     chords = {moment: _dying(ctx, moment, parts) for moment in ("before", "after")}
     died = time.monotonic()
-    within = {
-        moment: ctx.background(lambda chord=chord, moment=moment: _again(ctx, chord, f"again-{moment}"))  # type: ignore[misc]
-        for moment, chord in chords.items()
-    }
+    within = {moment: ctx.background(partial(_again, chord, others[moment])) for moment, chord in chords.items()}
     for moment, delivery in within.items():
         _require_not_swallowed(ctx, chords[moment], delivery.result(timeout=60.0))
     time.sleep(max(0.0, died + lease + ctx.grace - time.monotonic()))

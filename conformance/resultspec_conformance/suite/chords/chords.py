@@ -340,7 +340,7 @@ CALLING = 2.0
 """Seconds that a store may take to apply a chord while a body of an older run is called."""
 
 
-@check("CHORD-7", needs=["in-process"])
+@check("CHORD-7", needs=["broker"])
 def older_run_does_not_decide_the_new(ctx: Context) -> None:
     """A chord that is applied again while its older run is being decided is not decided by the older run."""
     client, counter = ctx.client("client"), ctx.fresh_client("counter")

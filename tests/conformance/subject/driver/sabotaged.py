@@ -28,13 +28,15 @@ def encoded(message: object) -> bytes:
 class Sabotage:
     """A trick, what it has to be diagnosed as, what is shown of it, and the method at which it is played.
 
-    `found` is a fault of the driver, or the error that is the outcome of the operation.
+    `found` is a fault of the driver, or the error that is the outcome of the operation. `awaits` is what the driver
+    declares of that name.
     """
 
     trick: Trick
     found: str
     shown: str
     at: str = "get_task_meta"
+    awaits: bool = False
 
 
 def _with(**changes: Any) -> Trick:
@@ -105,6 +107,7 @@ def _unasked(_: Request, answer: AnswerDocument) -> bytes:
 
 
 CLAIMS = {"spec": "0.1", "classes": ["core", "waiting"], "implementation": {"name": "sabotaged"}}
+CALL = {"jsonrpc": "2.0", "method": "body_called", "params": {"signature": {"task": "t"}, "args": []}}
 BAD_CLAIMS = {"protocol": "1", "capabilities": {**CLAIMS, "classes": ["everything"]}}
 
 SABOTAGES: Mapping[str, Sabotage] = {
@@ -132,6 +135,17 @@ SABOTAGES: Mapping[str, Sabotage] = {
     "asks-back": Sabotage(_with(method="ping", result=..., params={}), "unexpected-message", '"ping"'),
     "reports-progress": Sabotage(
         _writes(encoded({"jsonrpc": "2.0", "method": "progress", "params": {}})), "unexpected-message", "progress"
+    ),
+    "calls-with-an-id": Sabotage(
+        _writes(encoded({**CALL, "id": 1})), "unexpected-message", "with an id, and does not declare awaits"
+    ),
+    "calls-without-an-id": Sabotage(
+        _writes(encoded(CALL)), "unexpected-message", "without an id, and declares awaits", awaits=True
+    ),
+    "logs-with-an-id": Sabotage(
+        _writes(encoded({"jsonrpc": "2.0", "id": 1, "method": "log", "params": {"message": "m"}})),
+        "unexpected-message",
+        '"log"',
     ),
     "takes-another-id": Sabotage(_with(id=1000), "wrong-id", '"id": 1000'),
     "answers-with-a-text-as-id": Sabotage(_with(id="2"), "wrong-id", "the id '2'"),
@@ -170,14 +184,15 @@ HANGS = Sabotage(_hang, "", "", at="forget")
 class Store:
     """The backend: enough of one for tests of the protocol."""
 
-    def __init__(self, *, overlap: bool) -> None:
+    def __init__(self, *, overlap: bool, awaits: bool = False) -> None:
         self.overlap = overlap
+        self.awaits = awaits
         self.metas: dict[str, Any] = {}
 
     def perform(self, method: str, params: Mapping[str, Any]) -> Any:
         """Return the result of a request."""
         if method == "initialize":
-            return {"protocol": "1", "capabilities": CLAIMS, "overlap": self.overlap}
+            return {"protocol": "1", "capabilities": CLAIMS, "overlap": self.overlap, "awaits": self.awaits}
         if method == "store_result":
             self.metas[params["task_id"]] = {"status": params["state"], "result": params["result"]}
         if method == "get_task_meta":
@@ -191,7 +206,7 @@ class Store:
 def main(name: str) -> None:
     """Answer requests until the input ends, and play the trick of that name."""
     sabotage = HANGS if name == "hangs" else SABOTAGES.get(name)
-    store = Store(overlap=name != "takes-turns")
+    store = Store(overlap=name != "takes-turns", awaits=sabotage is not None and sabotage.awaits)
     for line in sys.stdin:
         request = json.loads(line)
         method = request["method"]

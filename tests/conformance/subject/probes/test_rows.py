@@ -90,7 +90,7 @@ def test_probe_sees_rows_and_cuts_nothing_in_a_file(probe: Any) -> None:
     """So checks of keys, channels and cut connections are not run; those of what is kept for chords are."""
     assert isinstance(probe, RowProbe)
     assert not isinstance(probe, (WireProbe, CuttingProbe))
-    seen = available(Capabilities(("core",)), probe, in_process=False, overlap=False, time=False)
+    seen = available(Capabilities(("core",)), probe, in_process=False, broker=False, overlap=False, time=False)
     assert seen & VIEWS == {"probe", "rows", "bookkeeping"}
 
 
