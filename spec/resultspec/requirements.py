@@ -38,6 +38,7 @@ class Requirement:
     `applies` names the capability without which the sentence says nothing about a subject, and `observe`
     what the suite needs in order to see it; both are empty for most. `entails` holds the ids that are
     necessarily broken too when this one is. `untestable` is the reason why no check exists, or empty.
+    `reads_back`: a sentence about a writer that a reader can violate as well, who does not return what is stored.
     `provisional`: the sentence is new in this version, and a verdict on it is reported and not scored.
     """
 
@@ -56,11 +57,17 @@ class Requirement:
     entails: tuple[str, ...] = ()
     untestable: str = ""
     provisional: bool = False
+    reads_back: bool = False
 
     @property
     def scored(self) -> bool:
         """Whether a violation keeps a subject from being conformant."""
         return self.level == "MUST" and not self.provisional
+
+    @property
+    def concerns_readers(self) -> bool:
+        """Whether a subject that only reads and waits is judged by it."""
+        return self.role not in ("writer", "counter") or self.reads_back
 
     @property
     def expected(self) -> bool:
@@ -86,6 +93,7 @@ def _requirement(entry: Mapping[str, Any]) -> Requirement:
         entails=tuple(entry.get("entails", ())),
         untestable="" if testable else entry["reason"],
         provisional=entry.get("provisional", False),
+        reads_back=entry.get("reads_back", False),
     )
 
 

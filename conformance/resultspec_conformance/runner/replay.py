@@ -43,7 +43,7 @@ def replay_counterexample(counterexample: Counterexample, target: str = "", hear
         examples=counterexample.examples, seed=counterexample.seed, call_timeout=counterexample.call_timeout
     )
     with opened(where, options, heard) as session:
-        missing = check.needs - session.opened.available
+        missing = check.lacks(session.opened.available)
         if missing:
             raise UsageError(f"{check.name} needs {', '.join(sorted(missing))}, which this target does not have.")
         result, attempts = run_until_failure(session.workers[0], check, counterexample.example)

@@ -161,4 +161,10 @@ def open_target(text: str, run: str, role: Role = "first") -> Subject:
     target = Target(text, run, role)
     if ":" not in text:
         raise UsageError(f"{text!r} is not a target: it has no scheme.\nSee: resultspec targets")
-    return load_adapter(target.scheme).open(target)
+    subject = load_adapter(target.scheme).open(target)
+    if subject.capabilities.role == "waiter":
+        # its writer is the correct backend of the suite, with which all broken ones are loaded
+        from resultspec_conformance.runner.waiter_role import in_its_role
+
+        return in_its_role(subject)
+    return subject

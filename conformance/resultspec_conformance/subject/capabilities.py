@@ -20,6 +20,10 @@ DEFAULT_CHOICES: Mapping[str, str] = MappingProxyType(
 )
 
 
+ONLY_WAITS = "only-waits"
+"""What a subject in the role of the waiter provides: a need of no check, and the reason why some do not run."""
+
+
 class CapabilitiesError(ValueError):
     """An invalid capabilities document."""
 
@@ -42,6 +46,7 @@ class Capabilities:
     chord_lease: float = 30.0
     time_resolution: float = 0.001
     expiry_resolution: float | None = None
+    role: str = "client"
     implementation: Mapping[str, Any] = field(default_factory=lambda: {"name": "unnamed"})
     spec: str = SPEC_VERSION
 
@@ -58,6 +63,8 @@ class Capabilities:
     def provided(self) -> frozenset[str]:
         """The names that a requirement's `applies` may have: the features, and names derived from other members."""
         derived = set(self.features)
+        if self.role == "waiter":
+            derived.add(ONLY_WAITS)
         if "groups" in self.classes:
             derived.add("groups")
         if "pickle" in self.serializers:
@@ -96,6 +103,7 @@ class Capabilities:
             "spec": self.spec,
             "implementation": dict(self.implementation),
             "classes": list(self.classes),
+            "role": self.role,
             "choices": {**DEFAULT_CHOICES, **self.choices},
             "sharing": self.sharing,
             "serializers": list(self.serializers),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.limits import CHECK_SECONDS
-from resultspec_conformance.subject.capabilities import Capabilities
+from resultspec_conformance.subject.capabilities import ONLY_WAITS, Capabilities
 from resultspec_conformance.subject.probe_protocols import (
     BookkeepingProbe,
     CuttingProbe,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., None])
 Example = Mapping[str, Value]
+
+
+WRITER = "a writer of its own"
+"""What a check lacks whose principal requirement is about what a subject stores, if the subject only waits."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Check:
     def principal(self) -> str:
         """The requirement that the check mainly tests."""
         return self.cites[0]
+
+    def lacks(self, available: frozenset[str]) -> frozenset[str]:
+        """Return what the check needs and a subject does not provide: empty if it can run."""
+        writes = ONLY_WAITS in available and not REQUIREMENTS[self.principal].concerns_readers
+        return (self.needs - available) | ({WRITER} if writes else frozenset())
 
     @property
     def summary(self) -> str:

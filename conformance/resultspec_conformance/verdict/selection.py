@@ -140,14 +140,14 @@ def plan(selection: Selection, checks: Mapping[str, Check], claimed: Sequence[st
         raise UsageError(_nothing_selected(selection, classes, claimed))
     chosen.sort(key=lambda check: not check.first)
     skipped = {
-        check.name: f"needs {', '.join(sorted(check.needs - available))}" for check in chosen if check.needs - available
+        check.name: f"needs {', '.join(sorted(lacking))}" for check in chosen if (lacking := check.lacks(available))
     }
     runs = tuple(check for check in chosen if check.name not in skipped)
-    unclaimed = frozenset(check.name for check in chosen if check.needs - available - VIEWS)
+    unclaimed = frozenset(check.name for check in chosen if check.lacks(available) - VIEWS)
     beforehand = tuple(
         check
         for check in checks.values()
-        if check.first and check not in chosen and _is_claimed(check, claimed) and check.needs <= available
+        if check.first and check not in chosen and _is_claimed(check, claimed) and not check.lacks(available)
     )
     return Plan(classes, judged, runs, skipped, deselected, unclaimed, beforehand)
 

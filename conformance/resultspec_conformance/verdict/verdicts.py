@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from resultspec import Requirement
-from resultspec_conformance.testkit.registry import Check
+from resultspec_conformance.subject.capabilities import ONLY_WAITS
+from resultspec_conformance.testkit.registry import WRITER, Check
 from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.excuses import Excuse, Excused
 
@@ -155,7 +156,7 @@ def _why_not(requirement: str, check: Check, evidence: Evidence) -> str:
 
 
 def _lacks_only_views(checks: Iterable[Check], available: frozenset[str]) -> bool:
-    missing = [check.needs - available for check in checks]
+    missing = [check.lacks(available) for check in checks]
     return bool(missing) and all(lacking and lacking <= VIEWS for lacking in missing)
 
 
@@ -168,11 +169,13 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
     if requirement.observe and requirement.observe not in evidence.available:
         return "not observable", f"observable only with {requirement.observe}"
     if _lacks_only_views(citing, evidence.available):
-        views = sorted(frozenset[str]().union(*(check.needs - evidence.available for check in citing)))
+        views = sorted(frozenset[str]().union(*(check.lacks(evidence.available) for check in citing)))
         return "not observable", f"observable only with {', '.join(views)}"
     if not citing:
         return "not tested", "no check cites it"
-    lacking = [check.needs - evidence.available for check in citing]
+    if all(WRITER in check.lacks(evidence.available) for check in citing):
+        return "not applicable", "the subject only waits, and its checks need a writer of its own"
+    lacking = [check.lacks(evidence.available) for check in citing]
     declarable = [needs for needs in lacking if not needs & VIEWS]
     if all(lacking) and declarable:
         needed = ", ".join(sorted(declarable[0]))
@@ -192,7 +195,7 @@ def _without_evidence(requirement: Requirement, citing: list[Check], evidence: E
 def _able(citing: Iterable[Check], evidence: Evidence) -> list[Check]:
     """Return the selected checks that could run."""
     selected = evidence.results.keys() | evidence.skipped.keys()
-    return [check for check in citing if check.name in selected and check.needs <= evidence.available]
+    return [check for check in citing if check.name in selected and not check.lacks(evidence.available)]
 
 
 def _has_passed(requirement: str, able: Iterable[Check], evidence: Evidence) -> bool:
@@ -220,6 +223,10 @@ def judge_requirement(requirement: Requirement, checks: Mapping[str, Check], evi
         excuse = evidence.excused.of_violation(requirement.id, evidence.results.values())
         reason = f"{_EXCUSE_WORDS[excuse]}shown by {', '.join(breakers)}"
         return RequirementVerdict(requirement, "violated", reason, names, excuse)
+    if ONLY_WAITS in evidence.available and not requirement.concerns_readers:
+        # its checks may have run for another requirement, with what the suite has stored
+        reason = "the subject only waits: the suite stores what it reads"
+        return RequirementVerdict(requirement, "not applicable", reason, names)
     if _has_passed(requirement.id, _able(citing, evidence), evidence):
         return RequirementVerdict(requirement, "passed", "", names)
     verdict, reason = _without_evidence(requirement, citing, evidence)

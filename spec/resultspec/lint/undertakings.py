@@ -9,6 +9,10 @@ from resultspec.lint.tree import Finding, Tree
 
 CHOICES = "appendix-choices.md"
 HEAD = "what you declare"
+WAITER_HEAD = "class of a waiter"
+
+READERS = ("reader", "waiter", "client")
+"""The roles whose requirements concern a subject that only reads and waits."""
 
 _NUMBERED = re.compile(r"([A-Z]+)-([0-9]+)")
 
@@ -66,12 +70,37 @@ def conditions(tree: Tree) -> Iterator[Finding]:
                 yield Finding(name, sentence.line + 2, text)
 
 
+def waiter_rows(entries: Sequence[Mapping[str, Any]], capabilities: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of the table of a waiter: a class that it can claim, and the requirements that then concern it.
+
+    `capabilities` is the schema of the document.
+    """
+    every, own = capabilities["properties"], capabilities["then"]["properties"]
+    barred = set(every["features"]["items"]["enum"]) - set(own["features"]["items"]["enum"])
+    found = []
+    for name in own["classes"]["items"]["enum"]:
+        mine = [entry for entry in entries if entry.get("class") == name and entry.get("applies") not in barred]
+        ids = [str(entry["id"]) for entry in mine if "reads_back" in entry or entry.get("role") in READERS]
+        found.append((f"`{name}`", ranges(ids)))
+    return found
+
+
 def table(tree: Tree) -> Iterator[Finding]:
     """The table of what a subject takes on has the requirements of the register."""
+    classes = tree.schemas["capabilities"]["properties"]["classes"]["items"]["enum"]
+    yield from _compared(tree, HEAD, dict(rows(tree.entries, classes)))
+
+
+def waiter_table(tree: Tree) -> Iterator[Finding]:
+    """The table of what concerns a subject that only waits has the requirements of the register."""
+    yield from _compared(tree, WAITER_HEAD, dict(waiter_rows(tree.entries, tree.schemas["capabilities"])))
+
+
+def _compared(tree: Tree, head: str, expected: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield where the table with a head differs from what it should have: by the first column, the second."""
     chapter = tree.chapters[CHOICES]
-    found = next((one for one in chapter.tables if one.head[0] == HEAD), None)
+    found = next((one for one in chapter.tables if one.head[0] == head), None)
     stated = {} if found is None else {row[0]: (line, row[1]) for line, row in found.rows}
-    expected = dict(rows(tree.entries, tree.schemas["capabilities"]["properties"]["classes"]["items"]["enum"]))
     line = found.line if found else 0
     for declared in sorted(set(stated) - set(expected)):
         yield Finding(CHOICES, stated[declared][0], f"nothing follows from {declared}")
@@ -81,5 +110,5 @@ def table(tree: Tree) -> Iterator[Finding]:
             yield Finding(CHOICES, at, f"this row is missing or differs: | {declared} | {ids} |")
 
 
-CHECKS: tuple[Callable[[Tree], Iterator[Finding]], ...] = (conditions, table)
+CHECKS: tuple[Callable[[Tree], Iterator[Finding]], ...] = (conditions, table, waiter_table)
 """The checks of this module."""

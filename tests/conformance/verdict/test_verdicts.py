@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from resultspec import Requirement
+from resultspec_conformance.subject.capabilities import ONLY_WAITS
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status
 from resultspec_conformance.verdict.excuses import Excused, Shared
@@ -279,3 +280,17 @@ def test_the_spec_names_the_verdicts_that_a_run_gives() -> None:
     chapter = (Path(__file__).parents[3] / "spec" / "README.md").read_text(encoding="utf-8")
     table = chapter.partition("| verdict of a requirement | when |")[2].partition("\n\n")[0]
     assert {line.split("|")[1].strip() for line in table.splitlines()[2:]} == set(get_args(Verdict))
+
+
+def test_requirements_about_storing_do_not_concern_a_subject_that_only_waits() -> None:
+    """They are not applicable, also where a check about reading cites them too, unless it finds one violated."""
+    register = [requirement("WAIT-1", role="waiter"), requirement("STATE-3"), requirement("VALUE-1", reads_back=True)]
+    checks = [one("WAIT-1", "STATE-3"), one("STATE-3", "VALUE-1", name="a.writer")]
+    waits = frozenset({ONLY_WAITS})
+    judgement = judged(register, checks, [result(exercised="WAIT-1 STATE-3")], available=waits)
+    assert [found.verdict for found in judgement.requirements] == ["passed", "not applicable", "not applicable"]
+    assert judgement.requirements[1].reason == "the subject only waits: the suite stores what it reads"
+    assert "need a writer of its own" in judgement.requirements[2].reason
+    assert judgement.exit_code == 0
+    broken = judged(register, checks, [result(status="violated", broke="STATE-3")], available=waits)
+    assert broken.requirements[1].verdict == "violated"
