@@ -5,7 +5,6 @@ of its arguments, and does not make such a call again. An operation that fails a
 remembered with its error. An example in which such a call occurs can accuse nothing else.
 """
 
-import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -25,7 +24,10 @@ DIED: Final = "died"
 
 _ORDINARY: Final = ""
 _GIVEN: Final = "given"
+_NOT_AN_ID: Final = "not an id"
 _VERY_LARGE: Final = 1e6
+_ENDLESS: Final = 100 * 365 * 24 * 3600
+"""A hundred years in seconds: waits of up to so many have a rule of their own (WAIT-6, WAIT-16)."""
 _USUAL_LENGTH: Final = 64
 _USUAL_ID: Final = frozenset(ascii_letters + digits + "-_")
 _NUMBERS: Final = frozenset({"timeout", "interval", "life", "size"})
@@ -42,18 +44,26 @@ _BY_KIND: Mapping[tuple[str, str], Mapping[str, str]] = {
         "0": "WAIT-5",
         "negative": "WAIT-5",
         "None": "WAIT-6",
-        "infinite": "WAIT-6",
         "very large": "WAIT-6",
+        "endless": "WAIT-16",
     },
     ("wait_for", "interval"): {"NaN": "WAIT-7", "not a number": "WAIT-7", "negative": "WAIT-7"},
-    ("get_many", "timeout"): {"NaN": "JOIN-10", "not a number": "JOIN-10", "0": "JOIN-9", "negative": "JOIN-9"},
+    ("get_many", "timeout"): {
+        "NaN": "JOIN-10",
+        "not a number": "JOIN-10",
+        "0": "JOIN-9",
+        "negative": "JOIN-9",
+        "None": "JOIN-1",
+        "very large": "JOIN-1",
+        "endless": "JOIN-1",
+    },
     ("get_many", "interval"): {"NaN": "JOIN-10", "not a number": "JOIN-10", "negative": "JOIN-10"},
 }
 """The requirement that a call violates where an argument is not ordinary, by operation, argument and kind."""
 
 _BY_ID: Mapping[str, Mapping[str, str]] = {
-    "task_id": {"unusual": "ID-1", "not portable": "ID-3", "not an id": "ID-4", "UUID": "ID-5"},
-    "group_id": {"unusual": "GROUP-8", "not portable": "GROUP-8", "not an id": "GROUP-9", "UUID": "GROUP-10"},
+    "task_id": {"unusual": "ID-1", "not portable": "ID-3", _NOT_AN_ID: "ID-4", "UUID": "ID-5"},
+    "group_id": {"unusual": "GROUP-8", "not portable": "GROUP-8", _NOT_AN_ID: "GROUP-9", "UUID": "GROUP-10"},
 }
 """The requirement that any operation violates where an id is not ordinary, by argument and kind."""
 
@@ -81,8 +91,8 @@ def _number_kind(value: Value) -> str:
         return "NaN"
     if value <= 0:
         return "negative" if value < 0 else "0"
-    if value == math.inf:
-        return "infinite"
+    if value > _ENDLESS:
+        return "endless"
     return "very large" if value > _VERY_LARGE else _ORDINARY
 
 
@@ -90,7 +100,7 @@ def _id_kind(value: Value) -> str:
     if isinstance(value, uuid.UUID):
         return "UUID"
     if not isinstance(value, str) or not value:
-        return "not an id"
+        return _NOT_AN_ID
     if len(value) > DOMAINS.id_max_length or not set(DOMAINS.id_alphabet).issuperset(value):
         return "not portable"
     return _ORDINARY if len(value) <= _USUAL_LENGTH and _USUAL_ID.issuperset(value) else "unusual"
@@ -151,10 +161,15 @@ def signature(message: str) -> str:
 def sentence_about(op: str, args: Mapping[str, Value], how: str) -> str:
     """Return the requirement that a call violates if it fails; `how` is HUNG, DIED or the name of an error."""
     kinds = kinds_of(args)
+    # what is to be refused is refused whatever the other arguments are
+    by_id = {kind: _BY_ID[name][kind] for name, kind in kinds if name in _BY_ID}
+    if _NOT_AN_ID in by_id:
+        return by_id[_NOT_AN_ID]
     for name, kind in kinds:
-        found = _BY_ID.get(name, {}).get(kind) or _BY_KIND.get((op, name), {}).get(kind)
-        if found:
-            return found
+        if kind in _BY_KIND.get((op, name), {}):
+            return _BY_KIND[op, name][kind]
+    if by_id:
+        return next(iter(by_id.values()))
     for name, _ in kinds:
         if (op, name) in _BY_ARGUMENT:
             return _BY_ARGUMENT[op, name]
@@ -211,8 +226,11 @@ class CallFailure:
         return Outcome("info", error="Unknown", message=f"{NOT_CALLED_AGAIN}, since it {self.said} before{ended}")
 
     def blames(self, requirement: str) -> bool:
-        """Whether a hang violates the requirement that a check names for hangs: it must be about such a call."""
-        if self.how != HUNG or not requirement:
+        """Whether a hang violates the requirement that a check names for hangs: it must be about such a call.
+
+        A hang because of an unusual argument violates the sentence about that argument, and nothing else.
+        """
+        if self.how != HUNG or not requirement or not self.usual:
             return False
         about = REQUIREMENTS[requirement]
         named = f"`{self.op}`" in about.statement or about.conformance_class == "disabled"

@@ -131,9 +131,13 @@ class PythonConnection:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises is an outcome, even SystemExit
-            if isinstance(error, AttributeError) and error.obj is self.backend:
-                return Outcome.of_error("Unknown", f"{MISSING_METHOD}{error.name}")
-            return Outcome.of_error(*self._kind_and_text(error))
+            return self.outcome_of(error)
+
+    def outcome_of(self, error: BaseException) -> Outcome:
+        """Return the outcome of a call of the backend that ended in an error."""
+        if isinstance(error, AttributeError) and error.obj is self.backend:
+            return Outcome.of_error("Unknown", f"{MISSING_METHOD}{error.name}")
+        return Outcome.of_error(*self._kind_and_text(error))
 
     def _kind_and_text(self, error: BaseException) -> tuple[str, str]:
         return self.binding.kind_of(error), f"{type(error).__name__}: {show_message(error)}{cure_of(error, self.app)}"

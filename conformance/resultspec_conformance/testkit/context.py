@@ -1,11 +1,12 @@
 """The argument of a check: clients, new ids, the probe, and the method that reports a violated requirement."""
 
 import itertools
+import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Any, Literal, TypeVar, cast
@@ -34,12 +35,19 @@ from resultspec_conformance.subject.protocols import (
     Subject,
     clock_of,
 )
-from resultspec_conformance.subject.python_object import error_kind, show_message
+from resultspec_conformance.subject.python_object import PythonConnection
 from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
 
 MIN_GRACE = 0.1
+
+SUITE = "suite"
+"""The name in a history of what the suite itself does to the store."""
+
+_ORDINARY_META: Mapping[str, Value] = {
+    "status": "SUCCESS", "result": None, "traceback": None, "children": None, "date_done": "2026-01-01T00:00:00+00:00"
+}  # fmt: skip
 
 
 class Session:
@@ -183,6 +191,7 @@ class Context:
     _places: dict[ClientOptions, dict[str, int]] = field(default_factory=dict)
     _fresh: list[Connection] = field(default_factory=list)
     _threads: list[Thread] = field(default_factory=list)
+    _planted: set[str] = field(default_factory=set)
 
     # -- the subject ---------------------------------------------------------------------------
 
@@ -301,9 +310,14 @@ class Context:
     def _options(self, options: dict[str, Any]) -> ClientOptions:
         return replace(ClientOptions(serializer=self.capabilities.serializers[0]), **options)
 
+    @staticmethod
+    def python(client: Client) -> PythonConnection:
+        """Return the connection of a client of a subject in this process."""
+        return cast(PythonConnection, client.connection)
+
     def backend(self, client: Client) -> Any:
         """Return the Python object behind a client of a subject in this process."""
-        return cast(Any, client.connection).backend
+        return self.python(client).backend
 
     def direct(self, client: Client, op: str, id_: Value, /, **options: Value) -> Any:
         """Call a method of the Python object behind a client, and return what it returned itself; of a join, all items.
@@ -317,7 +331,7 @@ class Context:
                 found = getattr(self.backend(client), op)(id_, **options)
                 returned.append(list(found) if op == "get_many" else found)
             except Exception as error:  # noqa: BLE001 - whatever a backend raises is an outcome
-                return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {show_message(error)}")
+                return self.python(client).outcome_of(error)
             return Outcome("ok")
 
         name = "task_ids" if op == "get_many" else "group_id" if "group" in op else "task_id"
@@ -329,6 +343,15 @@ class Context:
     def new_id(self, hint: str = "task") -> str:
         """Return a task id of the portable domain that is unique among all runs."""
         return f"{hint}-{self.session.run}-{self.session.opening}-{next(self.session.numbers)}"
+
+    def plant(self, task_id: str, payload: bytes) -> None:
+        """Put stored bytes under a task by the probe. At the end of the example an ordinary entry replaces them.
+
+        Other checks do what looks at every entry, such as `cleanup`.
+        """
+        self.probe.write(task_id, payload)
+        self.history.note(SUITE, "probe_write", {"task_id": task_id, "payload": payload})
+        self._planted.add(task_id)
 
     def usable(self, ops: Iterable[str]) -> list[str]:
         """Return those of some operations that are not known to fail whatever they are asked.
@@ -430,9 +453,18 @@ class Context:
         for connection in self._fresh:
             connection.close()
         self.session.trim_connections()
+        self._replace_planted()
         clock = clock_of(self.session.subject)
         if clock is not None:
             clock.restore()
+
+    def _replace_planted(self) -> None:
+        if "json" not in self.capabilities.serializers:
+            return
+        for task_id in self._planted:
+            # the example has ended: a store that is lost is noticed by the next one
+            with suppress(SubjectError):
+                self.probe.write(task_id, json.dumps({**_ORDINARY_META, "task_id": task_id}).encode())
 
 
 class Stopwatch:

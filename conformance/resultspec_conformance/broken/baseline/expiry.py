@@ -114,7 +114,8 @@ class WithoutAutoexpire(WithExpiry):
 
     def is_over(self, meta: Mapping[str, Any]) -> bool:
         """Whether the life of a task is over."""
-        return STATES.is_ready(meta["status"]) and self.age(meta) > self.life
+        # an entry without a date, as some writers store it, is kept
+        return STATES.is_ready(meta["status"]) and meta.get("date_done") is not None and self.age(meta) > self.life
 
     def age(self, meta: Mapping[str, Any]) -> float:
         """Return how many seconds ago a task became ready."""

@@ -14,13 +14,12 @@ from resultspec_conformance.subject import exception_samples as samples
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.suite.tasks.meta import EVERY_STATE, ROUNDING, any_result, json_client, names_instant
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.task_model import instant
 from resultspec_conformance.wire.values import ExceptionData, Value, decode, same, show
 
 _kombu: Any = serialization
-SUITE = "suite"
 TRACEBACK = "Traceback (most recent call last):\n  x()\nValueError: x\n"
 CHILDREN: list[Value] = [[["child", [["parent", None], None]], None], [["group", None], [[["member", None], None]]]]
 EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue", "stamps")

@@ -13,7 +13,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probe_protocols import Listener, Notification
 from resultspec_conformance.suite.tasks.values import uncompressed
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, requests, results_for, scalar_text
 from resultspec_conformance.testkit.waits import (
@@ -31,7 +31,6 @@ from resultspec_conformance.testkit.waits import (
 )
 from resultspec_conformance.wire.values import Value, show
 
-SUITE = "suite"
 MEMBERS = ("status", "result", "traceback", "children", "date_done", "task_id")
 STORED_STATES = [*STATES.named, *STATES.reserved, "PROGRESS"]
 _kombu: Any = serialization

@@ -60,8 +60,7 @@ def is_there(client: Client, task_id: Value) -> bool:
 def stored_json(ctx: Context, task_id: str, meta: Mapping[str, Value]) -> None:
     """Put a meta, which is plain JSON, under a task by the probe."""
     payload = json.dumps(meta).encode()
-    ctx.probe.write(task_id, payload)
-    ctx.history.note("suite", "probe_write", {"task_id": task_id, "payload": payload})
+    ctx.plant(task_id, payload)
 
 
 # -- what a meta has -----------------------------------------------------------------------------

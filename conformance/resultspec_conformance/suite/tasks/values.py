@@ -307,7 +307,7 @@ def content_that_is_not_accepted_is_refused(ctx: Context, op: str, trap: bool) -
     """A reader with the pickle serializer that accepts only json refuses every entry and deserialises none."""
     reader, task_id = ctx.client("reader", serializer="pickle", accept=("json",)), ctx.new_id()
     payload = _trap() if trap else pickle.dumps({**WHOLE, "task_id": task_id})
-    ctx.probe.write(task_id, payload)
+    ctx.plant(task_id, payload)
     samples.called.clear()
     outcome = reader.attempt(op, task_id=task_id)
     _require_not_run(ctx, task_id, payload)
@@ -319,7 +319,7 @@ def pickle_is_not_tried_by_others(ctx: Context, compressed: bool) -> None:
     """A reader of json never falls back to unpickling what json cannot decode."""
     reader, task_id = json_client(ctx), ctx.new_id()
     payload = COMPRESSED + zlib.compress(_trap()) if compressed else _trap()
-    ctx.probe.write(task_id, payload)
+    ctx.plant(task_id, payload)
     samples.called.clear()
     reader.attempt("get_task_meta", task_id=task_id)
     _require_not_run(ctx, task_id, payload)
@@ -330,7 +330,7 @@ def guard_deserialises_nothing_that_is_not_accepted(ctx: Context, state: str) ->
     """A write of a client that does not accept its own serializer looks into no entry, or no such client is opened."""
     opened = ctx.open_client("guard", serializer="pickle", accept=("json",))
     task_id, payload = ctx.new_id(), _trap()
-    ctx.probe.write(task_id, payload)
+    ctx.plant(task_id, payload)
     samples.called.clear()
     if opened.kind == "ok":
         client = ctx.client("guard", serializer="pickle", accept=("json",))
@@ -367,8 +367,7 @@ def _torn(ctx: Context, client: Client, task_id: str, cut: int) -> bytes:
 def _undecodable(ctx: Context, client: Client, task_id: str, kind: str, cut: int) -> None:
     """Put an entry that cannot be decoded under a task."""
     payload = _torn(ctx, client, task_id, cut) if kind == "torn" else GARBAGE[cut % len(GARBAGE)]
-    ctx.probe.write(task_id, payload)
-    ctx.history.note("suite", "probe_write", {"task_id": task_id, "payload": payload})
+    ctx.plant(task_id, payload)
 
 
 def _binary_serializer(ctx: Context, number: int) -> str:
@@ -476,7 +475,7 @@ def compressed_payload_is_read(ctx: Context, result: Value, level: int, size: in
     """A compressed payload is read by a client that is not configured for compression."""
     reader, task_id = json_client(ctx), ctx.new_id()
     document = {**WHOLE, "result": result, "task_id": task_id}
-    ctx.probe.write(task_id, _compressed(document, min(size, ctx.capabilities.payload_limit or size), level))
+    ctx.plant(task_id, _compressed(document, min(size, ctx.capabilities.payload_limit or size), level))
     outcome = reader.member(task_id, "result")
     _require_value(ctx, "VALUE-11", outcome, result, "json")
 
@@ -485,7 +484,7 @@ def compressed_payload_is_read(ctx: Context, result: Value, level: int, size: in
 def compressed_payload_at_the_limit_is_read(ctx: Context) -> None:
     """A compressed payload that grows to the declared limit, and not beyond, is read."""
     reader, task_id = json_client(ctx), ctx.new_id()
-    ctx.probe.write(task_id, _compressed({**WHOLE, "task_id": task_id}, _limit(ctx), 1))
+    ctx.plant(task_id, _compressed({**WHOLE, "task_id": task_id}, _limit(ctx), 1))
     outcome = reader.member(task_id, "result")
     _require_value(ctx, "VALUE-11", outcome, 7, "json")
 
@@ -508,7 +507,7 @@ def compression_bomb_is_refused(ctx: Context, times: int, excess: int) -> None:
     limit = _limit(ctx)
     reader, task_id = json_client(ctx), ctx.new_id()
     payload = _compressed({**WHOLE, "task_id": task_id}, limit * times + excess, 1)
-    ctx.probe.write(task_id, payload)
+    ctx.plant(task_id, payload)
     with _peak() as peak:
         outcome = reader.attempt("get_task_meta", task_id=task_id)
     ctx.require("VALUE-12", outcome.raised, got=ctx.describe(outcome), allowed="an error")

@@ -38,8 +38,7 @@ def _cited(principal: str, cases: list[dict[str, Value]]) -> list[str]:
 
 def _read(ctx: Context, vector: Vector) -> Outcome:
     reader = reader_of_extended_members(ctx) if vector.applies == "extended" else json_client(ctx)
-    ctx.probe.write(vector.task_id, vector.stored)
-    ctx.history.note("suite", "probe_write", {"task_id": vector.task_id, "payload": vector.stored})
+    ctx.plant(vector.task_id, vector.stored)
     return reader.attempt("get_task_meta", task_id=vector.task_id)
 
 

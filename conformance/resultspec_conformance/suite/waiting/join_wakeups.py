@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import NO_ANSWERS, Operation
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
@@ -32,7 +32,6 @@ from resultspec_conformance.testkit.waits import (
 )
 from resultspec_conformance.wire.values import Value, same, show
 
-SUITE = "suite"
 INTERVAL = 0.05
 """The interval in seconds where a join that polls should not be late for having been given none."""
 
@@ -108,8 +107,7 @@ def _payload(ctx: Context, task_id: str, state: str, result: Value) -> bytes:
 
 def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     """Write stored bytes by the probe, and return when that was done, in seconds of the history."""
-    ctx.probe.write(task_id, payload)
-    ctx.history.note(SUITE, "probe.write", {"task_id": task_id, "payload": payload})
+    ctx.plant(task_id, payload)
     return time.monotonic() - ctx.history.origin
 
 

@@ -456,12 +456,14 @@ def very_negative_timeout_is_a_look(ctx: Context, timeout: Value) -> None:
 
 
 def _be_patient(ctx: Context, requirement: str, timeout: Value) -> None:
-    task_id = ctx.new_id()
+    task_id, writer = ctx.new_id(), ctx.client("writer")
+    # a join that nothing could end is not begun
+    writer.store(ctx.new_id(), "at first")
     running = begin(ctx, ctx.client("joiner"), "get_many", task_ids=[task_id], timeout=timeout)
     in_progress(ctx, task_id, running)
     time.sleep(0.02)
     ended = running.ended
-    ctx.client("writer").store(task_id, "at last")
+    writer.store(task_id, "at last")
     found = joined(running.operation())
     ctx.require(requirement, not ended, got=found.describe(), allowed="the join goes on until the task is ready")
     require_yielded(ctx, requirement, found, [task_id], "exhausted")

@@ -239,6 +239,8 @@ def late_answer_is_an_answer(ctx: Context, timeout: float) -> None:
 
 def _be_patient(ctx: Context, requirement: str, timeout: Value) -> None:
     writer, waiter, task_id = ctx.client("writer"), ctx.client("waiter"), ctx.new_id()
+    # a wait that nothing could end is not begun
+    writer.store(ctx.new_id(), "at first")
     wait = begin_wait(ctx, waiter, task_id, timeout)
     in_progress(ctx, task_id, wait)
     time.sleep(0.02)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation, Outcome
-from resultspec_conformance.subject.python_object import error_kind
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
@@ -34,7 +33,6 @@ from resultspec_conformance.testkit.waits import (
 )
 from resultspec_conformance.wire.values import Value
 
-SUITE = "suite"
 INTERVAL = 0.05
 """The interval in seconds where a waiter that polls should not be late for having been given none."""
 
@@ -49,8 +47,7 @@ OUTCOMES: list[dict[str, Value]] = [
 
 def _write_behind(ctx: Context, task_id: str, payload: bytes) -> float:
     """Write stored bytes by the probe, and return when that was done, in seconds of the history."""
-    ctx.probe.write(task_id, payload)
-    ctx.history.note(SUITE, "probe.write", {"task_id": task_id, "payload": payload})
+    ctx.plant(task_id, payload)
     return time.monotonic() - ctx.history.origin
 
 
@@ -333,7 +330,7 @@ def _wait_calling(
             backend.wait_for(**args, on_interval=on_interval)
         except Exception as error:  # noqa: BLE001 - whatever a backend raises is an outcome
             raised.append(error)
-            return Outcome.of_error(error_kind(error), f"{type(error).__name__}: {error}")
+            return ctx.python(client).outcome_of(error)
         return Outcome("ok")
 
     return client.record("wait_for", args, perform), next(iter(raised), None)
