@@ -20,6 +20,7 @@ from functools import partial
 from io import TextIOWrapper
 from typing import IO, Any
 
+from resultspec import REQUIREMENTS
 from resultspec_conformance.limits import HEARTBEAT_SECONDS, WORKER_CLEANUP_SECONDS
 from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.runner.recording import recorded
@@ -33,7 +34,7 @@ from resultspec_conformance.subject.protocols import Role, Subject
 from resultspec_conformance.suite import all_checks
 from resultspec_conformance.testkit.context import Session
 from resultspec_conformance.testkit.expiry import time_can_pass
-from resultspec_conformance.testkit.registry import available
+from resultspec_conformance.testkit.registry import Check, available
 from resultspec_conformance.text.redaction import passwords
 
 HUNG_EXIT = 70
@@ -61,6 +62,7 @@ class _Worker:
         self.session: Session | None = None
         self.running: str | None = None
         self._over_since: float | None = None
+        self._cleared = False
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
@@ -196,9 +198,11 @@ class _Worker:
         self.in_flight.known = tuple(CallFailure.from_json(one) for one in known)
         self.in_flight.journal = self._journal if journal else None
         self.running = name
+        check = all_checks()[name]
         try:
+            self._clear_store_for(check)
             result = execute(
-                all_checks()[name],
+                check,
                 self.session,
                 seed_number=seed,
                 examples=examples,
@@ -211,6 +215,15 @@ class _Worker:
         if result.status != "passed":
             answer["lost"] = self._lost(self.session.subject)
         return answer
+
+    def _clear_store_for(self, check: Check) -> None:
+        """Before the first check in which `cleanup` looks at every entry, remove those that other checks have left."""
+        session = self.session
+        by_cleanup = session is not None and session.subject.capabilities.choice("expiry") != "autoexpire"
+        about_lives = REQUIREMENTS[check.principal].conformance_class == "expiry"
+        if session is not None and by_cleanup and about_lives and not self._cleared:
+            session.renew()
+        self._cleared = about_lives
 
     @staticmethod
     def _lost(subject: Subject) -> str:

@@ -87,6 +87,14 @@ class UnexpectedOutcome(Exception):
         self.outcome = outcome
 
 
+def require_ok(operation: Operation) -> Value:
+    """Return the value of an operation that has to have ended `ok`. Raises UnexpectedOutcome."""
+    outcome = operation.outcome or Outcome("info", error="Unknown", message="it has not ended")
+    if outcome.kind != "ok":
+        raise UnexpectedOutcome(operation, outcome)
+    return outcome.value
+
+
 CLEANUP_EXTRA_SECONDS: Final = 10.0
 """Seconds that a cleanup may take more than other calls: it may also read entries of other users of the store."""
 
@@ -165,10 +173,7 @@ class Client:
 
     def call(self, op: str, /, **args: Value) -> Value:
         """Perform an operation that has to end `ok` and return its value. Raises UnexpectedOutcome."""
-        operation, outcome = self._perform(op, args)
-        if outcome.kind != "ok":
-            raise UnexpectedOutcome(operation, outcome)
-        return outcome.value
+        return require_ok(self._perform(op, args)[0])
 
     def store(
         self,

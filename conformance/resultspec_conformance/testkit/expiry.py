@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from resultspec import STATES
-from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.client import Client, require_ok
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation
 from resultspec_conformance.subject.probe_protocols import LifeProbe
@@ -50,13 +50,6 @@ def time_can_pass(subject: Subject) -> bool:
 def ends_by_itself(ctx: Context) -> bool:
     """Whether the subject declares that entries expire without `cleanup`."""
     return ctx.capabilities.choice("expiry") == "autoexpire"
-
-
-def run_cleanup(client: Client) -> None:
-    """Call `cleanup`. Raises Unobserved if it fails, which the check of EXP-14 judges."""
-    outcome = client.attempt("cleanup")
-    if outcome.kind != "ok":
-        raise Unobserved(f"cleanup failed: {Context.describe(outcome)}")
 
 
 @dataclass
@@ -141,8 +134,7 @@ class Timeline:
         self.stores += 1
         result = failure(self.stores) if state in STATES.sets["EXCEPTION"] else {"store": self.stores}
         entry.stored = entry.client.perform("store_result", task_id=entry.task_id, result=result, state=state)
-        if entry.stored.outcome is None or entry.stored.outcome.kind != "ok":
-            raise Unobserved(f"{state} was not stored")
+        require_ok(entry.stored)
         entry.state, entry.passed = state, self.passed
 
     def restart_lifetime(self, entry: Entry, life: float, operation: Operation) -> None:
@@ -152,11 +144,9 @@ class Timeline:
     def read(self, reader: Client, entry: Entry) -> Reading:
         """Read an entry."""
         read = reader.perform("get_task_meta", task_id=entry.task_id)
-        if read.outcome is None or read.outcome.kind != "ok":
-            raise Unobserved("the entry cannot be read")
+        meta = require_ok(read)
         simulated = self.passed - entry.passed
         elapsed = 0.0 if self.method == "clock" else read.start - _end(entry.stored)
-        meta = read.outcome.value
         return Reading(
             meta["status"], show(meta.get("result")), simulated + elapsed, simulated + _end(read) - entry.stored.start
         )
@@ -198,7 +188,7 @@ class Timeline:
             self.let_pass(entry.life + self.expiry_delay + self.ctx.grace - self._age(entry))
         if not ends_by_itself(self.ctx):
             for client in {id(entry.client): entry.client for entry in entries}.values():
-                run_cleanup(client)
+                client.call("cleanup")
 
     # -- verdicts ------------------------------------------------------------------------------
 

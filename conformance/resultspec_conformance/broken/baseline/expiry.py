@@ -103,14 +103,16 @@ class WithoutAutoexpire(WithExpiry):
     def clean(self, key: str) -> None:
         """Remove an entry if it is over, and still the one that was looked at."""
         payload = self.steadily(lambda: self.link.get(key))
-        if payload is None:
-            return
+        if payload is not None and self.is_known_to_be_over(payload, key):
+            self.steadily(lambda: self.link.remove_if(key, payload))
+
+    def is_known_to_be_over(self, payload: bytes, key: str) -> bool:
+        """Whether an entry can be decoded, and its life is over."""
         try:
             meta = self.load(payload, key)
         except (DecodeError, ContentDisallowed):
-            return
-        if self.is_over(meta):
-            self.steadily(lambda: self.link.remove_if(key, payload))
+            return False
+        return self.is_over(meta)
 
     def is_over(self, meta: Mapping[str, Any]) -> bool:
         """Whether the life of a task is over."""

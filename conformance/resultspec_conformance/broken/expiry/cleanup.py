@@ -227,7 +227,7 @@ class CleanupRemovesReplaced(ByCleanup):
         doomed = []
         for key in self.link.keys(self.prefix + TASK_KEY_PREFIX):
             payload = self.link.get(key)
-            if payload is not None and self.is_over(self.load(payload, key)):
+            if payload is not None and self.is_known_to_be_over(payload, key):
                 doomed.append(key)
         time.sleep(0.02)
         for key in doomed:
@@ -241,6 +241,15 @@ class CleanupRemovesById(ByCleanup):
     def clean(self, key: str) -> None:
         """Decide, let others have the processor, remove."""
         payload = self.link.get(key)
-        if payload is not None and self.is_over(self.load(payload, key)):
+        if payload is not None and self.is_known_to_be_over(payload, key):
             time.sleep(0.0002)
             self.link.delete(key)
+
+
+@broken("EXP-14", "cleanup-fails-at-what-it-cannot-decode", **BY_CLEANUP)
+class CleanupFailsAtUndecodable(ByCleanup):
+    """Lets the error of decoding an entry end the cleanup."""
+
+    def is_known_to_be_over(self, payload: bytes, key: str) -> bool:
+        """Decode, whatever comes."""
+        return self.is_over(self.load(payload, key))

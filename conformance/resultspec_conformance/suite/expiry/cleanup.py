@@ -10,7 +10,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
-from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, run_cleanup, timeline_of
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, timeline_of
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.wire.values import Value
 
@@ -26,7 +26,7 @@ def cleanup_leaves_what_lives(ctx: Context, states: list[str]) -> None:
     for share in (0.0, 0.8):
         timeline.advance_to(entries[0], share)
         before = [timeline.read(reader, entry).state for entry in entries]
-        run_cleanup(writer)
+        writer.call("cleanup")
         for entry, state in zip(entries, before, strict=True):
             if state == entry.state:
                 timeline.require_present("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
@@ -77,13 +77,13 @@ def cleanup_knows_an_instant(ctx: Context, machine: str | None, writer: str | No
             entries.append(timeline.store(author, LONG_LIFE, state))
         if any(timeline.read(reader, entry).state != entry.state for entry in entries):
             raise Unobserved("a task that was just stored cannot be read")
-        run_cleanup(janitor)
+        janitor.call("cleanup")
         for entry in entries:
             timeline.require_present("EXP-11", reader, entry, "cleanup removes nothing whose lifetime is not over")
         if timeline.method == "waiting" or not timeline.ends:
             return
         timeline.let_expire(*entries)
-        run_cleanup(janitor)
+        janitor.call("cleanup")
         for entry in entries:
             timeline.require_expired("EXP-2", reader, entry)
 
@@ -108,7 +108,7 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
         raise Unobserved("a task is not in the state that was last stored")
     timeline.advance_to(entries[0], 0.4)
     running = [entry for entry in entries if timeline.read(reader, entry).state == entry.state]
-    run_cleanup(writer)
+    writer.call("cleanup")
     for entry in running:
         timeline.require_present("EXP-12", reader, entry, "cleanup removes nothing that is not ready")
     if ends_by_itself(ctx):
@@ -117,6 +117,25 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
     for entry in entries:
         got = timeline.read(reader, entry).state
         ctx.require("EXP-12", got == entry.state, got=got, allowed=f"{entry.state}: it is not ready, however old it is")
+
+
+# -- what cannot be decoded ----------------------------------------------------------------------
+
+
+@check("EXP-14", "EXP-2", "EXP-11", needs=["time", "payload"], cases=[{"torn": False}, {"torn": True}])
+def cleanup_passes_over_what_cannot_be_decoded(ctx: Context, torn: bool) -> None:
+    """A cleanup does its work also where an entry cannot be decoded: it removes what is over, and keeps what is not."""
+    timeline = timeline_of(ctx)
+    janitor, reader = ctx.client("janitor", expires=timeline.life), ctx.client("reader")
+    over = timeline.store(janitor, timeline.life)
+    payload = ctx.probe.read(over.task_id)
+    ctx.plant(ctx.new_id("damaged"), payload[:-3] if torn and payload else b"\xff\xfe\x00garbage")
+    timeline.let_pass(timeline.life + timeline.expiry_delay + ctx.grace)
+    alive = timeline.store(janitor, timeline.life)
+    outcome = janitor.attempt("cleanup")
+    ctx.require("EXP-14", outcome.kind == "ok", got=ctx.describe(outcome), allowed="the cleanup succeeds")
+    timeline.require_present("EXP-11", reader, alive, "cleanup removes nothing whose lifetime is not over")
+    timeline.require_expired("EXP-2", reader, over)
 
 
 # -- what belongs to others ----------------------------------------------------------------------
@@ -132,7 +151,7 @@ def cleanup_leaves_the_neighbours_alone(ctx: Context) -> None:
     entries = [timeline.store(client, float("inf")) for client in (theirs, wide)]
     own = timeline.store(mine, timeline.life)
     timeline.let_expire(own)
-    run_cleanup(mine)
+    mine.call("cleanup")
     for entry in entries:
         got = timeline.read(entry.client, entry).state
         ctx.require("EXP-13", got == "SUCCESS", got=f"{got} of the task of another", allowed="SUCCESS")
@@ -151,7 +170,7 @@ def cleanup_leaves_foreign_keys_alone(ctx: Context) -> None:
         for key, value in foreign.items():
             ctx.raw.set(key, value)
         timeline.let_expire(timeline.store(client, timeline.life))
-        run_cleanup(client)
+        client.call("cleanup")
         for key, value in foreign.items():
             got = ctx.raw.get(key)
             ctx.require("EXP-13", got == value, got=got, allowed=f"{value!r} under {key}, as before the cleanup")

@@ -10,7 +10,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.testkit.context import Context
-from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, run_cleanup, timeline_of
+from resultspec_conformance.testkit.expiry import LONG_LIFE, Entry, Timeline, ends_by_itself, timeline_of
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
@@ -147,7 +147,7 @@ def accepted_store_begins_a_new_life(ctx: Context, stores: list[list[str]]) -> N
         raise Unobserved("no store was accepted")
     timeline.advance_to(entries[0], 0.6)
     if not ends_by_itself(ctx):
-        run_cleanup(writer)
+        writer.call("cleanup")
     for entry in entries:
         if timeline.read(reader, alone[entry.state]).state == entry.state:
             timeline.require_present("EXP-3", reader, entry, "the last store began its lifetime again")
@@ -219,7 +219,7 @@ def nothing_and_zero_are_for_ever(ctx: Context, lives: list[Value]) -> None:
     for pause in (0.0, timeline.life, 0.0 if timeline.method == "waiting" else CENTURY):
         timeline.let_pass(pause)
         for entry in entries:
-            run_cleanup(entry.client)
+            entry.client.call("cleanup")
         for entry in entries:
             timeline.require_present("EXP-6", reader, entry, "its lifetime has no end")
 
@@ -267,7 +267,7 @@ def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     timeline.require_present("EXP-8", reader, entry, "it was just stored")
     if timeline.method != "waiting":
         timeline.let_pass(0.9 * COUNTED)
-        run_cleanup(writer)
+        writer.call("cleanup")
         timeline.require_present("EXP-8", reader, entry, f"every store can count {COUNTED:g} s")
 
 
@@ -483,7 +483,7 @@ def _require_life_of_a_group(ctx: Context, timeline: Timeline, life: float) -> N
     seen, unseen = _save(ctx, timeline, writer, life), _save(ctx, timeline, writer, life)
     for share in (0.0, 0.6):
         timeline.advance_to(seen, share)
-        run_cleanup(writer)
+        writer.call("cleanup")
         there, _, age = _restored(timeline, reader, seen)
         if age >= seen.life - ctx.capabilities.life_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
