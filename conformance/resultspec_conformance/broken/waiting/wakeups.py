@@ -25,7 +25,7 @@ class SubscribesAtFirstRest(LinkSubscription):
         return super().wait(seconds)
 
 
-@broken("WAIT-9", "reads-then-subscribes")
+@broken("WAIT-9", "reads-then-subscribes", also=["WAIT-2", "WAIT-13"])
 class ReadsThenSubscribes(Correct):
     """Subscribes after it has read: what is stored in between wakes nobody."""
 

@@ -153,7 +153,12 @@ def header_has_as_many_parts_as_the_client_says(ctx: Context, shape: Any) -> Non
     _complete(ctx, chord, len(chord.ids), "CHORD-5")
 
 
-@check("CHORD-5", cases=[{"members": 2, "parts": 3}, {"members": 1, "parts": 4}], needs=["counted"])
+@check(
+    "CHORD-5",
+    needs=["counted"],
+    cases=[{"members": 2, "parts": 3}, {"members": 1, "parts": 4}],
+    acts=["on_chord_part_return"],
+)
 def size_of_the_client_counts(ctx: Context, members: int, parts: int) -> None:
     """The size that the client says counts before the number of tasks in the header."""
     chord = Chord.of(ctx, FLAT_HEADERS[members]).apply(ctx.client("client"), parts)
@@ -170,6 +175,7 @@ def size_of_the_client_counts(ctx: Context, members: int, parts: int) -> None:
         {"shape": FLAT_HEADERS[2], "signed": None, "sized": 3},
         {"shape": FLAT_HEADERS[2], "signed": 2, "sized": 4},
     ],
+    acts=["on_chord_part_return"],
 )
 def size_that_is_said_in_one_way_counts(ctx: Context, shape: Any, signed: int | None, sized: int | None) -> None:
     """A size that only the signature has, or only the client sets, counts, and else the leaves of the header."""
@@ -183,7 +189,7 @@ def size_that_is_said_in_one_way_counts(ctx: Context, shape: Any, signed: int | 
     _complete(ctx, chord, parts, "CHORD-23")
 
 
-@check("CHORD-23", needs=["counted"], cases=[{"size": 1}, {"size": 3}])
+@check("CHORD-23", needs=["counted"], cases=[{"size": 1}, {"size": 3}], acts=["on_chord_part_return"])
 def size_of_the_request_counts(ctx: Context, size: int) -> None:
     """A size that stands in the request itself, as in messages of Celery 5.0, counts."""
     client = ctx.client("client")
