@@ -228,9 +228,10 @@ class CallFailure:
     def blames(self, requirement: str) -> bool:
         """Whether a hang violates the requirement that a check names for hangs: it must be about such a call.
 
-        A hang because of an unusual argument violates the sentence about that argument, and nothing else.
+        An operation that hangs whatever it is asked violates the sentence about it, and a hang because of an unusual
+        argument the one about that argument; neither violates anything else.
         """
-        if self.how != HUNG or not requirement or not self.usual:
+        if self.how != HUNG or not requirement or self.kinds is None or not self.usual:
             return False
         about = REQUIREMENTS[requirement]
         named = f"`{self.op}`" in about.statement or about.conformance_class == "disabled"

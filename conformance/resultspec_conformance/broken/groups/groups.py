@@ -540,7 +540,7 @@ class BookkeepingDeleted(_ChordsBesideGroups):
         self.link.delete(self.group_key(self.normal_group_id(group_id)))
 
 
-@broken("GROUP-12", "group-saved-over-the-bookkeeping-of-a-chord")
+@broken("GROUP-12", "group-saved-over-the-bookkeeping-of-a-chord", also=["GROUP-7"])
 class BookkeepingReplaced(_ChordsBesideGroups):
     """Saves a group under the key at which a chord is counted, as Celery's Redis backend does."""
 

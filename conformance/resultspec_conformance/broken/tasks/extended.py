@@ -210,7 +210,7 @@ class UnknownTaskIsAnError(Correct):
         return super().unknown(task_id)
 
 
-@broken("EXT-8", "entries-of-yesterday-refused", also=["EXT-3", "EXT-7", "EXT-9"])
+@broken("EXT-8", "entries-of-yesterday-refused", also=["META-1", "EXT-3", "EXT-7", "EXT-9"])
 class EntriesOfYesterdayRefused(Correct):
     """Cannot read an entry without extended members where the option is on."""
 

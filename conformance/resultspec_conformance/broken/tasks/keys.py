@@ -258,7 +258,7 @@ class WritesAnIndex(Correct):
         return written
 
 
-@broken("KEY-8", "forget-goes-beyond-the-prefix")
+@broken("KEY-8", "forget-goes-beyond-the-prefix", also=["STATE-13"])
 class ForgetsWithoutPrefix(Correct):
     """Removes also the key without the prefix, which may be left from the time before there was one."""
 

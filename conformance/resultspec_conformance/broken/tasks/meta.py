@@ -402,7 +402,7 @@ class TextMessageSplit(Correct):
         )
 
 
-@broken("META-15", "naive-date-is-local")
+@broken("META-15", "naive-date-is-local", also=["META-10"])
 class NaiveDateIsLocal(Correct):
     """Takes a stored date without an offset for the local time of its own zone."""
 
