@@ -38,7 +38,9 @@ class Client:
             enable_utc=suite.conf.enable_utc,
             # one backend for all threads, as app.backend too, by which Celery restores groups
             result_backend_thread_safe=True,
-            # they decide how long a Redis holds the claim of a chord: 6 s
+            # a call that waits for parts which do not come is to return before it counts as hung
+            result_chord_join_timeout=1.0,
+            # with that, they decide how long a Redis holds the claim of a chord: 5 s
             task_publish_retry=False,
             broker_connection_timeout=0.1,
         )
@@ -279,6 +281,7 @@ def factory(url, classes, features="", **said):
         "features": [*every.split(), *features.split()],
         # no two processes share a folder of this module, so each of a run can judge
         "sharing": "thread",
+        "payload_limit": None,
         **said,
     }
     return make
@@ -287,14 +290,14 @@ def factory(url, classes, features="", **said):
 REDIS = os.environ.get("CELERY_REDIS", "redis://localhost:6379/0")
 MEMCACHED = os.environ.get("CELERY_MEMCACHED", "memcached://localhost:11211/")
 DATABASE = os.environ.get("CELERY_DATABASE", f"sqlite:///{FOLDER.name}/results.db")
-BY_CLEANUP = {"expiry": "cleanup", "chord_completion": "polled"}
+POLLED_CHORDS = {"chord_completion": "polled"}
 
 memory = factory("cache+memory://", "kv-wire join", "prefix expire", chord_lease=1)
 memory.probe = MemoryProbe
 
 redis = factory(
     REDIS, "kv-wire join", "prefix expire connection notify",
-    sharing="host", store=REDIS, expiry_resolution=1, chord_lease=6,
+    sharing="host", store=REDIS, expiry_resolution=1, chord_lease=5,
 )  # fmt: skip
 
 memcached = factory(
@@ -310,7 +313,7 @@ memcached.errors = {
 
 file = factory(
     f"file://{FOLDER.name}", "kv-wire", "prefix",
-    store=f"file://{FOLDER.name}", choices=BY_CLEANUP,
+    store=f"file://{FOLDER.name}", choices={**POLLED_CHORDS, "expiry": "cleanup-all"},
 )  # fmt: skip
 
-database = factory(f"db+{DATABASE}", "sql-wire", store=DATABASE, choices=BY_CLEANUP)
+database = factory(f"db+{DATABASE}", "sql-wire", store=DATABASE, choices={**POLLED_CHORDS, "expiry": "cleanup"})

@@ -62,7 +62,6 @@ REDIS_CHORDS: Mapping[str, str] = {
     "CHORD-16": "without a life of results, the keys of a chord have none either",
     "CHORD-17": "a part that comes while another worker decides is acknowledged and lost",
     "CHORD-23": "only `set_chord_size` counts",
-    "CHORD-24": "the error does not name the part",
     "CHORD-25": "a second size begins no new run",
 }
 """What is broken in the chords of the Redis backend, and how."""

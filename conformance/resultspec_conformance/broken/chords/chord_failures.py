@@ -238,6 +238,17 @@ class LateDuplicateFails(Correct):
             self.fail(request.chord, ChordError("the saved header is gone"))
 
 
+@broken("CHORD-15", "late-duplicate-replaces-the-failure")
+class LateDuplicateReplaces(Correct):
+    """Stores another error for a chord that has failed when one of its parts comes again."""
+
+    def recorded(self, request: Any, found: str) -> None:
+        """Replace the failure of the body, and call nothing."""
+        task_id = request.chord["options"].get("task_id")
+        if found == "done" and task_id and self.read(task_id)["status"] == "FAILURE":
+            self.store_result(task_id, ChordError("the saved header is gone"), "FAILURE")
+
+
 @broken("CHORD-15", "late-duplicate-leaves-keys")
 class LateDuplicateLeavesKeys(Correct):
     """Keeps a part that comes too late under its own key."""

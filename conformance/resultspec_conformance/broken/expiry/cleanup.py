@@ -174,6 +174,16 @@ class CleanupScansBeyond(ByCleanup):
                 self.clean(key)
 
 
+@broken("EXP-14", "cleanup-subtracts-the-life", **BY_CLEANUP)
+class CleanupSubtractsTheLife(ByCleanup):
+    """Fails to clean up where entries are kept for ever, as Celery's database backend does."""
+
+    def cleanup(self) -> None:
+        """Count on a life that has an end."""
+        self.now() - dt.timedelta(seconds=self.life)
+        super().cleanup()
+
+
 @broken("EXP-14", "cleanup-only-once")
 class CleanupOnlyOnce(Correct):
     """Refuses to clean up again before something was stored."""

@@ -111,6 +111,16 @@ class SleepsInFull(_Sleeps):
     """Sleeps a whole interval though the timeout is over before that, as Celery did before 5.7."""
 
 
+@broken("WAIT-4", "timeout-looked-at-once-a-second")
+class LooksOnceASecond(Correct):
+    """Looks once a second whether its time is over, whatever the interval, as Celery's Redis backend does."""
+
+    def await_ready(self, task_id: str, timeout: Any, interval: Any, on_interval: Any) -> dict[str, Any] | None:
+        """Round a timeout up to whole seconds."""
+        counted = timeout is not None and 0 < timeout < 60
+        return super().await_ready(task_id, math.ceil(timeout) if counted else timeout, interval, on_interval)
+
+
 @broken("WAIT-4", "interval-zero-is-the-default")
 class ZeroIsDefault(_Sleeps):
     """Takes an interval of 0 for none given, and sleeps the default in full."""

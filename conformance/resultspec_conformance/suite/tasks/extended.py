@@ -326,7 +326,8 @@ def _require_stamps(
 def stamp_takes_no_members_place(ctx: Context, member: str, declared: bool, state: str) -> None:
     """A stamp with the name of a member changes nothing, not even if it is declared."""
     headers = [member, "tenant"] if declared else ["tenant"]
-    found = _stored(ctx, {**CALL, "stamps": {member: "STAMPED", "tenant": 1}, STAMPED: headers}, state)
+    with ctx.accusing("EXT-6"):
+        found = _stored(ctx, {**CALL, "stamps": {member: "STAMPED", "tenant": 1}, STAMPED: headers}, state)
     plain = _stored(ctx, {**CALL, "stamps": {"tenant": 1}, STAMPED: ["tenant"]}, state)
     value = found.get(member)
     got = f"{member} {show(value)}"
