@@ -53,7 +53,6 @@ _BY_KIND: Mapping[tuple[str, str], Mapping[str, str]] = {
         "not a number": "JOIN-10",
         "0": "JOIN-9",
         "negative": "JOIN-9",
-        "None": "JOIN-1",
         "very large": "JOIN-1",
         "endless": "JOIN-1",
     },
@@ -74,6 +73,7 @@ _BY_ARGUMENT: Mapping[tuple[str, str], str] = {
     ("wait_for", "interval"): "WAIT-4",
     ("get_many", "interval"): "JOIN-7",
     ("get_many", "max_iterations"): "JOIN-13",
+    ("get_many", "timeout"): "JOIN-1",
     ("expire", "life"): "EXP-8",
 }
 """The same for all other kinds of an argument that are not ordinary."""

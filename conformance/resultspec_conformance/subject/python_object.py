@@ -335,6 +335,10 @@ class ConnectionForEachCall:
         """The part of the app that sends."""
         return self.app.sender
 
+    def outcome_of(self, error: BaseException) -> Outcome:
+        """Return the outcome of a call of the backend that ended in an error."""
+        return self._first.outcome_of(error)
+
     def call(self, op: str, args: Mapping[str, Value]) -> Outcome:
         """Perform an operation."""
         connection = self._take()

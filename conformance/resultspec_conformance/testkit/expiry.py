@@ -134,7 +134,8 @@ class Timeline:
         self.stores += 1
         result = failure(self.stores) if state in STATES.sets["EXCEPTION"] else {"store": self.stores}
         entry.stored = entry.client.perform("store_result", task_id=entry.task_id, result=result, state=state)
-        require_ok(entry.stored)
+        if entry.stored.outcome is None or entry.stored.outcome.kind != "ok":
+            raise Unobserved(f"{state} was not stored")
         entry.state, entry.passed = state, self.passed
 
     def restart_lifetime(self, entry: Entry, life: float, operation: Operation) -> None:

@@ -6,7 +6,7 @@ read distinguishes them. A history is wrong only if the set becomes empty.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,21 +160,14 @@ def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset
 
 @dataclass(frozen=True)
 class Change:
-    """A store or a forget (`arriving` is None): what may have been stored before, and the requirement that decided.
+    """A store or a forget (`arriving` is None): what may have been stored before, and the requirement that decides.
 
-    `rule` is violated if a read finds what was there before, `guard` if it finds what arrived.
+    That is by the states alone: a write which a read has found was accepted, also if it was the first after `forget`.
     """
 
     before: Possible
     arriving: Write | None
     rule: str
-    guard: str
-
-    def blamed_for(self, finds: Callable[[Write], bool]) -> str | None:
-        """Return the requirement that is violated if a read finds a write that this change should have kept away."""
-        if self.arriving is not None and finds(self.arriving):
-            return self.guard
-        return self.rule if any(finds(stored) for stored in self.before if stored is not None) else None
 
 
 @dataclass
@@ -203,9 +196,9 @@ class Model:
         if any(change.rule == "READ-4" for change in self.changes.get(task_id, ())):
             # until a read has seen an entry again, nothing shows that the first write after `forget` was accepted
             return "STATE-11"
-        return self._guard_for(task_id, arriving)
+        return self._rule_of_states(task_id, arriving)
 
-    def _guard_for(self, task_id: str, arriving: Write) -> str:
+    def _rule_of_states(self, task_id: str, arriving: Write) -> str:
         states = {stored.state if stored is not None else None for stored in self.possible(task_id)}
         return min(STATES.requirement(state, arriving.state) for state in states)
 
@@ -226,8 +219,8 @@ class Model:
         self.entries[task_id] = NOTHING
 
     def _note_change(self, task_id: str, arriving: Write | None) -> None:
-        guard = "READ-4" if arriving is None else self._guard_for(task_id, arriving)
-        change = Change(self.possible(task_id), arriving, self.rules[task_id], guard)
+        rule = "READ-4" if arriving is None else self._rule_of_states(task_id, arriving)
+        change = Change(self.possible(task_id), arriving, rule)
         self.changes.setdefault(task_id, []).append(change)
 
     def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
@@ -246,11 +239,13 @@ class Model:
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
-        for change in reversed(self.changes.get(task_id, ())):
+        unknown = complaint(None, meta) is None and not any(meta.get(name) for name in MEMBER_RULES)
+        for change in () if unknown else reversed(self.changes.get(task_id, ())):
             # the meta is that of a write that must have been refused or replaced by this change
-            blamed = change.blamed_for(lambda write: complaint(write, meta, self.broken) is None)
-            if blamed:
-                return blamed
+            if any(
+                complaint(stored, meta, self.broken) is None for stored in (change.arriving, *change.before) if stored
+            ):
+                return change.rule
         wrong = wrong_members(nearest, meta, self.broken)
         if nearest is None or "status" in wrong:
             return self.rules.get(task_id, "META-2")

@@ -239,7 +239,7 @@ class MembersOfGroupsLost(Correct):
         return children and [(head, None) for head, _ in children]
 
 
-@broken("META-8", "children-of-the-task-before", also=["META-7", "STATE-8", "STATE-11", "WORK-7", "WORK-8"])
+@broken("META-8", "children-of-the-task-before", also=["META-1", "META-7", "STATE-8", "STATE-11", "WORK-7", "WORK-8"])
 class ChildrenOfTheTaskBefore(Correct):
     """Gives a task without a request the children of the one before."""
 

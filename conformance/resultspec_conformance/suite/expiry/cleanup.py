@@ -122,7 +122,13 @@ def cleanup_leaves_what_runs(ctx: Context, stores: list[list[str]]) -> None:
 # -- what cannot be decoded ----------------------------------------------------------------------
 
 
-@check("EXP-14", "EXP-2", "EXP-11", needs=["time", "payload"], cases=[{"torn": False}, {"torn": True}])
+# by chance: where no entry ever ends, the others look
+@check(
+    "EXP-14", "EXP-2", "EXP-11",
+    needs=["time", "payload"],
+    cases=[{"torn": False}, {"torn": True}],
+    by_chance=["EXP-14", "EXP-2", "EXP-11"],
+)  # fmt: skip
 def cleanup_passes_over_what_cannot_be_decoded(ctx: Context, torn: bool) -> None:
     """A cleanup does its work also where an entry cannot be decoded: it removes what is over, and keeps what is not."""
     timeline = timeline_of(ctx)
