@@ -102,6 +102,9 @@ def store_wakes_the_waiter(ctx: Context, waiters: int) -> None:
     writer, ids = ctx.client("writer"), [ctx.new_id() for _ in range(waiters)]
     # opened beforehand: a client can be a process, which takes its time to start
     clients = [ctx.client(f"waiter-{number}") for number in range(waiters)]
+    for client, task_id in zip(clients, ids, strict=True):
+        # one that is still starting would look for the first time when the result is there, and need no waking
+        client.meta(task_id)
     with ctx.stopwatch() as watch:
         waits = [
             begin_wait(ctx, client, task_id, generous_timeout(ctx) + waiters * 0.3)
