@@ -135,26 +135,12 @@ class Worker:
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
         self._output = BackendOutput(self._process.stderr, lambda line: self.heard(self._running, line))
 
-    def _open(self) -> TargetDescription:
+    def _open(self, *, without_first_calls: bool = False) -> TargetDescription:
         """Open the target. If the process ends during the first calls, open it again without them: checks will tell.
 
         Raises SubjectError or UsageError with the error of the target.
         """
-        measured = self.opened is not None
-        try:
-            return self._open_once(first_calls=not measured)
-        except WorkerDied as error:
-            self.kill()
-            if measured or error.hung:
-                raise SubjectError(f"the target could not be opened: {error}") from error
-        try:
-            self._start_process()
-            return self._open_once(first_calls=False)
-        except WorkerDied as error:
-            self.kill()
-            raise SubjectError(f"the target could not be opened: {error}") from error
-
-    def _open_once(self, *, first_calls: bool) -> TargetDescription:
+        first_calls = self.opened is None and not without_first_calls
         self.openings += 1
         command = {
             "do": "open",
@@ -168,7 +154,14 @@ class Worker:
             "round_trip": 0.0 if self.opened is None else self.opened.round_trip,
             "first_calls": first_calls,
         }
-        answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
+        try:
+            answer = self._ask(command, OPEN_SECONDS + self.settings.call_timeout)
+        except WorkerDied as error:
+            self.kill()
+            if first_calls and not error.hung:
+                self._start_process()
+                return self._open(without_first_calls=True)
+            raise SubjectError(f"the target could not be opened: {error}") from error
         if "error" in answer:
             self.kill()
             raise (UsageError if answer["exit_code"] == 2 else SubjectError)(answer["error"])

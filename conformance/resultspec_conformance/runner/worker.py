@@ -200,7 +200,7 @@ class _Worker:
         self.running = name
         check = all_checks()[name]
         try:
-            self._clear_store_for(check)
+            self._clear_store_for(check, self.session)
             result = execute(
                 check,
                 self.session,
@@ -216,12 +216,11 @@ class _Worker:
             answer["lost"] = self._lost(self.session.subject)
         return answer
 
-    def _clear_store_for(self, check: Check) -> None:
+    def _clear_store_for(self, check: Check, session: Session) -> None:
         """Before the first check in which `cleanup` looks at every entry, remove those that other checks have left."""
-        session = self.session
-        by_cleanup = session is not None and session.subject.capabilities.choice("expiry") != "autoexpire"
+        by_cleanup = session.subject.capabilities.choice("expiry") != "autoexpire"
         about_lives = REQUIREMENTS[check.principal].conformance_class == "expiry"
-        if session is not None and by_cleanup and about_lives and not self._cleared:
+        if by_cleanup and about_lives and not self._cleared:
             session.renew()
         self._cleared = about_lives
 

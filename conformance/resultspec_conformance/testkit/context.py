@@ -35,7 +35,7 @@ from resultspec_conformance.subject.protocols import (
     Subject,
     clock_of,
 )
-from resultspec_conformance.subject.python_object import PythonConnection
+from resultspec_conformance.subject.python_object import ConnectionForEachCall, PythonConnection
 from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
@@ -311,9 +311,9 @@ class Context:
         return replace(ClientOptions(serializer=self.capabilities.serializers[0]), **options)
 
     @staticmethod
-    def python(client: Client) -> PythonConnection:
+    def python(client: Client) -> PythonConnection | ConnectionForEachCall:
         """Return the connection of a client of a subject in this process."""
-        return cast(PythonConnection, client.connection)
+        return cast(PythonConnection | ConnectionForEachCall, client.connection)
 
     def backend(self, client: Client) -> Any:
         """Return the Python object behind a client of a subject in this process."""

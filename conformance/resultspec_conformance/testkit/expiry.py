@@ -25,7 +25,7 @@ from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation
 from resultspec_conformance.subject.probe_protocols import LifeProbe
 from resultspec_conformance.subject.protocols import Subject, clock_of
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.waits import failure
 from resultspec_conformance.wire.values import Value, show
 
@@ -158,7 +158,7 @@ class Timeline:
         """Let time pass for all entries of the example."""
         if seconds <= 0:
             return
-        self.ctx.history.note("suite", "let time pass", {"seconds": round(seconds, 3), "by": self.method})
+        self.ctx.history.note(SUITE, "let time pass", {"seconds": round(seconds, 3), "by": self.method})
         if self.method == "waiting":
             time.sleep(seconds)
             return

@@ -158,6 +158,11 @@ def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset
     return ", ".join(f"{name} is {found} and not {right}" for name, (found, right) in texts.items())
 
 
+def reads_as_unknown(meta: Mapping[str, Value]) -> bool:
+    """Whether a meta is that of a task of which nothing is stored; one that was stored as PENDING can read like it."""
+    return complaint(None, meta) is None and not any(meta.get(name) for name in MEMBER_RULES)
+
+
 @dataclass(frozen=True)
 class Change:
     """A store or a forget (`arriving` is None): what may have been stored before, and the requirement that decides.
@@ -239,8 +244,9 @@ class Model:
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
-        unknown = complaint(None, meta) is None and not any(meta.get(name) for name in MEMBER_RULES)
-        for change in () if unknown else reversed(self.changes.get(task_id, ())):
+        # a PENDING without anything may be that of no write at all
+        changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())
+        for change in reversed(changes):
             # the meta is that of a write that must have been refused or replaced by this change
             if any(
                 complaint(stored, meta, self.broken) is None for stored in (change.arriving, *change.before) if stored

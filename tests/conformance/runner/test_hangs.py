@@ -1,5 +1,6 @@
 """A call that hangs: the sentence about it is violated, and nothing else, on stores that outlive the process."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,22 +54,13 @@ def test_an_operation_that_always_hangs_is_named_once(tmp_path: Path, monkeypatc
     assert all("forget did not return (READ-4)" in reason for reason in gaps.values())
 
 
-def test_a_backend_whose_first_call_ends_the_process_is_judged(tmp_path: Path) -> None:
+def test_a_backend_whose_first_call_ends_the_process_is_judged(backend: Callable[[str], str], tmp_path: Path) -> None:
     """The calls that are made when a target is opened are not required to succeed: checks find what they violate."""
-    module = tmp_path / "dying.py"
-    module.write_text(
-        "import os\n"
-        "from resultspec_conformance.broken.baseline.server import Server\n"
-        "from resultspec_conformance.broken.baseline.whole import Correct\n"
-        "SERVER = Server()\n"
-        "class Backend(Correct):\n"
-        "    def store_result(self, *args, **options):\n"
-        "        os._exit(3)\n"
-        "def factory(app, **options):\n"
-        "    return Backend(SERVER, **options)\n"
-    )
+    backend("def store_result(self, *args, **options):\n    os._exit(3)")
     chosen = Selection(patterns=("states.odd_state_comes_back",))
-    report = run(f"python:{module}:factory", Options(examples=3, seed=1, selection=chosen, self_check=False))
+    report = run(
+        f"python:{tmp_path / 'mine.py'}:factory", Options(examples=3, seed=1, selection=chosen, self_check=False)
+    )
     assert _violated(report) == {"STATE-1"}
     assert {failure["kind"] for failure in report["failures"]} == {"died"}
     assert "with exit code 3" in report["failures"][0]["history"][-1]["outcome"]["message"]

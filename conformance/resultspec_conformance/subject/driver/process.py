@@ -35,6 +35,9 @@ SHUTDOWN_SECONDS = 5.0
 LAST_LINES = 12
 """The number of lines that are shown of what a program said before it ended."""
 
+LINE_SHOWN = 600
+"""How many characters of each of them are shown: the reason stands at the end, often behind two long paths."""
+
 
 class DriverEnded(Exception):
     """The process ended, or closed its standard output, before it answered. The text says how, and what it said last.
@@ -208,7 +211,7 @@ class DriverProcess:
         # a program that has just ended may have written why, and the reader thread may not have read it yet
         if self._process.poll() is not None:
             self._stderr_reader.join(timeout=1.0)
-        said = [excerpt(line) for line in self._said if line.strip()]
+        said = [excerpt(line, LINE_SHOWN) for line in self._said if line.strip()]
         return f"; it last said {' / '.join(said[-LAST_LINES:])}" if said else ""
 
     # -- ending --------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from resultspec_conformance.suite.stores.disabled import TEXT
 from resultspec_conformance.suite.tasks.keys import PREFIXES
 from resultspec_conformance.suite.tasks.meta import json_client
 from resultspec_conformance.suite.tasks.values import uncompressed
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, group_shapes
 from resultspec_conformance.wire.values import Value, show
@@ -191,7 +191,7 @@ def _invalid(requirement: str) -> list[dict[str, Value]]:
 
 def _put(ctx: Context, group_id: str, payload: bytes) -> None:
     ctx.groups.write_group(group_id, payload)
-    ctx.history.note("suite", "probe_write_group", {"group_id": group_id, "payload": payload})
+    ctx.history.note(SUITE, "probe_write_group", {"group_id": group_id, "payload": payload})
 
 
 @check("GROUP-19", cases=[{"vector": name} for name, vector in _ALL.items() if vector.valid])

@@ -11,7 +11,7 @@ from resultspec import STATES
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import NO_ANSWERS
-from resultspec_conformance.testkit.context import Context
+from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
@@ -531,7 +531,7 @@ def on_message_is_called_or_refused(ctx: Context) -> None:
     heard: list[Any] = []
     found = join_in_process(ctx.client("joiner"), ids, list(ids), timeout=AMPLE_TIMEOUT, on_message=heard.append)
     refused = found.refused and found.ended == "ImproperlyConfigured"
-    ctx.history.note("suite", "on_message", {"calls": len(heard)})
+    ctx.history.note(SUITE, "on_message", {"calls": len(heard)})
     called = not found.refused and len(heard) >= len(found.items) == len(ids)
     allowed = "ImproperlyConfigured at the call, or a call of on_message for each meta"
     ctx.require("JOIN-11", refused or called, got=f"{found.describe()}; {len(heard)} calls", allowed=allowed)

@@ -268,8 +268,12 @@ def test_driver_that_ends_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_driver_that_cannot_be_started_again(until: Until, tmp_path: Path) -> None:
-    """A client whose new process does not start fails with every call, and the driver is still not at fault."""
-    script = tmp_path / "driver.py"
+    """A client whose new process does not start fails with every call, and the driver is still not at fault.
+
+    Its path is long: the reason, which the interpreter names behind it, is shown nevertheless.
+    """
+    script = tmp_path / ("long" * 50) / "driver.py"
+    script.parent.mkdir()
     script.write_bytes(PROGRAM.read_bytes())
     subject = open_program(Target("exec:" + shlex.join([sys.executable, str(script), "exits-in-the-middle"]), "run-1"))
     assert isinstance(subject, ProgramSubject)
