@@ -140,12 +140,15 @@ def wrong_members(
 
 
 def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
-    """Return the members that are wrong because they are those of another write."""
+    """Return the members that are wrong because they are those of another write.
+
+    A null and an empty list are what a backend that loses a member shows as well, so they are not evidence.
+    """
     rest = [expected_members(other) for other in others if other != stored]
     return [
         name
         for name in wrong_members(stored, meta)
-        if meta.get(name) and any(same(meta[name], other[name]) for other in rest)
+        if meta.get(name) not in (None, []) and any(same(meta[name], other[name]) for other in rest)
     ]
 
 
