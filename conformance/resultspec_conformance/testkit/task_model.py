@@ -163,7 +163,7 @@ def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset
 
 def reads_as_unknown(meta: Mapping[str, Value]) -> bool:
     """Whether a meta is that of a task of which nothing is stored; one that was stored as PENDING can read like it."""
-    return complaint(None, meta) is None and not any(meta.get(name) for name in MEMBER_RULES)
+    return complaint(None, meta) is None and all(meta.get(name) in (None, []) for name in MEMBER_RULES)
 
 
 @dataclass(frozen=True)

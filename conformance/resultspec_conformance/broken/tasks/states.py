@@ -83,9 +83,12 @@ class PrecedenceRefused(Correct):
         return super().keeps(there, arriving) or (there == "STARTED" and arriving == "RETRY")
 
 
-@broken("STATE-5", "same-state-not-stored-again", also=["KEY-4"])
+@broken("STATE-5", "same-state-not-stored-again", also=["KEY-4", "META-5", "VALUE-1"])
 class SameStateNotStoredAgain(Correct):
-    """Ignores a write in the same state as the existing entry, so that progress never moves."""
+    """Ignores a write in the same state as the existing entry, so that progress never moves.
+
+    What is added to an empty PENDING is then as if that member alone were lost.
+    """
 
     def keeps(self, there: str, arriving: str) -> bool:
         """Keep an entry against one of the same unready state."""
