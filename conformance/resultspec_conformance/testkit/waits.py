@@ -19,6 +19,9 @@ from resultspec_conformance.wire.values import ExceptionData, Value, encode, sam
 TIMING_ATTEMPTS = 4
 """The number of attempts to keep an upper bound: a defect misses it every time, a busy machine does not."""
 
+MOST_TIMING_ATTEMPTS = 8
+"""The number of attempts to keep an upper bound with those that decide nothing, because the machine was late."""
+
 LATENESS_FACTOR = 4.0
 """The lateness of a control sleeper is added to an upper bound so many times."""
 
@@ -148,21 +151,26 @@ def require_result(ctx: Context, requirement: str, operation: Operation, *accept
 def require_within(ctx: Context, requirement: str, bound: float, attempt: Callable[[], float]) -> None:
     """Require that one of several attempts takes no longer than a bound.
 
+    An attempt that ends in time acquits. One that is late only as the machine was decides nothing, and another is made.
     `attempt` returns its duration in seconds, and requires everything else itself.
     """
     took: list[float] = []
-    allowed: list[float] = []
-    while len(took) < TIMING_ATTEMPTS:
+    late: list[float] = []
+    allowed = bound + ctx.grace
+    while len(took) < MOST_TIMING_ATTEMPTS and len(late) < TIMING_ATTEMPTS:
         with ctx.stopwatch() as watch:
             took.append(attempt())
-        allowed.append(limit(ctx, bound, watch))
-        if took[-1] <= allowed[-1]:
+        if took[-1] <= bound + ctx.grace:
             break
+        excused = limit(ctx, bound, watch)
+        if took[-1] > excused:
+            late.append(took[-1])
+            allowed = max(allowed, excused)
     ctx.require(
         requirement,
-        took[-1] <= allowed[-1],
+        len(late) < TIMING_ATTEMPTS,
         got=f"it took {min(took):.3f} s in the best of {len(took)} attempts",
-        allowed=f"{bound:g} s, and {max(allowed) - bound:.3f} s of tolerance",
+        allowed=f"{bound:g} s, and {allowed - bound:.3f} s of tolerance",
     )
 
 

@@ -8,8 +8,10 @@ import pytest
 from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.subject.findings import Violation
 from resultspec_conformance.subject.history import Operation, Outcome
+from resultspec_conformance.testkit import waits
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.waits import (
+    MOST_TIMING_ATTEMPTS,
     TIMING_ATTEMPTS,
     begin_wait,
     expected_outcome,
@@ -56,6 +58,30 @@ def test_bound_that_is_always_missed_is_a_violation(ctx: Context) -> None:
         require_within(ctx, "WAIT-4", 0.1, lambda: next(took))
     assert f"7.500 s in the best of {TIMING_ATTEMPTS}" in caught.value.got
     assert next(took) == 0.0
+
+
+def _late_machine(monkeypatch: pytest.MonkeyPatch, *lateness: float) -> None:
+    """Let the stopwatch find the machine late by so many seconds, attempt by attempt."""
+    found = iter(lateness)
+    monkeypatch.setattr(waits, "limit", lambda ctx, bound, watch: bound + ctx.grace + next(found))
+
+
+def test_an_attempt_that_is_late_as_the_machine_was_decides_nothing(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine must not hide a defect that shows whenever it is quiet."""
+    _late_machine(monkeypatch, 10.0, *[0.0] * 10)
+    took = iter([9.0] * 5)
+    with pytest.raises(Violation, match="WAIT-4"):
+        require_within(ctx, "WAIT-4", 0.1, lambda: next(took))
+    assert next(took, None) is None
+
+
+def test_a_machine_that_is_always_late_accuses_nobody(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is tried."""
+    _late_machine(monkeypatch, *[10.0] * MOST_TIMING_ATTEMPTS)
+    require_within(ctx, "WAIT-4", 0.1, lambda: 9.0)
+    assert ctx.exercised == {"WAIT-4"}
 
 
 def test_grace_is_part_of_a_bound(ctx: Context) -> None:

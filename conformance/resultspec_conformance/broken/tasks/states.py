@@ -287,3 +287,16 @@ class WrittenInPlace(Correct):
             self.link.put(self.key(task_id), payload[:half], lambda there: self.stays(there, state), publish=False)
             time.sleep(0.001)
         return super().write(task_id, payload, state)
+
+
+@broken("STATE-15", "removed-before-it-is-written", also=["STATE-12", "STATE-13", "STATE-14"])
+class RemovedBeforeItIsWritten(Correct):
+    """Removes the entry that it replaces and then writes its own, as by DELETE and INSERT in two transactions."""
+
+    def write(self, task_id: str, payload: bytes, state: str) -> bool:
+        """Remove what may be replaced, and then write."""
+        there = self.steadily(lambda: self.link.get(self.key(task_id)))
+        if there is not None and not self.stays(there, state):
+            self.steadily(lambda: self.link.delete(self.key(task_id)))
+            time.sleep(0.001)
+        return super().write(task_id, payload, state)

@@ -177,8 +177,8 @@ FEWEST_READS, MOST_READS = 6, 60
 
 
 def _is_whole(result: Value, length: int) -> bool:
-    """Whether a text is one letter so many times, or there is none at all: nothing is whole, too."""
-    return result is None or (isinstance(result, str) and len(result) == length and len(set(result)) == 1)
+    """Whether a result is a text of one letter, so many times."""
+    return isinstance(result, str) and len(result) == length and len(set(result)) == 1
 
 
 def _keeps(client: Client, task_id: str, text: str) -> bool:
