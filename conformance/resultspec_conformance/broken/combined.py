@@ -13,7 +13,7 @@ from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
-from resultspec_conformance.broken.interplay import disturbed
+from resultspec_conformance.broken.interplay import MEETING, disturbed
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -103,6 +103,8 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
     Both are of one family, claim nothing different, and neither changes, cuts off or comes to what the other changes.
     """
     if one is other or one.disabled or other.disabled or one.in_tables != other.in_tables:
+        return False
+    if frozenset({one.name, other.name}) in MEETING:
         return False
     mine, theirs = _own_classes(one), _own_classes(other)
     changed, others = _members(mine - theirs), _members(theirs - mine)

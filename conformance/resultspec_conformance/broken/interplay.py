@@ -2,7 +2,7 @@
 
 A method that is overridden without `super` no longer calls what the original called, so a defect of that would not
 show; and one that calls what the original did not call brings the defects of that to where they do not belong. Both
-can be read from the names in the code.
+can be read from the names in the code. What cannot be read from them is in the table of those that meet.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,6 +50,14 @@ def reached(cls: type, names: Iterable[str]) -> frozenset[str]:
             found.add(name)
             left.extend(uses[name])
     return frozenset(found)
+
+
+MEETING: Mapping[frozenset[str], str] = {
+    frozenset({"null-result-not-encoded", "null-result-is-a-decode-error"}): "no null could be read any more",
+    frozenset({"failure-keeps-its-date", "unready-meta-without-a-date"}): "no wrong date would be shown",
+    frozenset({"option-ignored", "unencodable-argument-loses-the-result"}): "no argument would be encoded any more",
+}
+"""Pairs of defects that do something else together than each alone, though no member connects them, and what."""
 
 
 @cache

@@ -74,8 +74,17 @@ def nested(shape: ChordShape, values: Sequence[Value]) -> list[Value]:
     return _filled(shape, left)
 
 
+def results_in(values: Sequence[Value]) -> list[Value]:
+    """Return what is in lists and in the lists in them, in its order."""
+    return [leaf for value in values for leaf in (results_in(value) if isinstance(value, list) else [value])]
+
+
 def _filled(shape: ChordShape, left: Iterator[Value]) -> list[Value]:
     return [next(left) if member is None else _filled(member, left) for member in shape]
+
+
+ABOUT_THE_LIST = frozenset({"CHORD-8", "CHORD-9"})
+"""The requirements that a body gets its results in one list."""
 
 
 @dataclass
@@ -206,12 +215,12 @@ class Chord:
         return list(self.calls[0].args)
 
     def require_called_with(self, requirement: str, values: Sequence[Value], count: str = "") -> None:
-        """Require exactly one call (requirement `count`, if given) with the values in the shape of the header."""
+        """Require exactly one call (requirement `count`, if given) with the values in the shape of the header.
+
+        Where the sentence is not about the list in which they are, one argument for each of its members is right too.
+        """
         args = self.require_called_once(count or requirement)
-        expected = [nested(self.shape, values)]
-        self.ctx.require(
-            requirement,
-            len(args) == 1 and same(args, expected),
-            got=f"the body was called with {show(args)}",
-            allowed=f"one positional argument: {show(expected[0])}",
-        )
+        expected = nested(self.shape, values)
+        holds = same(args, [expected]) or (requirement not in ABOUT_THE_LIST and same(args, expected))
+        got = f"the body was called with {show(args)}"
+        self.ctx.require(requirement, holds, got=got, allowed=f"one positional argument: {show(expected)}")

@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 MIN_GRACE = 0.1
 
+TASK_KEY_PREFIX = "celery-task-meta-"
+
 SUITE = "suite"
 """The name in a history of what the suite itself does to the store."""
 
@@ -76,6 +78,8 @@ class Session:
         self.example: Mapping[str, Value] = {}
         self.plain_life: Literal["right", "endless", "wrong"] | None = None
         """How a plain entry of this subject was seen to live; None if that was not tried yet."""
+        self.cleanup_spares = False
+        """Whether `cleanup` ends lives, and was seen to leave an entry in the middle of a plain one."""
         self._pool: dict[tuple[int, ClientOptions], Connection] = {}
         self._pooling = Lock()
 
@@ -373,6 +377,19 @@ class Context:
         client.forget(task_id)
         if client.state(task_id) != "PENDING":
             raise Unobserved(f"the entry of {show(task_id)} could not be forgotten (READ-4)")
+
+    def remove(self, client: Client, task_id: str) -> None:
+        """Take an entry out of the store where the check is not about `forget`: by the probe, if that cannot be used.
+
+        Raises Unobserved if nothing can remove it.
+        """
+        probe = self.session.subject.probe
+        if self.usable(["forget"]) or not isinstance(probe, KeyProbe):
+            client.forget(task_id)
+            return
+        key = f"{self.capabilities.prefix}{TASK_KEY_PREFIX}{task_id}"
+        probe.delete(key)
+        self.history.note(SUITE, "probe_delete", {"key": key})
 
     # -- verdicts ------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.probe_protocols import WireProbe
-from resultspec_conformance.testkit.context import Context, Stopwatch
+from resultspec_conformance.testkit.context import TASK_KEY_PREFIX, Context, Stopwatch
 from resultspec_conformance.wire.values import ExceptionData, Value, encode, same, show
 
 TIMING_ATTEMPTS = 4
@@ -33,8 +33,6 @@ SHORT_PATIENCE = 0.1
 
 SETTLE_SECONDS = 0.02
 """Seconds after which a wait counts as in progress if the store does not show subscriptions."""
-
-TASK_KEY_PREFIX = "celery-task-meta-"
 
 
 def task_key(ctx: Context, task_id: str) -> str:

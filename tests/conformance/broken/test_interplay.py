@@ -1,8 +1,12 @@
 """What a defect cuts off or newly comes to, read from the names in its code."""
 
+from importlib import import_module
+
+import pytest
+
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.broken.combined import can_live_together
-from resultspec_conformance.broken.interplay import disturbed, reached, used_by
+from resultspec_conformance.broken.interplay import MEETING, disturbed, reached, used_by
 
 
 class Family:
@@ -68,3 +72,12 @@ def test_a_defect_in_what_another_one_newly_uses_cannot_live_with_it() -> None:
     one, other = CATALOGUE["one-namespace-for-tasks-and-groups"], CATALOGUE["long-ids-cut"]
     assert not can_live_together(one, other)
     assert not can_live_together(other, one)
+
+
+@pytest.mark.parametrize("pair", MEETING, ids=lambda pair: "+".join(sorted(pair)))
+def test_defects_that_meet_cannot_live_together(pair: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table names pairs that nothing else keeps apart."""
+    one, other = (CATALOGUE[name] for name in pair)
+    assert not can_live_together(one, other)
+    monkeypatch.setattr(import_module("resultspec_conformance.broken.combined"), "MEETING", {})
+    assert can_live_together(one, other)

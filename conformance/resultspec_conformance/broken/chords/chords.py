@@ -327,9 +327,7 @@ class OnePartWithoutItsList(Correct):
         super().call(body, values[0] if len(values) == 1 else values)
 
 
-@broken(
-    "CHORD-8", "results-as-separate-arguments", also=["CHORD-3", "CHORD-4", "CHORD-6", "CHORD-7", "CHORD-9", "CHORD-22"]
-)
+@broken("CHORD-8", "results-as-separate-arguments", also=["CHORD-9"])
 class SeparateArguments(Correct):
     """Calls the body with one argument for each result."""
 

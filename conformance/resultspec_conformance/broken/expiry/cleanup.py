@@ -85,6 +85,15 @@ class CleanupTakesForEverForNothing(ByCleanup):
         return super().is_over(meta) or (self.life == float("inf") and STATES.is_ready(meta["status"]))
 
 
+@broken("EXP-10", "cleanup-counts-no-days-of-a-timedelta", **BY_CLEANUP)
+class CleanupCountsNoDays(ByCleanup):
+    """Cleans up by the seconds of a timedelta without its days, so that what it keeps for two days goes in an hour."""
+
+    def seconds(self, expires: Any) -> Any:
+        """Return the wrong member."""
+        return expires.seconds if isinstance(expires, dt.timedelta) and expires.days > 0 else super().seconds(expires)
+
+
 @broken("EXP-11", "cleanup-empties-the-store", also=["EXP-6", "EXP-8", "EXP-12", "EXP-14"])
 class CleanupEmptiesTheStore(Correct):
     """Removes everything on cleanup."""
@@ -125,7 +134,7 @@ class CleanupInTheZoneOfTheApp(ByCleanup):
         return (self.now().replace(tzinfo=None) - done).total_seconds()
 
 
-@broken("EXP-12", "cleanup-removes-what-runs")
+@broken("EXP-12", "cleanup-removes-what-runs", also=["EXP-14"])
 class CleanupRemovesRunning(Correct):
     """Removes on cleanup what has not become ready."""
 

@@ -14,7 +14,7 @@ from resultspec_conformance.broken.catalogue import broken
 # -- a life --------------------------------------------------------------------------------------
 
 
-@broken("EXP-1", "lives-cut-short")
+@broken("EXP-1", "lives-cut-short", also=["EXP-11"])
 class LivesCutShort(Correct):
     """Keeps an entry for three fifths of its lifetime."""
 

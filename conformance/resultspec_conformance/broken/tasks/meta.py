@@ -317,7 +317,7 @@ class GroupIdLost(Correct):
         return built
 
 
-@broken("META-11", "parent-is-the-root", also=["STATE-8"])
+@broken("META-11", "parent-is-the-root", also=["STATE-8", "WORK-2"])
 class ParentIsTheRoot(Correct):
     """Gives a task without a parent its own id as the parent."""
 

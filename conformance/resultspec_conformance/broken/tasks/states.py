@@ -148,7 +148,7 @@ class TracebackSurvives(_Merging):
     merged = ("traceback",)
 
 
-@broken("STATE-8", "parent-survives", also=["META-11", "STATE-5"])
+@broken("STATE-8", "parent-survives", also=["META-11", "STATE-5", "STATE-9"])
 class ParentSurvives(_Merging):
     """Keeps parent and group of an earlier request."""
 

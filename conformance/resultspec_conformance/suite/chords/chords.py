@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
-from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord
+from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord, results_in
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import eager_switching
@@ -377,7 +377,7 @@ def older_run_does_not_decide_the_new(ctx: Context) -> None:
     renewed.settle(client)
     calls = renewed.calls[before:]
     got = f"calls of the body with {show([list(sent.args) for sent in calls])}"
-    called = [list(sent.args) for sent in calls] == [[[_value(0), _value(1)]]]
+    called = [results_in(sent.args) for sent in calls] == [[_value(0), _value(1)]]
     ctx.require("CHORD-7", called, got=got, allowed="one call, with the results of the new run")
 
 
@@ -398,8 +398,7 @@ def added_part_is_waited_for(ctx: Context, parts: int, more: int) -> None:
         chord.deliver(client, index, _value(index))
     chord.settle(client)
     args = chord.require_called_once("CHORD-22")
-    found = args[0] if len(args) == 1 and isinstance(args[0], list) else []
-    complete = sorted(map(show, found)) == sorted(show(_value(index)) for index in range(parts + more))
+    complete = sorted(map(show, results_in(args))) == sorted(show(_value(index)) for index in range(parts + more))
     ctx.require("CHORD-22", complete, got=f"results {show(args)}", allowed="the results of all parts")
 
 

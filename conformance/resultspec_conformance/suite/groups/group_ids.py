@@ -205,7 +205,7 @@ def uuid_of_a_group_is_its_text(ctx: Context, group_id: uuid.UUID, by_uuid: bool
     saved = of_members(text, "m")
     forms: tuple[Value, ...] = (group_id, text) if by_uuid else (text, group_id)
     can_delete = bool(ctx.usable(["delete_group"]))
-    if can_delete and client.restore_group(text) is not None:
+    if can_delete and _is_there(client, text):
         client.call("delete_group", group_id=text)
     client.save_group(forms[0], saved)
     for form in forms:
@@ -219,7 +219,7 @@ def uuid_of_a_group_is_its_text(ctx: Context, group_id: uuid.UUID, by_uuid: bool
     if not can_delete:
         return
     client.call("delete_group", group_id=forms[1])
-    if client.restore_group(forms[1]) is not None:
+    if _is_there(client, forms[1]):
         raise Unobserved("deleting a group does not delete it, in whichever form its id is given")
     require_restored(ctx, "GROUP-10", client, forms[0], None)
 

@@ -13,12 +13,11 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.probe_protocols import Listener, Notification
 from resultspec_conformance.suite.tasks.values import uncompressed
-from resultspec_conformance.testkit.context import SUITE, Context
+from resultspec_conformance.testkit.context import SUITE, TASK_KEY_PREFIX, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import PORTABLE_ID_ALPHABET, requests, results_for, scalar_text
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
-    TASK_KEY_PREFIX,
     BackgroundWait,
     begin_wait,
     failure,
@@ -253,7 +252,7 @@ def _ready_bytes(ctx: Context, task_id: str, result: Value = "forged") -> bytes:
     writer = ctx.client("writer")
     writer.store(task_id, result)
     payload = ctx.wire.get(task_key(ctx, task_id))
-    writer.forget(task_id)
+    ctx.remove(writer, task_id)
     if payload is None:
         raise Unobserved("nothing is stored under the key of the task")
     return payload
@@ -336,16 +335,14 @@ def forged_failure_hides_no_result(ctx: Context) -> None:
 # -- other people's keys -------------------------------------------------------------------------
 
 
-def _all_operations(client: Client, task_id: str) -> None:
+def _all_operations(ctx: Context, client: Client, task_id: str) -> None:
     """Do everything with a task that can be done with it."""
     client.store(task_id, {"pid": 1}, "STARTED")
     client.store(task_id, "done", request={"id": task_id, "group": f"group-{task_id}"})
     client.attempt("store_result", task_id=task_id, result="refused", state="SUCCESS")
     client.meta(task_id)
-    client.perform("wait_for", task_id=task_id, timeout=0)
-    client.forget(task_id)
-    client.perform("wait_for", task_id=task_id, timeout=0)
-    client.attempt("forget", task_id=task_id)
+    for op in ctx.usable(["wait_for", "forget", "wait_for", "forget"]):
+        client.attempt(op, task_id=task_id, **({"timeout": 0} if op == "wait_for" else {}))
 
 
 @check("KEY-8", needs=["keys", "prefix"], cases=[{"prefix": "mine"}, {"prefix": "mine:"}])
@@ -362,7 +359,7 @@ def keys_outside_the_prefix_are_left_alone(ctx: Context, prefix: str) -> None:
     for key in strangers:
         ctx.raw.set(key, b"not yours")
     try:
-        _all_operations(client, task_id)
+        _all_operations(ctx, client, task_id)
         changed = {key: ctx.raw.get(key) for key in strangers if ctx.raw.get(key) != b"not yours"}
         ctx.require("KEY-8", not changed, got=f"changed: {changed}", allowed="every key outside the prefix as it was")
     finally:
@@ -393,6 +390,7 @@ def store_creates_one_key(ctx: Context, state: str) -> None:
     created = _keys_of(ctx, task_id) - before
     expected = {task_key(ctx, task_id)}
     ctx.require("KEY-8", created <= expected, got=f"created {sorted(created)}", allowed=f"{sorted(expected)}")
-    client.forget(task_id)
+    for op in ctx.usable(["forget"]):
+        client.attempt(op, task_id=task_id)
     left = _keys_of(ctx, task_id) - before - expected
     ctx.require("KEY-8", not left, got=f"left {sorted(left)} after forget", allowed="no other key")

@@ -272,8 +272,9 @@ def group_and_parent_in_every_state(ctx: Context, state: str, empty: str | None)
 def only_ready_tasks_are_dated(ctx: Context, state: str, times: int) -> None:
     """`date_done` is set in READY states and null in all others, also when a state is stored again."""
     client, task_id = ctx.client(), ctx.new_id()
-    for _ in range(times):
-        client.store(task_id, any_result(state), state, request={"id": task_id})
+    client.store(task_id, any_result(state), state, request={"id": task_id})
+    for _ in range(1, times):
+        client.attempt("store_result", task_id=task_id, result=any_result(state), state=state, request={"id": task_id})
     found = client.meta(task_id).get("date_done")
     ready = STATES.is_ready(state)
     ctx.require("META-9", (found is not None) == ready, got=found, allowed="a date" if ready else "null")

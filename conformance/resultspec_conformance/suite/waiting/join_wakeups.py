@@ -99,7 +99,7 @@ def _payload(ctx: Context, task_id: str, state: str, result: Value) -> bytes:
     writer = ctx.client("writer")
     writer.store(task_id, result, state)
     payload = ctx.probe.read(task_id)
-    writer.forget(task_id)
+    ctx.remove(writer, task_id)
     if payload is None:
         raise Unobserved("the probe does not find what was stored")
     return payload

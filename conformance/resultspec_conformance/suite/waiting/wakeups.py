@@ -64,7 +64,7 @@ def stored_without_a_notification(ctx: Context, state: str, result: Value, at: f
         task_id = ctx.new_id()
         writer.store(task_id, result, state)
         read, payload = writer.meta(task_id)["result"], ctx.probe.read(task_id)
-        writer.forget(task_id)
+        ctx.remove(writer, task_id)
         if payload is None:
             raise Unobserved("the probe does not find what was stored")
         began = time.monotonic()
