@@ -71,6 +71,10 @@ MEMBER_RULES: Mapping[str, str] = {
 """The requirement that a wrong member violates, unless the member is that of another write."""
 
 
+MAY_BE_LOST = frozenset(MEMBER_RULES) - {"result"}
+"""The members that a backend can lose while it keeps what the write is about."""
+
+
 def after_store(stored: Write | None, arriving: Write, late_unready: str | None) -> Possible:
     """Return what may be stored after a store; if `late_unready` is not declared (None), both choices are possible."""
     choices: Iterable[str] = STATES.choices["late_unready"] if late_unready is None else [late_unready]
@@ -247,6 +251,10 @@ class Model:
 
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
+        wrong = wrong_members(nearest, meta, self.broken)
+        if nearest is not None and wrong.keys() <= MAY_BE_LOST and all(meta.get(name) in (None, []) for name in wrong):
+            # an entry without them may be an older one, but a backend that loses them is all that was seen
+            return member_rule(next(iter(wrong)), nearest.state)
         # a PENDING without anything may be that of no write at all
         changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())
         for change in reversed(changes):
@@ -255,7 +263,6 @@ class Model:
                 complaint(stored, meta, self.broken) is None for stored in (change.arriving, *change.before) if stored
             ):
                 return change.rule
-        wrong = wrong_members(nearest, meta, self.broken)
         if nearest is None or "status" in wrong:
             return self.rules.get(task_id, "META-2")
         remains = left_over(nearest, self.written[task_id], meta)

@@ -138,11 +138,14 @@ def encode(value: Value) -> Any:
 
 
 def describe_exception(error: BaseException) -> ExceptionData:
-    """Return a Python exception as data, together with its arguments."""
-    cause = error.__cause__
+    """Return a Python exception as data, together with its arguments.
+
+    A module that is not text, which a class made by `type` can have, is shown by its `repr`.
+    """
+    cause, module = error.__cause__, getattr(type(error), "__module__")  # noqa: B009 - it is declared to be text
     return ExceptionData(
         type=type(error).__qualname__,
-        module=type(error).__module__,
+        module=module if isinstance(module, str) else repr(module),
         args=tuple(describe_exception(item) if isinstance(item, BaseException) else item for item in error.args),
         cause=describe_exception(cause) if cause is not None else None,
     )

@@ -151,6 +151,14 @@ def test_exceptions_of_python_become_data() -> None:
     )
 
 
+def test_a_module_that_is_not_text_is_shown() -> None:
+    """A backend can make a class with any module, and what it returns has to fit into a report."""
+    made = type("MyError", (Exception,), {"__module__": 7})
+    encoded = encode(made("boom"))
+    assert encoded["module"] == "7"
+    assert complaint(encoded, "value") is None
+
+
 def test_foreign_objects_are_shown() -> None:
     """An object that is not a value is encoded by its representation, so that it can be shown."""
     encoded = encode(range(3))

@@ -83,7 +83,7 @@ class PrecedenceRefused(Correct):
         return super().keeps(there, arriving) or (there == "STARTED" and arriving == "RETRY")
 
 
-@broken("STATE-5", "same-state-not-stored-again", also=["KEY-4", "META-5", "VALUE-1"])
+@broken("STATE-5", "same-state-not-stored-again", also=["KEY-4", "META-5", "META-7", "META-11", "VALUE-1"])
 class SameStateNotStoredAgain(Correct):
     """Ignores a write in the same state as the existing entry, so that progress never moves.
 

@@ -104,7 +104,7 @@ def group_ids_that_look_alike_are_two(ctx: Context, text: str, fold: str) -> Non
     ctx.require("GROUP-8", not _is_there(reader, right), got=got, allowed=f"nothing: only {show(left)} is saved")
     taken = writer.attempt("save_group", group_id=right, result=_saved(right)).kind == "ok"
     _require_own(ctx, reader, {left: True, right: True} if taken else {left: True})
-    if taken:
+    if taken and ctx.usable(["delete_group"]):
         writer.call("delete_group", group_id=right)
         _require_own(ctx, reader, {left: True})
 
@@ -145,8 +145,9 @@ def _faithful_or_refused(ctx: Context, group_id: str, others: list[str]) -> None
         ctx.require("GROUP-8", not _is_there(reader, group_id), got=got, allowed="an untouched store")
         return
     _require_own(ctx, reader, {group_id: True})
-    writer.call("delete_group", group_id=group_id)
-    _require_own(ctx, reader, {group_id: False})
+    if ctx.usable(["delete_group"]):
+        writer.call("delete_group", group_id=group_id)
+        _require_own(ctx, reader, {group_id: False})
 
 
 NEIGHBOURS = ("", "-a", "-abc", "-abd", "-a.x", "0")

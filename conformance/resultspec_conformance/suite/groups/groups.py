@@ -74,12 +74,16 @@ SHAPES: Mapping[str, Mapping[str, Value]] = {
 
 @check("GROUP-1", cases=[{"shape": shape} for shape in SHAPES])
 def group_of_every_shape_comes_back(ctx: Context, shape: str) -> None:
-    """Members in their order, one of them twice, nested, with parents: a group is restored as it was saved."""
-    group_id = ctx.new_id("group")
-    saved = shaped(group_id, SHAPES[shape])
-    ctx.client("writer").save_group(group_id, saved)
-    for name in ("writer", "reader"):
-        require_restored(ctx, "GROUP-1", ctx.client(name), group_id, saved)
+    """Members in their order, one of them twice, nested, with parents: a group is restored as it was saved.
+
+    With every serializer.
+    """
+    for serializer in ctx.capabilities.serializers:
+        group_id = ctx.new_id("group")
+        saved = shaped(group_id, SHAPES[shape])
+        ctx.client("writer", serializer=serializer).save_group(group_id, saved)
+        for name in ("writer", "reader"):
+            require_restored(ctx, "GROUP-1", ctx.client(name, serializer=serializer), group_id, saved)
 
 
 @check("GROUP-1", "GROUP-2", given={"shape": group_shapes, "serializer": st.integers(0, 3)}, effort=0.25)

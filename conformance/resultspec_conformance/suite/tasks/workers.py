@@ -1,6 +1,6 @@
 """Checks of chapter 14: what a worker calls when a task begins and ends, and around it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hypothesis import strategies as st
 
@@ -197,28 +197,31 @@ def revoked_says_why(ctx: Context, reason: str | None, request: bool) -> None:
 )
 def late_call_keeps_the_result(ctx: Context, state: str, times: int) -> None:
     """Whatever a worker reports of a task that has succeeded, its entry stays, and the call raises no error."""
-    _require_loss(ctx, state, times, store=True)
-    _require_loss(ctx, state, times, store=False)
+
+    def store(worker: Client, task_id: str) -> None:
+        outcome = worker.attempt("store_result", task_id=task_id, result=any_result(state), state=state)
+        if outcome.kind != "ok":
+            raise Unobserved("store_result does not lose to SUCCESS in silence (STATE-10)")
+
+    def mark(worker: Client, task_id: str) -> None:
+        _require_ok(ctx, "WORK-4", f"a late {state}", _mark(worker, task_id, state, _usual(state)))
+
+    anyway = _changed_by(ctx, times, store)
+    if anyway & {"status", "result"}:
+        raise Unobserved("store_result does not lose to SUCCESS (STATE-3)")
+    changed = _changed_by(ctx, times, mark) - anyway
+    ctx.require("WORK-4", not changed, got=f"another {', '.join(sorted(changed))}", allowed="the entry as it was")
 
 
-def _require_loss(ctx: Context, state: str, times: int, *, store: bool) -> None:
-    """Require that a late call loses; a `store` that does not is for STATE-3 to say."""
-    task_id, worker = ctx.new_id(), ctx.client("worker")
+def _changed_by(ctx: Context, times: int, late: Callable[[Client, str], None]) -> set[str]:
+    """Return the members of the meta of a SUCCESS that are others after some late calls."""
+    task_id, worker, reader = ctx.new_id(), ctx.client("worker"), ctx.client("reader")
     worker.store(task_id, "first", "SUCCESS", request={"id": task_id, "group": "g-1"})
-    before, outcomes = ctx.client("reader").meta(task_id), []
+    before = reader.meta(task_id)
     for _ in range(times):
-        if store:
-            late = {"task_id": task_id, "result": any_result(state), "state": state}
-            outcomes.append(worker.attempt("store_result", **late))
-        else:
-            outcomes.append(_mark(worker, task_id, state, _usual(state)))
-    after = ctx.client("reader").meta(task_id)
-    changed = {name: after.get(name) for name in before if not same(after.get(name), before[name])}
-    if store and (changed or any(outcome.kind != "ok" for outcome in outcomes)):
-        raise Unobserved("store_result does not lose to SUCCESS")
-    for outcome in outcomes:
-        _require_ok(ctx, "WORK-4", f"a late {state}", outcome)
-    ctx.require("WORK-4", not changed, got=show(changed), allowed="the entry as it was")
+        late(worker, task_id)
+    after = reader.meta(task_id)
+    return {name for name in before if not same(after.get(name), before[name])}
 
 
 # -- ignored results -----------------------------------------------------------------------------
