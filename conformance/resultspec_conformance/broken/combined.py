@@ -13,7 +13,7 @@ from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
-from resultspec_conformance.broken.interplay import MEETING, disturbed
+from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -104,7 +104,7 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
     """
     if one is other or one.disabled or other.disabled or one.in_tables != other.in_tables:
         return False
-    if frozenset({one.name, other.name}) in MEETING:
+    if frozenset({one.name, other.name}) in MEETING or _hides(one, other) or _hides(other, one):
         return False
     mine, theirs = _own_classes(one), _own_classes(other)
     changed, others = _members(mine - theirs), _members(theirs - mine)
@@ -112,6 +112,10 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
         return False
     claims, their_claims = _changed(one), _changed(other)
     return all(their_claims.get(name, value) == value for name, value in claims.items())
+
+
+def _hides(one: Specimen, other: Specimen) -> bool:
+    return other.violates in HIDES.get(one.name, ())
 
 
 def _disturbed(specimen: Specimen) -> frozenset[str]:

@@ -60,6 +60,14 @@ MEETING: Mapping[frozenset[str], str] = {
 """Pairs of defects that do something else together than each alone, though no member connects them, and what."""
 
 
+HIDES: Mapping[str, frozenset[str]] = {
+    "nothing-ends": frozenset({"EXP-3", "EXP-4", "EXP-5", "EXP-7", "EXP-10", "EXP-15", "EXP-16", "EXP-17"}),
+    "texts-cut": frozenset({"STATE-15"}),
+    "unknown-module-is-an-error": frozenset({"WORK-3"}),
+}
+"""What nobody can see of a backend with a defect: how a life ends, for one, where no life ends."""
+
+
 @cache
 def disturbed(backend: type, family: type, overridden: frozenset[str]) -> frozenset[str]:
     """Return the members of a family that a backend, which overrides some of them, cuts off or newly comes to."""

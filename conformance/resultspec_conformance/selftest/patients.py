@@ -6,13 +6,14 @@ them are faults of operations (hangs, deaths of the process, missing methods), a
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE, Specimen
 from resultspec_conformance.broken.combined import Combination, can_live_together, combined
 from resultspec_conformance.broken.faults import CLASSES, FAULTS, Fault
+from resultspec_conformance.broken.interplay import HIDES
 
 SIZES = (2, 5, 10, 25)
 """Numbers of defects."""
@@ -51,15 +52,25 @@ class Patient:
 
     @property
     def out_of_sight(self) -> frozenset[str]:
-        """The requirements that nobody can judge, because an operation of which they speak never returns."""
-        return frozenset[str]().union(*map(hidden_by, self.combination.faults))
+        """The requirements that nobody can judge: an operation never returns, or a defect hides them."""
+        hidden = (HIDES.get(specimen.name, frozenset()) for specimen in self.combination.specimens)
+        return frozenset[str]().union(*map(hidden_by, self.combination.faults), *hidden)
+
+
+ONLY_BY: Mapping[str, frozenset[str]] = {
+    "save_group": frozenset({"GROUP-17", "GROUP-18", "EXP-17"}),
+    "wait_for": frozenset({"KEY-7", "JOIN-17", "EXP-15", "WORK-10"}),
+    "apply_chord": frozenset({"GROUP-12"}),
+    "on_chord_part_return": frozenset({"GROUP-12"}),
+}
+"""Requirements that do not name an operation, and are about what only this operation does: bytes, waits, chords."""
 
 
 def hidden_by(fault: Fault) -> frozenset[str]:
     """Return the requirements that cannot be judged with a fault: of every call, and not only of some arguments.
 
-    They are those that name the operation, and those of a class which is about this operation. The sentence that the
-    fault breaks can be judged.
+    They are those that name the operation, those of a class which is about this operation, and those that only this
+    operation makes visible. The sentence that the fault breaks can be judged.
     """
     if fault.argument:
         return frozenset()
@@ -67,7 +78,9 @@ def hidden_by(fault: Fault) -> frozenset[str]:
     return frozenset(
         one.id
         for one in REQUIREMENTS.values()
-        if named.search(one.statement) or one.conformance_class == CLASSES.get(fault.operation)
+        if named.search(one.statement)
+        or one.conformance_class == CLASSES.get(fault.operation)
+        or one.id in ONLY_BY.get(fault.operation, ())
     ) - {fault.violates}
 
 

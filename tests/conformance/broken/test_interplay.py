@@ -6,7 +6,7 @@ import pytest
 
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.broken.combined import can_live_together
-from resultspec_conformance.broken.interplay import MEETING, disturbed, reached, used_by
+from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed, reached, used_by
 
 
 class Family:
@@ -81,3 +81,11 @@ def test_defects_that_meet_cannot_live_together(pair: frozenset[str], monkeypatc
     assert not can_live_together(one, other)
     monkeypatch.setattr(import_module("resultspec_conformance.broken.combined"), "MEETING", {})
     assert can_live_together(one, other)
+
+
+@pytest.mark.parametrize("name", HIDES)
+def test_a_defect_does_not_live_with_one_that_it_hides(name: str) -> None:
+    """And what is hidden is broken by others of the catalogue: it could be seen without it."""
+    hidden = [one for one in CATALOGUE.values() if one.violates in HIDES[name]]
+    assert {one.violates for one in hidden} == HIDES[name]
+    assert not any(can_live_together(CATALOGUE[name], one) for one in hidden)

@@ -58,6 +58,7 @@ def test_a_fault_hides_what_is_about_its_operation() -> None:
     assert "VALUE-8" in hidden_by(FAULTS["lacks-forget"])
     assert "READ-4" not in hidden_by(FAULTS["lacks-forget"])
     assert {"JOIN-3", "JOIN-17"} <= hidden_by(FAULTS["hangs-get_many"])
+    assert {"WAIT-1", "KEY-7"} <= hidden_by(FAULTS["hangs-wait_for"])
     assert not hidden_by(FAULTS["hangs-get_many-timeout=0"])
 
 
@@ -119,6 +120,13 @@ def test_a_false_accusation_can_be_replayed() -> None:
     """It says which check made it, and of what."""
     (false,) = SEEN.false
     assert (false.requirement, false.check, false.got, false.replay) == ("ID-1", "wrong", "this", "replay ID-1")
+
+
+def test_what_a_defect_hides_is_out_of_sight() -> None:
+    """Where nothing ends, nobody can see when."""
+    patient = Patient(4, 2, parsed("nothing-ends+failure-is-final"))
+    assert "EXP-10" in patient.out_of_sight
+    assert "EXP-2" not in patient.out_of_sight
 
 
 def test_what_an_operation_hides_is_told_apart() -> None:
