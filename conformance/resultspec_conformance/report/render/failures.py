@@ -47,7 +47,8 @@ def alike(failure: FailureEntry) -> str:
     """Return how many other examples fail in the same way, and some of them; an empty text if none does."""
     if not failure["alike"]:
         return ""
-    some = [_example(example) for example in failure["also"][:EXAMPLES_ALIKE]]
+    # an example that is tried again and again, as that of a race, is named once
+    some = list(dict.fromkeys(map(_example, failure["also"])))[:EXAMPLES_ALIKE]
     more = [f"{failure['alike'] - len(some)} more"] if failure["alike"] > len(some) else []
     return f"{failure['alike']} other example{'s' if failure['alike'] > 1 else ''}: {'; '.join(some + more)}"
 

@@ -9,7 +9,7 @@ body { font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 92em; p
 h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.25rem; margin-top: 2.5rem }
 h3 { font-size: 1.05rem; margin: 0; overflow-wrap: anywhere } h4 { font-size: 1rem; margin: 1rem 0 .2rem }
 a { color: var(--accent) } code, pre, .steps { font: .85rem/1.45 ui-monospace, monospace }
-nav ol, nav ul { padding-left: 1.6em; margin: .3em 0 } nav a { overflow-wrap: anywhere }
+nav ol, nav ul { padding-left: 2.6em; margin: .3em 0 } nav a { overflow-wrap: anywhere }
 nav li { margin: .25em 0 } nav summary { font-weight: bold }
 article { border: 1px solid var(--line); border-radius: .5em; padding: 1em; margin: 1em 0 }
 article:target, tr:target { outline: 2px solid var(--accent) }
@@ -47,6 +47,7 @@ td, th { border: 1px solid var(--line); padding: .25em .6em; text-align: left; v
 """
 
 SCRIPT: Final = """
+if (matchMedia('(max-width: 60em)').matches) document.querySelector('nav details').open = false;
 for (const command of document.querySelectorAll('.command')) {
   const button = document.createElement('button');
   button.type = 'button'; button.textContent = 'Copy';
@@ -117,7 +118,7 @@ seed {{ report.settings.seed }}{% if report.origin %}, {{ report.origin|printabl
 {% if report.causes -%}
 <ol>
 {% for cause in report.causes -%}
-<li><a href="#cause-{{ loop.index }}">{{ (cause|title)|truncate(100) }}</a> <small>{{ cause.severity }}
+<li><a href="#cause-{{ loop.index }}">{{ (cause|title)|replace("`", "")|truncate(100) }}</a> <small>{{ cause.severity }}
 {%- if cause is not new %}, {{ "known" if cause.known else "shared" }}{% endif %}</small>
 {% endfor -%}
 </ol>
