@@ -56,7 +56,11 @@ def _requirements(requirements: Mapping[str, Requirement], chapters: Mapping[str
 
 def _reference(paths: Collection[str]) -> list[object]:
     """Return what is read most often, then the rest of the folder."""
-    first = [name for name in ("command.md", "api.md", "capabilities.md") if f"reference/{name}" in paths]
+    first = [
+        name
+        for name in ("command.md", "api.md", "capabilities.md", "celery-backends.md")
+        if f"reference/{name}" in paths
+    ]
     return [*first, "operations.md", "vectors.md", {"Schemas": "schemas"}, "*"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from docs.generate import links, navigation, source_pages
 from docs.generate.chapters import chapter
 from docs.generate.page import Page
-from docs.generate.reference import capabilities, command, specification_data
+from docs.generate.reference import capabilities, celery_backends, command, specification_data
 from docs.generate.reference.glossary import glossary
 from docs.generate.requirements import lists
 from docs.generate.requirements.evidence import evidence
@@ -117,6 +117,8 @@ def _reference(root: Path) -> Iterator[Page]:
     yield command.command_reference(app)
     claimed = json.loads(schemas["capabilities"])
     yield capabilities.capability_reference(claimed, REQUIREMENTS, glossary(root / "spec"))
+    found = celery_backends.findings(root / celery_backends.DATA)
+    yield celery_backends.celery_backends(found, REQUIREMENTS, glossary(root / "spec"))
     yield from specification_data.schema_pages(schemas)
     yield specification_data.operations_page(json.loads((spec / "operations.json").read_text(encoding="utf-8")))
     vectors = spec / "vectors"
