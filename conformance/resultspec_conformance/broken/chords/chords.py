@@ -22,6 +22,19 @@ class DeliveriesCounted(Correct):
         return f"{super().part_name(request)}:{next(self.numbers)}"
 
 
+@broken("CHORD-3", "failure-delivered-again-is-a-success")
+class FailureDeliveredAgainIsASuccess(Correct):
+    """Takes a part that failed and is delivered again for one that was retried and has succeeded."""
+
+    def record_part(self, record: Record, name: str, part: list[Any], hint: int | None) -> str:
+        """Change the state of a part that is there."""
+        there = name in record.get("parts", {})
+        found = super().record_part(record, name, part, hint)
+        if there and found != "done" and self.has_failed(record["parts"][name][2]):
+            record["parts"][name][2] = "SUCCESS"
+        return found
+
+
 @broken("CHORD-1", "called-by-every-delivery-of-a-full-chord", also=["CHORD-2", "CHORD-3", "CHORD-11", "CHORD-15"])
 class CalledByEveryDelivery(Correct):
     """Does not record that the body was called, and calls it again for a duplicate that finds all parts present."""

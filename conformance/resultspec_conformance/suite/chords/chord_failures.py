@@ -86,6 +86,21 @@ def failed_part_fails_the_body(ctx: Context, states: list[str]) -> None:
     require_failed(ctx, "CHORD-10", str(chord.body_id), *_causes(states))
 
 
+@check("CHORD-3", cases=[{"state": state, "again": again} for state in ("FAILURE", "REVOKED") for again in (1, 3)])
+def failure_that_is_delivered_again_stays(ctx: Context, state: str, again: int) -> None:
+    """A failed part fails its chord also if it is delivered several times, and does not become a SUCCESS by that."""
+    client = ctx.client("client")
+    for times, chord in ((1, Chord.of(ctx, FLAT_HEADERS[2])), (1 + again, Chord.of(ctx, FLAT_HEADERS[2]))):
+        chord.apply(client)
+        for _ in range(times):
+            chord.deliver(client, 0, _result(0, state), state)
+        chord.deliver(client, 1, _result(1, "SUCCESS"))
+        chord.settle(client)
+        if times == 1 and chord.calls:
+            raise Unobserved("the body is called though a part has failed (CHORD-10)")
+    chord.require_not_called("CHORD-3", f"a part has returned with {state}, and again so")
+
+
 @check("CHORD-24", cases=[{"states": states} for states in FAILED])
 def failure_names_the_part(ctx: Context, states: list[str]) -> None:
     """The body of a failed chord fails with a ChordError that names a failed part."""
