@@ -193,3 +193,14 @@ def test_a_patient_is_judged_by_the_command(tmp_path: Path, monkeypatch: pytest.
     (entry,) = cast(list[Any], to_json([found])["patients"])
     assert entry["target"] == found.patient.target
     assert not list(tmp_path.glob("resultspec-broken-*"))
+
+
+@pytest.mark.slow
+def test_the_verdict_on_a_few_patients() -> None:
+    """One of each size. `make patients` is the whole measure: a new backend of the catalogue draws all of them anew."""
+    found = judge_patients(len(SIZES), seed=31, jobs=2)
+    assert not [one.trouble for one in found if one.trouble]
+    scored = score(found)
+    assert scored.recall >= 0.85
+    assert scored.precision >= 0.85
+    assert scored.blindness <= 0.08

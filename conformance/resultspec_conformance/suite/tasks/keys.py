@@ -232,8 +232,7 @@ def refused_payload_is_not_published(ctx: Context, arrives: str, there: str) -> 
     stored, before = ctx.wire.get(key), writer.meta(task_id)
     listener = ctx.wire.listen([key])
     try:
-        with ctx.accusing("STATE-10"):
-            late.store(task_id, result_in(arrives, 2), arrives)
+        late.attempt("store_result", task_id=task_id, result=result_in(arrives, 2), state=arrives)
         after = writer.meta(task_id)
         if after["status"] != before["status"] or not same(after["result"], before["result"]):
             raise Unobserved("the store was not refused")
