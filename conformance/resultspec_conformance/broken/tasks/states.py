@@ -258,7 +258,7 @@ class _Lagging(Correct):
         return {**stale, "task_id": task_id}
 
 
-@broken("STATE-13", "stale-reads")
+@broken("STATE-13", "stale-reads", also=["STATE-15"])
 class StaleReads(_Lagging):
     """Reads an older version while another client writes, as an asynchronous replica does."""
 
