@@ -47,6 +47,7 @@ _BY_KIND: Mapping[tuple[str, str], Mapping[str, str]] = {
         "very large": "WAIT-6",
         "endless": "WAIT-16",
     },
+    ("store_result", "state"): {"custom": "STATE-1"},
     ("wait_for", "interval"): {"NaN": "WAIT-7", "not a number": "WAIT-7", "negative": "WAIT-7"},
     ("get_many", "timeout"): {
         "NaN": "JOIN-10",

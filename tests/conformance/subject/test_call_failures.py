@@ -30,6 +30,7 @@ from resultspec_conformance.subject.history import Outcome
         ("get_state", {"task_id": uuid.UUID(int=1)}, "TypeError", "ID-5"),
         ("save_group", {"group_id": uuid.UUID(int=1), "result": []}, "TypeError", "GROUP-10"),
         ("store_result", {"task_id": "t", "result": 1, "state": "SUCCESS"}, "Unknown", "STATE-1"),
+        ("store_result", {"task_id": "t", "state": "success", "request": {"id": "t"}}, "ValueError", "STATE-1"),
         ("store_result", {"task_id": "t", "result": b"1", "state": "SUCCESS"}, "EncodeError", "VALUE-1"),
         ("wait_for", {"task_id": "t", "timeout": math.nan}, HUNG, "WAIT-7"),
         ("wait_for", {"task_id": "t", "timeout": "1"}, HUNG, "WAIT-7"),
