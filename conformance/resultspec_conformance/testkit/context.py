@@ -378,6 +378,10 @@ class Context:
         if client.state(task_id) != "PENDING":
             raise Unobserved(f"the entry of {show(task_id)} could not be forgotten (READ-4)")
 
+    def task_key(self, task_id: str) -> str:
+        """Return the key of a task for clients without their own prefix, which is also its channel (KEY-1)."""
+        return f"{self.capabilities.prefix}{TASK_KEY_PREFIX}{task_id}"
+
     def remove(self, client: Client, task_id: str) -> None:
         """Take an entry out of the store where the check is not about `forget`: by the probe, if that cannot be used.
 
@@ -387,7 +391,7 @@ class Context:
         if self.usable(["forget"]) or not isinstance(probe, KeyProbe):
             client.forget(task_id)
             return
-        key = f"{self.capabilities.prefix}{TASK_KEY_PREFIX}{task_id}"
+        key = self.task_key(task_id)
         probe.delete(key)
         self.history.note(SUITE, "probe_delete", {"key": key})
 

@@ -143,6 +143,11 @@ def wrong_members(
     }
 
 
+def _is_empty(member: Value) -> bool:
+    """Whether a member is as it is where nothing is stored: an empty text is something."""
+    return member is None or member == []
+
+
 def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
     """Return the members that are wrong because they are those of another write.
 
@@ -152,7 +157,7 @@ def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, 
     return [
         name
         for name in wrong_members(stored, meta)
-        if meta.get(name) not in (None, []) and any(same(meta[name], other[name]) for other in rest)
+        if not _is_empty(meta.get(name)) and any(same(meta[name], other[name]) for other in rest)
     ]
 
 
@@ -167,7 +172,7 @@ def complaint(stored: Write | None, meta: Mapping[str, Value], broken: frozenset
 
 def reads_as_unknown(meta: Mapping[str, Value]) -> bool:
     """Whether a meta is that of a task of which nothing is stored; one that was stored as PENDING can read like it."""
-    return complaint(None, meta) is None and all(meta.get(name) in (None, []) for name in MEMBER_RULES)
+    return complaint(None, meta) is None and all(_is_empty(meta.get(name)) for name in MEMBER_RULES)
 
 
 @dataclass(frozen=True)
@@ -252,7 +257,7 @@ class Model:
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
         wrong = wrong_members(nearest, meta, self.broken)
-        if nearest is not None and wrong.keys() <= MAY_BE_LOST and all(meta.get(name) in (None, []) for name in wrong):
+        if nearest is not None and wrong.keys() <= MAY_BE_LOST and all(_is_empty(meta.get(name)) for name in wrong):
             # an entry without them may be an older one, but a backend that loses them is all that was seen
             return member_rule(next(iter(wrong)), nearest.state)
         # a PENDING without anything may be that of no write at all

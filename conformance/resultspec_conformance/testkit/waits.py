@@ -13,7 +13,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.subject.probe_protocols import WireProbe
-from resultspec_conformance.testkit.context import TASK_KEY_PREFIX, Context, Stopwatch
+from resultspec_conformance.testkit.context import Context, Stopwatch
 from resultspec_conformance.wire.values import ExceptionData, Value, encode, same, show
 
 TIMING_ATTEMPTS = 4
@@ -33,11 +33,6 @@ SHORT_PATIENCE = 0.1
 
 SETTLE_SECONDS = 0.02
 """Seconds after which a wait counts as in progress if the store does not show subscriptions."""
-
-
-def task_key(ctx: Context, task_id: str) -> str:
-    """Return the key of a task for clients without their own prefix, which is also its channel (KEY-1)."""
-    return f"{ctx.capabilities.prefix}{TASK_KEY_PREFIX}{task_id}"
 
 
 def notifies(ctx: Context) -> bool:
@@ -95,7 +90,7 @@ def in_progress(
 
 def subscribed(ctx: Context, task_id: str) -> int:
     """Return the number of subscriptions to the channel of a task."""
-    return ctx.wire.subscribers(task_key(ctx, task_id))
+    return ctx.wire.subscribers(ctx.task_key(task_id))
 
 
 def seconds(operation: Operation) -> float:
@@ -154,11 +149,11 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
     """
     took: list[float] = []
     late: list[float] = []
-    allowed = bound + ctx.grace
+    in_time = allowed = bound + ctx.grace
     while len(took) < MOST_TIMING_ATTEMPTS and len(late) < TIMING_ATTEMPTS:
         with ctx.stopwatch() as watch:
             took.append(attempt())
-        if took[-1] <= bound + ctx.grace:
+        if took[-1] <= in_time:
             break
         excused = limit(ctx, bound, watch)
         if took[-1] > excused:

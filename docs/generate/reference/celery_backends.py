@@ -96,7 +96,7 @@ def celery_backends(found: Findings, requirements: Mapping[str, Requirement], gl
         "",
         f"Every claimed class was judged with 30 examples, for each of the seeds 1 to 5, with {found.with_versions}.",
         "The five runs of a backend agree in every verdict, and each difference was looked at.",
-        "The seconds are those of the slowest run, on two busy cores.",
+        "The seconds are those of the slowest of five runs, on two cores that had other work too.",
         "",
         f"[The factories]({links.relative(PATH, source_pages.path_of(FACTORIES))}) give each client an application "
         "of Celery. Each line judges one backend, in a checkout of this repository:",

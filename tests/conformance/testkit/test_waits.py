@@ -23,7 +23,6 @@ from resultspec_conformance.testkit.waits import (
     require_within,
     seconds,
     subscribed,
-    task_key,
     timed_out,
 )
 from resultspec_conformance.wire.values import ExceptionData
@@ -123,7 +122,7 @@ def test_times_are_those_of_the_record() -> None:
 def test_wait_is_in_progress_once_it_has_subscribed(ctx: Context) -> None:
     """A wait in the background is in progress when its subscription is there, and over when it has ended."""
     task_id = ctx.new_id()
-    assert task_key(ctx, task_id) == f"celery-task-meta-{task_id}"
+    assert ctx.task_key(task_id) == f"celery-task-meta-{task_id}"
     wait = begin_wait(ctx, ctx.client("waiter"), task_id, 30.0)
     in_progress(ctx, task_id, wait)
     assert subscribed(ctx, task_id) == 1

@@ -269,8 +269,8 @@ def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     timeline.require_present("EXP-8", reader, entry, "it was just stored")
     if timeline.method != "waiting":
         timeline.let_pass(0.9 * COUNTED)
-        for op in ctx.usable(["cleanup"]):
-            writer.call(op)
+        if ctx.usable(["cleanup"]):
+            writer.call("cleanup")
         timeline.require_present("EXP-8", reader, entry, f"every store can count {COUNTED:g} s")
 
 
@@ -497,8 +497,8 @@ def _require_life_of_a_group(ctx: Context, timeline: Timeline, life: float) -> N
     seen, unseen = _save(ctx, timeline, writer, life), _save(ctx, timeline, writer, life)
     for share in (0.0, 0.6):
         timeline.advance_to(seen, share)
-        for op in ctx.usable(["cleanup"]):
-            writer.call(op)
+        if ctx.usable(["cleanup"]):
+            writer.call("cleanup")
         there, _, age = _restored(timeline, reader, seen)
         if age >= seen.life - ctx.capabilities.life_resolution:
             raise Unobserved("this machine was too slow to look before the lifetime ended")
