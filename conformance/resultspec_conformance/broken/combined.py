@@ -13,7 +13,7 @@ from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
-from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed
+from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed, named_in
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -89,6 +89,11 @@ def _members(classes: Iterable[type]) -> frozenset[str]:
     return frozenset(name for cls in classes for name in vars(cls)) - NO_MEMBERS - COOPERATIVE
 
 
+def changed_by(specimen: Specimen) -> frozenset[str]:
+    """Return the members of the correct backend that a defect changes, and its own."""
+    return _members(_own_classes(specimen))
+
+
 def _changed(specimen: Specimen) -> Mapping[str, Any]:
     """Return the capabilities in which a specimen differs from its family."""
     mine, usual = specimen.capabilities, _usual(specimen)
@@ -100,7 +105,8 @@ def _changed(specimen: Specimen) -> Mapping[str, Any]:
 def can_live_together(one: Specimen, other: Specimen) -> bool:
     """Whether two defects fit into one class, where each does what it does alone, and nothing more.
 
-    Both are of one family, claim nothing different, and neither changes, cuts off or comes to what the other changes.
+    Both are of one family, claim nothing different, and neither changes, uses, cuts off or comes to what the other
+    changes.
     """
     if one is other or one.disabled or other.disabled or one.in_tables != other.in_tables:
         return False
@@ -108,7 +114,7 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
         return False
     mine, theirs = _own_classes(one), _own_classes(other)
     changed, others = _members(mine - theirs), _members(theirs - mine)
-    if changed & (others | _disturbed(other)) or others & _disturbed(one):
+    if changed & (others | _touched(other)) or others & _touched(one):
         return False
     claims, their_claims = _changed(one), _changed(other)
     return all(their_claims.get(name, value) == value for name, value in claims.items())
@@ -118,8 +124,10 @@ def _hides(one: Specimen, other: Specimen) -> bool:
     return other.violates in HIDES.get(one.name, ())
 
 
-def _disturbed(specimen: Specimen) -> frozenset[str]:
-    return disturbed(specimen.backend, _family(specimen), _members(_own_classes(specimen)))
+def _touched(specimen: Specimen) -> frozenset[str]:
+    """Return the members of the family that a defect uses, cuts off or comes to, and does not change."""
+    overridden = changed_by(specimen)
+    return disturbed(specimen.backend, _family(specimen), overridden) | named_in(_own_classes(specimen)) - overridden
 
 
 def combined(specimens: Sequence[Specimen]) -> Specimen:

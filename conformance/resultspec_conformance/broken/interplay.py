@@ -22,6 +22,12 @@ def _code(member: Any) -> CodeType | None:
     return found if isinstance(found, CodeType) else None
 
 
+def named_in(classes: Iterable[type]) -> frozenset[str]:
+    """Return the names in the code of the members of some classes."""
+    codes = (_code(member) for cls in classes for member in vars(cls).values())
+    return frozenset[str]().union(*(_names(code) for code in codes if code is not None))
+
+
 def used_by(cls: type, name: str) -> frozenset[str]:
     """Return the names in the code of a member of a class, and of those that it overrides and calls by `super`."""
     used: set[str] = set()
@@ -55,6 +61,7 @@ def reached(cls: type, names: Iterable[str]) -> frozenset[str]:
 MEETING: Mapping[frozenset[str], str] = {
     frozenset({"null-result-not-encoded", "null-result-is-a-decode-error"}): "no null could be read any more",
     frozenset({"failure-keeps-its-date", "unready-meta-without-a-date"}): "no wrong date would be shown",
+    frozenset({"falsy-value-is-null", "falsy-values-dropped"}): "what one loses the other would have lost",
     frozenset({"option-ignored", "unencodable-argument-loses-the-result"}): "no argument would be encoded any more",
 }
 """Pairs of defects that do something else together than each alone, though no member connects them, and what."""

@@ -6,12 +6,12 @@ them are faults of operations (hangs, deaths of the process, missing methods), a
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE, Specimen
-from resultspec_conformance.broken.combined import Combination, can_live_together, combined
+from resultspec_conformance.broken.combined import Combination, can_live_together, changed_by, combined
 from resultspec_conformance.broken.faults import CLASSES, FAULTS, Fault
 from resultspec_conformance.broken.interplay import HIDES
 
@@ -120,14 +120,16 @@ def _faults(chance: random.Random, count: int, kin: Specimen) -> list[Fault]:
     return list(chosen.values())
 
 
-def _specimens(shelf: Iterable[Specimen], faults: Iterable[Fault], count: int) -> list[Specimen]:
+def _specimens(shelf: Iterable[Specimen], faults: Sequence[Fault], count: int) -> list[Specimen]:
     """Return the first specimens that can live with each other, and that no fault puts out of sight."""
     hidden = frozenset[str]().union(*map(hidden_by, faults))
+    unreachable = {fault.operation for fault in faults if not fault.argument}
     chosen: list[Specimen] = []
     for specimen in shelf:
         if len(chosen) == count:
             break
-        fits = specimen.violates not in hidden and all(can_live_together(specimen, other) for other in chosen)
+        in_sight = specimen.violates not in hidden and not unreachable & changed_by(specimen)
+        fits = in_sight and all(can_live_together(specimen, other) for other in chosen)
         if fits and _can_be_made([*chosen, specimen]):
             chosen.append(specimen)
     return chosen

@@ -218,9 +218,21 @@ class Chord:
         """Require exactly one call (requirement `count`, if given) with the values in the shape of the header.
 
         Where the sentence is not about the list in which they are, one argument for each of its members is right too.
+        What a store makes of a value of any task is not a matter of chords.
         """
         args = self.require_called_once(count or requirement)
         expected = nested(self.shape, values)
-        holds = same(args, [expected]) or (requirement not in ABOUT_THE_LIST and same(args, expected))
+
+        def holds_for(results: list[Value]) -> bool:
+            return same(args, [results]) or (requirement not in ABOUT_THE_LIST and same(args, results))
+
+        holds = holds_for(expected) or holds_for(nested(self.shape, [self._as_read(value) for value in values]))
         got = f"the body was called with {show(args)}"
         self.ctx.require(requirement, holds, got=got, allowed=f"one positional argument: {show(expected)}")
+
+    def _as_read(self, value: Value) -> Value:
+        """Return what `get_result` returns of a value that a task has stored which is not in a chord."""
+        client, task_id = self.ctx.client("reader"), self.ctx.new_id()
+        client.attempt("store_result", task_id=task_id, result=value, state="SUCCESS")
+        found = client.attempt("get_result", task_id=task_id)
+        return found.value if found.kind == "ok" else value

@@ -192,9 +192,9 @@ class Timeline:
                 client.call("cleanup")
 
     def clean_early(self, entry: Entry) -> None:
-        """Let the client of an entry call `cleanup`, if lives end by it: one that is too short shows then.
+        """Let the client of an entry call `cleanup`: where lives end by it, one that is too short shows then.
 
-        A `cleanup` that removes an entry in the middle of a plain life is not called; the check of EXP-11 reports it.
+        A `cleanup` that removes an entry of a plain life before its end is not called; the check of EXP-11 reports it.
         """
         if self.ctx.session.cleanup_spares:
             entry.client.attempt("cleanup")
@@ -239,7 +239,7 @@ def timeline_of(ctx: Context, *, ends: bool = True) -> Timeline:
     timeline, session = Timeline(ctx), ctx.session
     if session.plain_life is None:
         session.plain_life = _plain_life(timeline)
-        session.cleanup_spares = not ends_by_itself(ctx) and _cleanup_spares(timeline)
+        session.cleanup_spares = _cleanup_spares(timeline)
     if session.plain_life == "endless" and ends:
         raise Unobserved("a plain entry does not end when its lifetime is over (EXP-2)")
     if session.plain_life == "wrong":
@@ -264,9 +264,9 @@ def _plain_life(timeline: Timeline) -> Literal["right", "endless", "wrong"]:
 
 
 def _cleanup_spares(timeline: Timeline) -> bool:
-    """Whether `cleanup` leaves an entry in the middle of a plain life as it is."""
+    """Whether `cleanup` leaves an entry as it is whose plain life is not over."""
     entry = timeline.store(timeline.ctx.client("writer", expires=timeline.life), timeline.life, hint="control")
-    timeline.advance_to(entry, 0.5)
+    timeline.advance_to(entry, 0.8)
     cleaned = entry.client.attempt("cleanup")
     return cleaned.kind == "ok" and timeline.read(timeline.ctx.client("reader"), entry).state == "SUCCESS"
 

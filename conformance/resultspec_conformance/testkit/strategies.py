@@ -94,6 +94,14 @@ def results_for(state: str) -> st.SearchStrategy[Value]:
 
 # -- chapter 2: ids ------------------------------------------------------------------------------
 
+
+def boundaries(smallest: int, largest: int) -> list[int]:
+    """Return the sizes of a range at which limits lie: beside and at its ends, and powers of two and of ten."""
+    powers = {base**exponent for base in (2, 10) for exponent in range(1, largest.bit_length() + 1)}
+    found = {power + step for power in (*powers, smallest, largest) for step in (-1, 0, 1)}
+    return sorted(one for one in found if smallest <= one <= largest)
+
+
 portable_text = st.text(PORTABLE_ID_ALPHABET, max_size=8)
 """Parts of portable ids."""
 

@@ -10,7 +10,16 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import Outcome
 from resultspec_conformance.suite.groups.groups import CACHED, of_members, require_done, require_restored
-from resultspec_conformance.suite.tasks.identifiers import EDGES, FOLDS, LONGEST, NO_IDS, PAIRS, PATTERNS, new_uuid
+from resultspec_conformance.suite.tasks.identifiers import (
+    EDGES,
+    FOLDS,
+    LENGTHS,
+    LONGEST,
+    NO_IDS,
+    PAIRS,
+    PATTERNS,
+    new_uuid,
+)
 from resultspec_conformance.testkit.chords import FLAT_HEADERS, Chord
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
@@ -65,6 +74,21 @@ def portable_group_ids_are_taken(ctx: Context, tails: list[str], long: bool) -> 
     for group_id in ids:
         ctx.client("writer").save_group(group_id, _saved(group_id))
     _require_own(ctx, ctx.client("reader"), ids)
+
+
+@check("GROUP-8", cases=[{"length": length} for length in LENGTHS])
+def group_ids_of_portable_lengths_are_taken(ctx: Context, length: int) -> None:
+    """Ids of one length that differ only at their beginning or their end name different groups."""
+    client, middle = ctx.client(), _base(ctx).ljust(length, "~")[: length - 2]
+    ids = {f"{first}{middle}{last}": True for first, last in ("ab", "ac", "bb", "_~")}
+    try:
+        for group_id in ids:
+            outcome = client.attempt("save_group", group_id=group_id, result=_saved(group_id))
+            require_done(ctx, "GROUP-8", outcome, f"the portable id {show(group_id)} is taken")
+        _require_own(ctx, ctx.client("reader"), ids)
+    finally:
+        for group_id in ids:
+            client.attempt("delete_group", group_id=group_id)
 
 
 @check("GROUP-8")

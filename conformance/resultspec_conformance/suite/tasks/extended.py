@@ -379,7 +379,8 @@ def no_extended_member_of_an_earlier_write_remains(ctx: Context, later: str, sta
 @check("EXT-7", cases=[{"state": state} for state in ("STARTED", "FAILURE", "SUCCESS")])
 def losing_write_stores_no_extended_member(ctx: Context, state: str) -> None:
     """A write that loses to SUCCESS leaves neither members nor stamps."""
-    task_id, first = ctx.new_id(), {"name": "proj.tasks.first", "stamps": {"run": 1}, STAMPED: ["run"]}
+    task_id = ctx.new_id()
+    first = {**CALL, "name": "proj.tasks.first", "stamps": {"run": 1}, STAMPED: ["run"]}
     client = _writer(ctx)
     client.store(task_id, 1, "SUCCESS", request=_request(task_id, **first))
     before = ctx.client("reader", extended=True).meta(task_id)
