@@ -141,11 +141,13 @@ def require_result(ctx: Context, requirement: str, operation: Operation, *accept
     ctx.require(requirement, holds, got=ctx.describe(outcome), allowed=allowed)
 
 
-def require_within(ctx: Context, requirement: str, bound: float, attempt: Callable[[], float]) -> None:
+def require_within(
+    ctx: Context, requirement: str, bound: float, attempt: Callable[[], float], what: str = "it took"
+) -> None:
     """Require that one of several attempts takes no longer than a bound.
 
     An attempt that ends in time acquits. One that is late only as the machine was decides nothing, and another is made.
-    `attempt` returns its duration in seconds, and requires everything else itself.
+    `attempt` returns its duration in seconds, and requires everything else itself; `what` says which time that is.
     """
     took: list[float] = []
     late: list[float] = []
@@ -162,7 +164,7 @@ def require_within(ctx: Context, requirement: str, bound: float, attempt: Callab
     ctx.require(
         requirement,
         len(late) < TIMING_ATTEMPTS,
-        got=f"it took {min(took):.3f} s in the best of {len(took)} attempts",
+        got=f"{what} {min(took):.3f} s in the best of {len(took)} attempts",
         allowed=f"{bound:g} s, and {allowed - bound:.3f} s of tolerance",
     )
 

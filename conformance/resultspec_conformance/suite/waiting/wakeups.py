@@ -15,14 +15,12 @@ from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
     SHORT_PATIENCE,
-    TIMING_ATTEMPTS,
     BackgroundWait,
     begin_wait,
     failure,
     final_outcome,
     generous_timeout,
     in_progress,
-    limit,
     require_result,
     require_within,
     require_woken,
@@ -156,22 +154,15 @@ def every_waiter_ends(ctx: Context, state: str, result: Value) -> None:
             require_result(ctx, "WAIT-10", operation, result, read)
         return [_lag(operation, store) for operation in ended]
 
-    lags, bound = _best(ctx, attempt)
-    allowed = f"all within {ctx.capabilities.wake_up} s, and {bound - ctx.capabilities.wake_up:.3f} s of tolerance"
-    ctx.require("WAIT-9", min(lags) <= bound, got=f"the first ended after {min(lags):.3f} s", allowed=allowed)
-    ctx.require("WAIT-10", max(lags) <= bound, got=f"the last ended after {max(lags):.3f} s", allowed=allowed)
+    def spread() -> float:
+        lags = attempt()
+        return max(lags) - min(lags)
 
-
-def _best(ctx: Context, attempt: Callable[[], list[float]]) -> tuple[list[float], float]:
-    """Return the lags of the first attempt in which nobody was late, or of the last one, and what was allowed."""
-    lags, bound = [math.inf], 0.0
-    for _ in range(TIMING_ATTEMPTS):
-        with ctx.stopwatch() as watch:
-            lags = attempt()
-        bound = limit(ctx, ctx.capabilities.wake_up, watch)
-        if max(lags) <= bound:
-            break
-    return lags, bound
+    bound = ctx.capabilities.wake_up
+    require_within(ctx, "WAIT-10", bound, spread, "from the end of the first waiter to that of the last it took")
+    require_within(
+        ctx, "WAIT-9", bound, lambda: min(attempt()), "from the store to the end of the first waiter it took"
+    )
 
 
 @check("WAIT-11", needs=["overlap"], cases=[{"stayers": 1}, {"stayers": 3}])
