@@ -61,6 +61,7 @@ ONLY_BY: Mapping[str, frozenset[str]] = {
     "save_group": frozenset({"GROUP-17", "GROUP-18", "EXP-17"}),
     "wait_for": frozenset({"KEY-7", "JOIN-17", "EXP-15", "WORK-10"}),
     "apply_chord": frozenset({"GROUP-12"}),
+    "set_chord_size": frozenset({"CHORD-6"}),
     "on_chord_part_return": frozenset({"GROUP-12"}),
 }
 """Requirements that do not name an operation, and are about what only this operation does: bytes, waits, chords."""

@@ -85,7 +85,7 @@ class GroupModel:
         if stored is None or found is None or found in all_saved:
             return self.rule(stored, all_saved)
         older = [member for saved in all_saved for member in saved[1] if member not in stored[1]]
-        remains = any(member in older for member in found[1])
+        remains = any(member in older for member in found[1]) or _has_parent_of_another(found, stored, all_saved)
         # without a rest of an older group, replacing has worked and the group has changed in the store
         return self.rule(stored, all_saved if remains else [stored])
 
@@ -100,3 +100,9 @@ class GroupModel:
     def expectation(self, group_id: str) -> str:
         """Return the requirement that decides what is stored for a group now."""
         return self.rule(self.saved.get(group_id), self.all_saved.get(group_id, []))
+
+
+def _has_parent_of_another(found: Value, stored: Value, all_saved: Sequence[Value]) -> bool:
+    """Whether a group has the parent of another one that was saved under its id."""
+    parent = found[0][1]
+    return parent is not None and parent != stored[0][1] and any(parent == saved[0][1] for saved in all_saved)

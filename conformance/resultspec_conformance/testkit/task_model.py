@@ -193,7 +193,8 @@ class Model:
 
     `broken`: requirements that are known to be violated, so members about which they speak are not compared.
     `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids mixing the
-    current entry with another; `changes`: the changes since the last read; `written`: all writes.
+    current entry with another; `changes`: the changes since the last read; `written`: all writes; `seen_whole`: those
+    that a read has found with all their members.
     """
 
     late_unready: str | None
@@ -203,6 +204,7 @@ class Model:
     wholeness: dict[str, str] = field(default_factory=dict)
     changes: dict[str, list["Change"]] = field(default_factory=dict)
     written: dict[str, list[Write]] = field(default_factory=dict)
+    seen_whole: set[tuple[str, Write]] = field(default_factory=set)
 
     def possible(self, task_id: str) -> Possible:
         """Return what may be stored for a task."""
@@ -250,6 +252,7 @@ class Model:
         if explained:
             self.entries[task_id] = explained
             self.changes.pop(task_id, None)
+            self.seen_whole |= {(task_id, one) for one in explained if one and complaint(one, meta) is None}
             return self.rules.get(task_id, "META-2"), None
         nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta, self.broken)))
         return self._blame(task_id, nearest, meta), complaint(nearest, meta, self.broken)
@@ -257,8 +260,9 @@ class Model:
     def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
         """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
         wrong = wrong_members(nearest, meta, self.broken)
-        if nearest is not None and wrong.keys() <= MAY_BE_LOST and all(_is_empty(meta.get(name)) for name in wrong):
-            # an entry without them may be an older one, but a backend that loses them is all that was seen
+        lost = wrong.keys() <= MAY_BE_LOST and all(_is_empty(meta.get(name)) for name in wrong)
+        if nearest is not None and lost and (task_id, nearest) not in self.seen_whole:
+            # an entry without them may be another one, but a backend that loses them is all that was seen
             return member_rule(next(iter(wrong)), nearest.state)
         # a PENDING without anything may be that of no write at all
         changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())

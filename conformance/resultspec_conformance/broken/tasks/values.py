@@ -51,7 +51,7 @@ class FalsyValuesDropped(ChangesValues):
         return super().prepare(value if state in STATES.sets["EXCEPTION"] else value or None, state)
 
 
-@broken("VALUE-1", "texts-stripped")
+@broken("VALUE-1", "texts-stripped", also=["VALUE-2"])
 class TextsStripped(ChangesValues):
     """Strips white space from the texts in a result."""
 

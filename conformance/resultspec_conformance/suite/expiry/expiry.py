@@ -262,10 +262,15 @@ COUNTED = 30 * DAY
 @check("EXP-8", cases=[{"life": life} for life in LONG_LIVES], needs=["time"])
 def long_life_does_not_end_at_once(ctx: Context, life: float) -> None:
     """A lifetime of months or ages is accepted, and the entry outlasts the longest time a store has to count."""
-    opened = ctx.open_client("patient", expires=life)
-    if opened.raised and life > CENTURY:
+    taken = ctx.open_client("patient", expires=life)
+    if taken.kind == "ok":
+        # a store may look at its configuration late
+        taken = ctx.client("patient", expires=life).attempt(
+            "store_result", task_id=ctx.new_id(), result=None, state="SUCCESS"
+        )
+    if taken.raised and life > CENTURY:
         return
-    ctx.require("EXP-8", opened.kind == "ok", got=ctx.describe(opened), allowed=f"a client with a lifetime of {life} s")
+    ctx.require("EXP-8", taken.kind == "ok", got=ctx.describe(taken), allowed=f"a client with a lifetime of {life} s")
     timeline, reader = timeline_of(ctx, ends=False), ctx.client("reader")
     writer = ctx.client("patient", expires=life)
     entry = timeline.store(writer, life)

@@ -124,6 +124,32 @@ def histories_are_linearizable(ctx: Context, scripts: list[list[str]]) -> None:
     _require_linearizable(ctx)
 
 
+WRITES = 40
+
+
+@check("STATE-13", cases=[{"readers": 2}] * 4, deadline=120.0)
+def reads_keep_up_with_a_writer(ctx: Context, readers: int) -> None:
+    """While one client replaces an entry again and again, others read what it wrote last, or is writing."""
+    task_id, barrier, done = ctx.new_id(), Barrier(readers + 1), Event()
+
+    def write(client: Client) -> None:
+        barrier.wait()
+        try:
+            for number in range(WRITES):
+                client.attempt("store_result", task_id=task_id, result=number, state="STARTED")
+        finally:
+            done.set()
+
+    def read(client: Client) -> None:
+        barrier.wait()
+        while not done.is_set():
+            client.attempt("get_task_meta", task_id=task_id)
+
+    reading = [partial(read, ctx.client(f"reader-{number}")) for number in range(readers)]
+    run_concurrently(ctx, [partial(write, ctx.client("writer")), *reading])
+    _require_linearizable(ctx)
+
+
 def _require_linearizable(ctx: Context) -> None:
     order = explain(steps_of(ctx.history.operations), ctx.capabilities.choice("late_unready"))
     ctx.require(
@@ -134,9 +160,16 @@ def _require_linearizable(ctx: Context) -> None:
     )
 
 
-@check("STATE-14", cases=[{"late": state} for state in LATE for _ in range(ROUNDS // 2)], deadline=120.0)
-def success_once_read_is_read_again(ctx: Context, late: str) -> None:
-    """A client that has read SUCCESS reads nothing else afterwards, while late stores arrive."""
+@check(
+    "STATE-14",
+    cases=[{"late": state, "races": races} for state in LATE for races in (True, False) for _ in range(ROUNDS // 4)],
+    deadline=120.0,
+)
+def success_once_read_is_read_again(ctx: Context, late: str, races: bool) -> None:
+    """A client that has read SUCCESS reads nothing else afterwards, while late stores arrive.
+
+    SUCCESS `races` the late stores, or is there before them.
+    """
     task_id, barrier = ctx.new_id(), Barrier(4)
     reader, winner = ctx.client("reader"), ctx.client("winner")
     seen: list[Value] = []
@@ -162,6 +195,9 @@ def success_once_read_is_read_again(ctx: Context, late: str) -> None:
             done.set()
 
     winner.store(task_id, None, "STARTED")
+    if not races:
+        winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
+        seen.append(reader.meta(task_id)["status"])
     run_concurrently(ctx, [read, write, partial(write_late, "rival-1"), partial(write_late, "rival-2")])
     after = seen[seen.index("SUCCESS") :] if "SUCCESS" in seen else []
     ctx.require(

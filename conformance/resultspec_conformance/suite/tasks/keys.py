@@ -201,20 +201,19 @@ def store_is_published(ctx: Context, state: str) -> None:
 @check("KEY-5", needs=["wire"], cases=[{"rounds": 30}])
 def value_is_there_before_its_message(ctx: Context, rounds: int) -> None:
     """A subscriber that receives the message of a store finds its value already stored."""
-    client, task_id = ctx.client("writer"), ctx.new_id()
-    key = ctx.task_key(task_id)
-    listener = ctx.wire.listen([key])
+    client, ids = ctx.client("writer"), [ctx.new_id() for _ in range(rounds)]
+    listener = ctx.wire.listen([ctx.task_key(task_id) for task_id in ids])
     try:
-        for number in range(rounds):
+        for number, task_id in enumerate(ids):
             first = ctx.background(lambda: listener.collect(1, 1.0))
-            client.store(task_id, {"step": number}, "PROGRESS")
+            client.store(task_id, {"step": number})
             notifications = first.result(30.0)
             if not notifications:
                 raise Unobserved("nothing was published")
             for heard in notifications:
                 got = f"{show(heard.value_then)} when {show(heard.body)} was heard"
                 ctx.require("KEY-5", heard.value_then == heard.body, got=got, allowed="the value that is published")
-            _published(ctx, listener, key)
+            _published(ctx, listener, ctx.task_key(task_id))
     finally:
         listener.close()
 
