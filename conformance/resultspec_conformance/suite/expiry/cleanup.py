@@ -197,16 +197,19 @@ PACE_SECONDS = 0.001
 """Between two calls of a client that writes all the time, so that the calls of others fall between them."""
 
 
-def _churn(client: Client, ids: list[str], stop: threading.Event) -> list[Outcome]:
+def _churn(ctx: Context, client: Client, ids: list[str], stop: threading.Event) -> list[Outcome]:
     """Store, replace and forget tasks until told to stop; return what failed.
 
     Without pauses it would hold the lock of a SQLite, which is not fair, nearly all the time. A cleanup that waits for
     this lock would then count as hung on a busy machine.
     """
     failed = []
+    usable = ctx.usable(op for op, _ in CHURN)
     while not stop.is_set():
         for task_id in ids:
             for op, arguments in CHURN:
+                if op not in usable:
+                    continue
                 outcome = client.attempt(op, task_id=task_id, **arguments)
                 failed += [outcome] if outcome.kind != "ok" else []
                 time.sleep(PACE_SECONDS)
@@ -235,7 +238,7 @@ def cleanups_at_the_same_time(ctx: Context, tasks: int) -> None:
     over, replaced = over[::2], over[1::2]
     cleaners = [ctx.client(f"cleaner{number}", expires=timeline.life) for number in range(CLEANERS)]
     churner, stop = ctx.client("churner", expires=timeline.life), threading.Event()
-    churn = ctx.background(lambda: _churn(churner, [ctx.new_id() for _ in range(5)], stop))
+    churn = ctx.background(lambda: _churn(ctx, churner, [ctx.new_id() for _ in range(5)], stop))
     replacing = ctx.background(lambda: _replace(timeline, replaced))
     runs = [
         ctx.background(lambda cleaner=cleaner: [cleaner.attempt("cleanup") for _ in range(ROUNDS)])  # type: ignore[misc]
