@@ -74,6 +74,13 @@ def test_a_defect_in_what_another_one_newly_uses_cannot_live_with_it() -> None:
     assert not can_live_together(other, one)
 
 
+def test_a_defect_in_what_another_one_uses_cannot_live_with_it() -> None:
+    """Keys that are made in another way are others for one that looks at keys, too."""
+    one, other = CATALOGUE["id-quoted-in-the-key"], CATALOGUE["thousand-kept"]
+    assert not can_live_together(one, other)
+    assert not can_live_together(other, one)
+
+
 @pytest.mark.parametrize("pair", MEETING, ids=lambda pair: "+".join(sorted(pair)))
 def test_defects_that_meet_cannot_live_together(pair: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The table names pairs that nothing else keeps apart."""

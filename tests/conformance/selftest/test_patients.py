@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.broken.combined import can_live_together, parsed
+from resultspec_conformance.broken.combined import can_live_together, changed_by, parsed
 from resultspec_conformance.broken.faults import FAULTS
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.selftest.hospital import judge_patients
@@ -42,6 +42,8 @@ def test_the_defects_of_a_patient_can_live_together(patient: Patient) -> None:
     assert len(combination.parts) == patient.size or combination.specimens[0].in_tables
     assert not patient.broken & patient.out_of_sight
     assert len({fault.operation for fault in combination.faults}) == len(combination.faults)
+    never_work = {fault.operation for fault in combination.faults if not fault.argument}
+    assert not any(never_work & changed_by(specimen) for specimen in combination.specimens)
     for position, one in enumerate(combination.specimens):
         assert all(can_live_together(one, other) for other in combination.specimens[:position])
 

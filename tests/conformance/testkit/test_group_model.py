@@ -28,6 +28,17 @@ def test_what_is_saved_is_read() -> None:
     assert model.read("b", "g", SECOND, cached=False) == "GROUP-6"
 
 
+def test_a_parent_of_an_older_group_is_a_rest_of_it() -> None:
+    """One that nobody saved is not."""
+    with_parent, parent = group("a"), [["p", None], None]
+    with_parent[0] = ["g", parent]
+    model = GroupModel()
+    model.save("a", "g", with_parent)
+    model.save("a", "g", SECOND)
+    assert model.read("a", "g", [["g", parent], SECOND[1]], cached=False) == "GROUP-5"
+    assert model.read("a", "g", [["g", [["q", None], None]], SECOND[1]], cached=False) == "GROUP-1"
+
+
 def test_nothing_and_an_empty_group_are_two() -> None:
     """Each has its own sentence."""
     model = GroupModel()

@@ -102,6 +102,20 @@ def test_blame_falls_on_the_change_that_had_no_right_to_happen() -> None:
     assert model.read("t", meta_of(Write(2, "PENDING")))[0] == "STATE-3"
 
 
+def test_a_member_that_was_never_seen_may_be_one_that_is_lost() -> None:
+    """One that a read has shown was not: then another write has taken its place, if only by nothing."""
+    first, second = Write(1, "SUCCESS", 1, traceback="of 1"), Write(2, "SUCCESS", 1)
+    model = Model("latest")
+    model.store("t", first)
+    model.store("t", second)
+    assert model.read("t", meta_of(second))[0] == "META-5"
+    model = Model("latest")
+    model.store("t", first)
+    assert model.read("t", meta_of(first))[1] is None
+    model.store("t", second)
+    assert model.read("t", meta_of(second))[0] == "STATE-3"
+
+
 def test_null_and_empty_children_are_read_one_for_the_other() -> None:
     """META-8 lets a store give [] for null; nothing else of the meta is as lenient."""
     write = Write(1, "SUCCESS", 1, children=())
