@@ -75,20 +75,20 @@ class _Run:
             ctx.close()
 
     def look_past(self, failure: Failure) -> None:
-        """Run an example again that has failed, to see whether what else the check cites holds.
+        """Run the examples again that have failed in one way, until all that the check cites was looked at.
 
-        It goes on where it failed before. What fails from there on may follow from that, and accuses nothing.
+        Each goes on where it failed before. What fails from there on may follow from that, and accuses nothing.
         """
-        accused = {one.requirement for one in self.failures.values()}
-        if failure.kind != "wrong" or set(self.check.cites) <= self.exercised | accused:
-            return
-        example = {name: decode(value) for name, value in failure.example.items()}
-        ctx = Context(self.session, self.check.principal, past=frozenset(accused))
-        # any error: the check was not written to go on from here
-        with suppress(Exception):
-            self.check.function(ctx, **example)
-            self.exercised |= frozenset() if ctx.troubles else ctx.exercised
-        ctx.close()
+        accused = frozenset(one.requirement for one in self.failures.values())
+        for example in (failure.example, *failure.also) if failure.kind == "wrong" else ():
+            if set(self.check.cites) <= self.exercised | accused:
+                return
+            ctx = Context(self.session, self.check.principal, past=accused)
+            # any error: the check was not written to go on from here
+            with suppress(Exception):
+                self.check.function(ctx, **{name: decode(value) for name, value in example.items()})
+                self.exercised |= frozenset() if ctx.troubles else ctx.exercised
+            ctx.close()
 
     def _judge(self, ctx: Context, example: Example) -> Failure | None:
         try:

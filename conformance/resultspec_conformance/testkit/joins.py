@@ -10,6 +10,9 @@ from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.waits import final_outcome, seconds
 from resultspec_conformance.wire.values import Value
 
+SHORT_TIMEOUT = 0.03
+"""The timeout in seconds of a join that may run out of it. Whatever is ready is yielded even so."""
+
 
 @dataclass(frozen=True)
 class Item:

@@ -13,7 +13,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import NO_ANSWERS, Operation
 from resultspec_conformance.testkit.context import SUITE, Context
-from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
+from resultspec_conformance.testkit.joins import SHORT_TIMEOUT, Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
@@ -355,13 +355,13 @@ def join_caches_nothing_but_success(ctx: Context, state: str) -> None:
     """A client with a cache that has joined a task in another state than SUCCESS sees what it becomes."""
     cached, writer, task_id = ctx.client("cached", **CACHED), ctx.client("writer"), ctx.new_id()
     writer.store(task_id, failure(1) if state != "PROGRESS" else {"run": 1}, state)
-    join(cached, [task_id], timeout=0, ready_states=[state])
+    join(cached, [task_id], timeout=SHORT_TIMEOUT, ready_states=[state])
     writer.store(task_id, "done")
     if writer.state(task_id) != "SUCCESS":
         raise Unobserved(f"SUCCESS did not replace {state}")
     found = cached.state(task_id)
     ctx.require("JOIN-19", found == "SUCCESS", got=f"{found} after a join had seen {state}", allowed="SUCCESS")
-    again = join(cached, [task_id], timeout=0)
+    again = join(cached, [task_id], timeout=SHORT_TIMEOUT)
     require_yielded(ctx, "JOIN-19", again, [task_id], "exhausted")
     status = again.items[0].meta["status"]
     ctx.require("JOIN-19", status == "SUCCESS", got=f"{status}, joined again", allowed="SUCCESS")

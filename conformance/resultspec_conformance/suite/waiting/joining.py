@@ -12,7 +12,7 @@ from resultspec_conformance.subject.client import Client
 from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.subject.history import NO_ANSWERS
 from resultspec_conformance.testkit.context import SUITE, Context
-from resultspec_conformance.testkit.joins import Joined, join, join_in_process, joined, require_yielded
+from resultspec_conformance.testkit.joins import SHORT_TIMEOUT, Joined, join, join_in_process, joined, require_yielded
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
 from resultspec_conformance.testkit.waits import (
@@ -32,8 +32,6 @@ from resultspec_conformance.wire.values import Value, same, show
 
 READY = sorted(STATES.sets["READY"])
 UNREADY = ["PENDING", "RECEIVED", "STARTED", "RETRY", "REJECTED", "IGNORED", "PROGRESS", "success", "Failure"]
-SHORT = 0.03
-"""The timeout in seconds of a join that has to run out of it. Whatever is ready is yielded even so."""
 
 
 def _stored(ctx: Context, states: Iterable[str | None]) -> list[str]:
@@ -147,7 +145,7 @@ def few_among_many(ctx: Context, most: int, ready: int) -> None:
 def unready_state_is_not_yielded(ctx: Context, state: str) -> None:
     """A task in an unready state is not yielded, and one in a ready state beside it is."""
     unready, ready = _stored(ctx, [state, "FAILURE"])
-    found = join(ctx.client("joiner"), [unready, ready], timeout=SHORT)
+    found = join(ctx.client("joiner"), [unready, ready], timeout=SHORT_TIMEOUT)
     require_yielded(ctx, "JOIN-2", found, [ready], "TimeoutError")
 
 
@@ -160,7 +158,7 @@ def ready_states_can_be_given(ctx: Context, ready_states: list[str]) -> None:
     states = [*READY, "RETRY", "STARTED", "PROGRESS", "success"]
     ids = _stored(ctx, states)
     expected = [task_id for task_id, state in zip(ids, states, strict=True) if state in ready_states]
-    found = join(ctx.client("joiner"), ids, timeout=SHORT, ready_states=ready_states)
+    found = join(ctx.client("joiner"), ids, timeout=SHORT_TIMEOUT, ready_states=ready_states)
     require_yielded(ctx, "JOIN-2", found, expected, "TimeoutError")
 
 
@@ -243,14 +241,14 @@ WRONG_BEYOND_JSON: list[dict[str, Value]] = [
 
 def _require_ended(ctx: Context, ids: list[Value], options: dict[str, Value], ready: list[str]) -> None:
     """Require that a join with wrong arguments ends: in an error, unless it has yielded all tasks."""
-    found = join(ctx.client("joiner"), ids, **{"timeout": SHORT, **options})
+    found = join(ctx.client("joiner"), ids, **{"timeout": SHORT_TIMEOUT, **options})
     failed = found.ended not in ("exhausted", "closed", *NO_ANSWERS)
     complete = sorted(map(str, found.ids)) == sorted(ready) and len(ready) == len(ids)
     ctx.require("JOIN-10", failed or complete, got=found.describe(), allowed="an error, or all that is ready")
 
 
 def _require_refused(ctx: Context, ids: list[Value], options: dict[str, Value]) -> None:
-    found = join(ctx.client("joiner"), ids, **{"timeout": SHORT, **options})
+    found = join(ctx.client("joiner"), ids, **{"timeout": SHORT_TIMEOUT, **options})
     named = found.refused and found.ended in ("ValueError", "TypeError")
     ctx.require("JOIN-25", named, got=found.describe(), allowed="ValueError or TypeError at the call")
 
