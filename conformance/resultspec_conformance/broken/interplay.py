@@ -66,6 +66,7 @@ MEETING: Mapping[frozenset[str], str] = {
         {"unready-rows-dated", "date-of-unready-rows-shown"}
     ): "the dates of tasks that are not ready would be read",
     frozenset({"join-checks-at-the-first-item", "clock-of-a-join-begins-at-the-call"}): "the call would be late itself",
+    frozenset({"mark-for-as-long-as-results", "mark-without-lifetime"}): "a mark would have no life at all",
     frozenset({"nothing-ends", "cleanup-at-half-the-life"}): "half of an endless life would be over never",
 }
 """Pairs of defects that do something else together than each alone, though no member connects them, and what."""

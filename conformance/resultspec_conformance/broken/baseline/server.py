@@ -313,7 +313,8 @@ class ServerProbe:
     def bookkeeping(self, group_id: str) -> dict[str, float]:
         """Return the keys with the id of a group in their names, and the seconds that each will live."""
         with self.server.lock:
-            kept = [key for key in self.server.data if group_id in key and self.server.find(key) is not None]
+            # one whose life is over goes as it is found
+            kept = [key for key in list(self.server.data) if group_id in key and self.server.find(key) is not None]
             return {key: self.server.ends.get(key, math.inf) - self.server.now() for key in kept}
 
     def traffic(self) -> int:
