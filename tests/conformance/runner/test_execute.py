@@ -101,3 +101,21 @@ def test_a_violation_does_not_hide_what_else_a_check_looks_at(then: str, exercis
     session.close()
     assert (result.status, result.exercised) == ("violated", exercised)
     assert [failure.requirement for failure in result.failures] == ["META-16"]
+
+
+def test_every_example_that_failed_is_looked_past() -> None:
+    """What only the last of them comes to is looked at, too."""
+
+    def function(ctx: Context, number: int) -> None:
+        """Fails, and then looks at another sentence if the number is 2."""
+        ctx.require("STATE-3", False, got="wrong", allowed="right")
+        if number == 2:
+            ctx.require("META-5", True, got="", allowed="")
+
+    cases = [{"number": number} for number in range(3)]
+    check = Check("made.up", ("STATE-3", "META-5"), function, cases=cases)
+    session = Session(open_target("memory://", "past"), "past")
+    result = execute.execute(check, session, seed_number=5, examples=10)
+    session.close()
+    assert [failure.alike for failure in result.failures] == [2]
+    assert result.exercised == ("META-5",)
