@@ -112,7 +112,7 @@ def test_every_example_that_failed_is_looked_past() -> None:
         if number == 2:
             ctx.require("META-5", True, got="", allowed="")
 
-    cases = [{"number": number} for number in range(3)]
+    cases = tuple({"number": number} for number in range(3))
     check = Check("made.up", ("STATE-3", "META-5"), function, cases=cases)
     session = Session(open_target("memory://", "past"), "past")
     result = execute.execute(check, session, seed_number=5, examples=10)
