@@ -13,7 +13,7 @@ from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
-from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed, named_in
+from resultspec_conformance.broken.interplay import ABOUT_DATES, HIDES, MEETING, disturbed, named_in
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -110,7 +110,7 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
     """
     if one is other or one.disabled or other.disabled or one.in_tables != other.in_tables:
         return False
-    if frozenset({one.name, other.name}) in MEETING or _hides(one, other) or _hides(other, one):
+    if frozenset({one.name, other.name}) in MEETING or _spoils(one, other) or _spoils(other, one):
         return False
     mine, theirs = _own_classes(one), _own_classes(other)
     changed, others = _members(mine - theirs), _members(theirs - mine)
@@ -120,8 +120,10 @@ def can_live_together(one: Specimen, other: Specimen) -> bool:
     return all(their_claims.get(name, value) == value for name, value in claims.items())
 
 
-def _hides(one: Specimen, other: Specimen) -> bool:
-    return other.violates in HIDES.get(one.name, ())
+def _spoils(one: Specimen, other: Specimen) -> bool:
+    """Whether a defect hides what another one breaks, or breaks more together with it."""
+    lives_end_by_dates = one.capabilities.choice("expiry") != "autoexpire"
+    return other.violates in HIDES.get(one.name, ()) or (lives_end_by_dates and other.violates in ABOUT_DATES)
 
 
 def _touched(specimen: Specimen) -> frozenset[str]:

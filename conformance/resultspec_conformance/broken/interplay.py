@@ -86,6 +86,10 @@ HIDES: Mapping[str, frozenset[str]] = {
 """What nobody can see of a backend with a defect: how a life ends, for one, where no life ends."""
 
 
+ABOUT_DATES = frozenset({"META-9", "META-10", "META-15"})
+"""What is about dates. Where lives end by cleanup they go by dates, and a wrong date is a wrong life."""
+
+
 @cache
 def disturbed(backend: type, family: type, overridden: frozenset[str]) -> frozenset[str]:
     """Return the members of a family that a backend, which overrides some of them, cuts off or newly comes to."""

@@ -6,7 +6,7 @@ import pytest
 
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.broken.combined import can_live_together
-from resultspec_conformance.broken.interplay import HIDES, MEETING, disturbed, reached, used_by
+from resultspec_conformance.broken.interplay import ABOUT_DATES, HIDES, MEETING, disturbed, reached, used_by
 
 
 class Family:
@@ -96,3 +96,12 @@ def test_a_defect_does_not_live_with_one_that_it_hides(name: str) -> None:
     hidden = [one for one in CATALOGUE.values() if one.violates in HIDES[name]]
     assert {one.violates for one in hidden} == HIDES[name]
     assert not any(can_live_together(CATALOGUE[name], one) for one in hidden)
+
+
+@pytest.mark.parametrize("requirement", sorted(ABOUT_DATES))
+def test_a_wrong_date_does_not_live_where_lives_end_by_dates(requirement: str) -> None:
+    """It would be a wrong life, too, which it is not alone."""
+    by_cleanup = CATALOGUE["cleanup-removes-success-only"]
+    wrong = [one for one in CATALOGUE.values() if one.violates == requirement and not one.in_tables]
+    assert wrong
+    assert not any(can_live_together(one, by_cleanup) or can_live_together(by_cleanup, one) for one in wrong)
