@@ -181,7 +181,7 @@ class RefusedStoreRaises(Correct):
         return True
 
 
-@broken("STATE-11", "tombstones", also=["EXP-15", "READ-6", "KEY-7", "VALUE-1", "WAIT-9"])
+@broken("STATE-11", "tombstones", also=["EXP-15", "READ-6", "KEY-7", "VALUE-1", "VALUE-7", "WAIT-9"])
 class Tombstones(Correct):
     """Remembers which tasks succeeded and refuses later stores even after they were forgotten."""
 
