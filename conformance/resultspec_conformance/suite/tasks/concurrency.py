@@ -136,7 +136,7 @@ def reads_keep_up_with_a_writer(ctx: Context, readers: int) -> None:
         barrier.wait()
         try:
             for number in range(WRITES):
-                client.attempt("store_result", task_id=task_id, result=number, state="STARTED")
+                client.attempt("store_result", task_id=task_id, result=f"write {number}", state="STARTED")
         finally:
             done.set()
 
@@ -168,25 +168,29 @@ def _require_linearizable(ctx: Context) -> None:
 def success_once_read_is_read_again(ctx: Context, late: str, races: bool) -> None:
     """A client that has read SUCCESS reads nothing else afterwards, while late stores arrive.
 
-    SUCCESS `races` the late stores, or is there before them.
+    SUCCESS `races` the late stores, or is there before them. Who stores it looks, too: it reads SUCCESS the sooner.
     """
     task_id, barrier = ctx.new_id(), Barrier(4)
     reader, winner = ctx.client("reader"), ctx.client("winner")
-    seen: list[Value] = []
+    seen: dict[str, list[Value]] = {"reader": [], "winner": []}
     done = Event()
+
+    def look(client: Client) -> None:
+        found = client.attempt("get_task_meta", task_id=task_id)
+        # an entry that is seen in the middle of a write is a matter of STATE-15
+        seen[client.name].extend([found.value["status"]] if found.kind == "ok" else [])
 
     def read() -> None:
         barrier.wait()
-        while not done.is_set() and len(seen) < 500:
-            found = reader.attempt("get_task_meta", task_id=task_id)
-            # an entry that is seen in the middle of a write is a matter of STATE-15
-            seen.extend([found.value["status"]] if found.kind == "ok" else [])
+        while not done.is_set() and len(seen["reader"]) < 500:
+            look(reader)
 
     def write() -> None:
         barrier.wait()
         # one that is replaced, which is not to happen, is stored again, so that there is more to see
         for _ in range(BURST):
             winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
+            look(winner)
 
     def write_late(name: str) -> None:
         try:
@@ -197,15 +201,26 @@ def success_once_read_is_read_again(ctx: Context, late: str, races: bool) -> Non
     winner.store(task_id, None, "STARTED")
     if not races:
         winner.attempt("store_result", task_id=task_id, result="won", state="SUCCESS")
-        seen.append(reader.meta(task_id)["status"])
+        look(reader)
     run_concurrently(ctx, [read, write, partial(write_late, "rival-1"), partial(write_late, "rival-2")])
-    after = seen[seen.index("SUCCESS") :] if "SUCCESS" in seen else []
+    for client in (reader, winner):
+        look(client)
     ctx.require(
         "STATE-14",
-        set(after) <= {"SUCCESS"},
-        got=f"the states {', then '.join(str(state) for state, _ in groupby(seen))}",
+        all(_keeps_success(states) for states in seen.values()),
+        got="; ".join(_sequence(name, states) for name, states in seen.items() if not _keeps_success(states)),
         allowed="nothing but SUCCESS after SUCCESS",
     )
+
+
+def _keeps_success(states: Sequence[Value]) -> bool:
+    """Whether a client that has read SUCCESS reads only SUCCESS afterwards."""
+    return "SUCCESS" not in states or set(states[states.index("SUCCESS") :]) == {"SUCCESS"}
+
+
+def _sequence(name: str, states: Sequence[Value]) -> str:
+    """Return the states that a client has read one after the other, as text."""
+    return f"{name} reads the states {', then '.join(str(state) for state, _ in groupby(states))}"
 
 
 LARGE, PORTABLE = 200_000, 20_000
