@@ -29,6 +29,7 @@ from resultspec_conformance.subject.client import UnexpectedOutcome
 from resultspec_conformance.subject.errors import SubjectError
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.testkit.context import Context, Session
+from resultspec_conformance.testkit.refusals import rule_of_refusal
 from resultspec_conformance.testkit.registry import Check, Example
 from resultspec_conformance.verdict.check_results import CheckResult, Failure, Status, each_reason_once, worst_first
 from resultspec_conformance.wire.values import decode
@@ -134,7 +135,8 @@ class _Run:
         about = sentence_about(operation.op, operation.args, outcome.error)
         disabled = REQUIREMENTS[ctx.principal].conformance_class == "disabled"
         tested = ctx.principal if disabled or operation.op in self.check.acts else ""
-        requirement = ctx.act or tested or about
+        refusal = rule_of_refusal(ctx, operation) if (operation.op, outcome.kind) == ("store_result", "fail") else None
+        requirement = ctx.act or tested or refusal or about
         call = CallFailure(
             operation.op, kinds_of(operation.args), outcome.error, requirement, text=signature(outcome.message)
         )

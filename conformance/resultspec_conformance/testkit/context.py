@@ -298,6 +298,10 @@ class Context:
         shown = self.history.introduce(name, options.non_default())
         return Client(shown, connection, options, self.history, self.session.in_flight, self.troubles)
 
+    def beside(self, client: Client) -> Client:
+        """Return a client whose calls do not stand in the history: they only decide what is to blame for a failure."""
+        return Client(client.name, client.connection, client.options, History(), self.session.in_flight, [])
+
     def cut_connections(self) -> int:
         """Cut the connections of all clients and return their number.
 

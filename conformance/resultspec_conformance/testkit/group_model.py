@@ -4,7 +4,7 @@ A cache may lose its content at any time, so a read through a cache is correct i
 is saved or what the cache may hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from resultspec_conformance.wire.values import Value
@@ -57,11 +57,17 @@ class GroupModel:
         stored = [self.saved.get(group_id)]
         return stored + [group for group in self.held.get((client, group_id), []) if cached and group not in stored]
 
-    def read(self, client: str, group_id: str, found: Value, *, cached: bool) -> str | None:
-        """A read returned a group or None. Return the requirement that this violates, or None; narrow what is held."""
+    def read(
+        self, client: str, group_id: str, found: Value, *, cached: bool, alone: Callable[[Value], Value] | None = None
+    ) -> str | None:
+        """A read returned a group or None. Return the requirement that this violates, or None; narrow what is held.
+
+        `alone` returns what is restored of a group that was saved only once, as if under this id: if that is the same,
+        it is not a matter of other groups.
+        """
         key = (client, group_id)
         if found not in self.allowed(client, group_id, cached=cached):
-            return self._blame(key, found, cached)
+            return self._blame(key, found, cached, alone)
         if cached:
             self.held[key] = [] if found is None else [found]
             (self.absent.add if found is None else self.absent.discard)(key)
@@ -69,7 +75,7 @@ class GroupModel:
             self.held.setdefault(key, []).append(found)
         return None
 
-    def _blame(self, key: ClientGroup, found: Value, cached: bool) -> str:
+    def _blame(self, key: ClientGroup, found: Value, cached: bool, alone: Callable[[Value], Value] | None) -> str:
         """Return the requirement that a read violates if it returns what is neither saved nor held."""
         stored, all_saved = self.saved.get(key[1]), self.all_saved.get(key[1], [])
         if not cached and key[0] in self.caching and found in self.held.get(key, []):
@@ -78,16 +84,9 @@ class GroupModel:
             return "GROUP-13"
         if cached and key in self.dropped and found is not None and found in all_saved:
             return self.dropped[key]
-        return self._content(stored, all_saved, found)
-
-    def _content(self, stored: Value, all_saved: Sequence[Value], found: Value) -> str:
-        """Return the requirement that a group violates which was found instead of the one that is stored."""
-        if stored is None or found is None or found in all_saved:
-            return self.rule(stored, all_saved)
-        older = [member for saved in all_saved for member in saved[1] if member not in stored[1]]
-        remains = any(member in older for member in found[1]) or _has_parent_of_another(found, stored, all_saved)
-        # without a rest of an older group, replacing has worked and the group has changed in the store
-        return self.rule(stored, all_saved if remains else [stored])
+        if stored is not None and alone is not None and alone(stored) == found:
+            return self.rule(stored, [stored])
+        return self.rule(stored, all_saved)
 
     def rule(self, stored: Value, all_saved: Sequence[Value]) -> str:
         """Return the requirement that decides what is stored now, after everything that was saved."""
@@ -100,9 +99,3 @@ class GroupModel:
     def expectation(self, group_id: str) -> str:
         """Return the requirement that decides what is stored for a group now."""
         return self.rule(self.saved.get(group_id), self.all_saved.get(group_id, []))
-
-
-def _has_parent_of_another(found: Value, stored: Value, all_saved: Sequence[Value]) -> bool:
-    """Whether a group has the parent of another one that was saved under its id."""
-    parent = found[0][1]
-    return parent is not None and parent != stored[0][1] and any(parent == saved[0][1] for saved in all_saved)

@@ -6,7 +6,7 @@ read distinguishes them. A history is wrong only if the set becomes empty.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,10 +71,6 @@ MEMBER_RULES: Mapping[str, str] = {
 """The requirement that a wrong member violates, unless the member is that of another write."""
 
 
-MAY_BE_LOST = frozenset(MEMBER_RULES) - {"result"}
-"""The members that a backend can lose while it keeps what the write is about."""
-
-
 def after_store(stored: Write | None, arriving: Write, late_unready: str | None) -> Possible:
     """Return what may be stored after a store; if `late_unready` is not declared (None), both choices are possible."""
     choices: Iterable[str] = STATES.choices["late_unready"] if late_unready is None else [late_unready]
@@ -124,6 +120,8 @@ def expected_members(stored: Write | None) -> dict[str, Value]:
 
 def member_rule(name: str, state: str) -> str:
     """Return the requirement that a wrong member violates, unless it is that of another write."""
+    if name == "status":
+        return "STATE-1"
     return "EXC-1" if name == "result" and state in STATES.sets["EXCEPTION"] else MEMBER_RULES[name]
 
 
@@ -134,7 +132,7 @@ def wrong_members(
 
     A member is not compared if the requirement about it is known to be `broken`.
     """
-    found = {**meta, "children": meta.get("children") or None}
+    found = _with_null_children(meta)
     return {
         name: value
         for name, value in expected_members(stored).items()
@@ -143,12 +141,19 @@ def wrong_members(
     }
 
 
+def _with_null_children(meta: Mapping[str, Value]) -> dict[str, Value]:
+    """Return a meta in which empty children are null (META-8)."""
+    return {**meta, "children": meta.get("children") or None}
+
+
 def _is_empty(member: Value) -> bool:
     """Whether a member is as it is where nothing is stored: an empty text is something."""
     return member is None or member == []
 
 
-def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value]) -> list[str]:
+def left_over(
+    stored: Write | None, others: Iterable[Write], meta: Mapping[str, Value], broken: frozenset[str] = frozenset()
+) -> list[str]:
     """Return the members that are wrong because they are those of another write.
 
     A null and an empty list are what a backend that loses a member shows as well, so they are not evidence.
@@ -156,7 +161,7 @@ def left_over(stored: Write | None, others: Iterable[Write], meta: Mapping[str, 
     rest = [expected_members(other) for other in others if other != stored]
     return [
         name
-        for name in wrong_members(stored, meta)
+        for name in wrong_members(stored, meta, broken)
         if not _is_empty(meta.get(name)) and any(same(meta[name], other[name]) for other in rest)
     ]
 
@@ -193,8 +198,7 @@ class Model:
 
     `broken`: requirements that are known to be violated, so members about which they speak are not compared.
     `rules`: the requirement that decided the last change of each task; `wholeness`: the one that forbids mixing the
-    current entry with another; `changes`: the changes since the last read; `written`: all writes; `seen_whole`: those
-    that a read has found with all their members.
+    current entry with another; `changes`: the changes since the last read; `written`: all writes.
     """
 
     late_unready: str | None
@@ -204,7 +208,6 @@ class Model:
     wholeness: dict[str, str] = field(default_factory=dict)
     changes: dict[str, list["Change"]] = field(default_factory=dict)
     written: dict[str, list[Write]] = field(default_factory=dict)
-    seen_whole: set[tuple[str, Write]] = field(default_factory=set)
 
     def possible(self, task_id: str) -> Possible:
         """Return what may be stored for a task."""
@@ -216,6 +219,16 @@ class Model:
             # until a read has seen an entry again, nothing shows that the first write after `forget` was accepted
             return "STATE-11"
         return self._rule_of_states(task_id, arriving)
+
+    def rule_of_error(self, task_id: str, arriving: Write) -> str:
+        """Return the requirement that a store of this write violates now if it ends in an error."""
+        forgotten = any(change.rule == "READ-4" for change in self.changes.get(task_id, ()))
+        if forgotten and self.possible(task_id) == NOTHING:
+            return "STATE-11"
+        accepted = {
+            one for stored in self.possible(task_id) for one in after_store(stored, arriving, self.late_unready)
+        }
+        return self._rule_of_states(task_id, arriving) if arriving in accepted else "STATE-10"
 
     def _rule_of_states(self, task_id: str, arriving: Write) -> str:
         states = {stored.state if stored is not None else None for stored in self.possible(task_id)}
@@ -242,39 +255,56 @@ class Model:
         change = Change(self.possible(task_id), arriving, rule)
         self.changes.setdefault(task_id, []).append(change)
 
-    def read(self, task_id: str, meta: Mapping[str, Value]) -> tuple[str, str | None]:
+    def read(
+        self,
+        task_id: str,
+        meta: Mapping[str, Value],
+        alone: Callable[[Write], Mapping[str, Value] | None] | None = None,
+    ) -> tuple[str, str | None]:
         """A read returned a meta: narrow what may be stored.
 
-        Returns the requirement that was tested, and why no possibility explains the meta, or None if one does.
+        Returns the requirement that was tested, and why no possibility explains the meta, or None if one does. `alone`
+        returns how a write reads that is the only one of its task, if that can be seen: what is wrong even so is not a
+        matter of other writes.
         """
         possible = self.possible(task_id)
         explained = frozenset(stored for stored in possible if complaint(stored, meta, self.broken) is None)
         if explained:
             self.entries[task_id] = explained
             self.changes.pop(task_id, None)
-            self.seen_whole |= {(task_id, one) for one in explained if one and complaint(one, meta) is None}
             return self.rules.get(task_id, "META-2"), None
         nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta, self.broken)))
-        return self._blame(task_id, nearest, meta), complaint(nearest, meta, self.broken)
+        control = alone(nearest) if nearest and alone else None
+        lost = _wrong_alone(nearest, meta, control, self.broken) if nearest and control else []
+        return self._blame(task_id, nearest, meta, lost), complaint(nearest, meta, self.broken)
 
-    def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value]) -> str:
-        """Return the requirement that a wrong meta violates; `nearest` is the write that it resembles most."""
-        wrong = wrong_members(nearest, meta, self.broken)
-        lost = wrong.keys() <= MAY_BE_LOST and all(_is_empty(meta.get(name)) for name in wrong)
-        if nearest is not None and lost and (task_id, nearest) not in self.seen_whole:
-            # an entry without them may be another one, but a backend that loses them is all that was seen
-            return member_rule(next(iter(wrong)), nearest.state)
+    def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value], lost: Sequence[str]) -> str:
+        """Return the requirement that a wrong meta violates.
+
+        `nearest` is the write that it resembles most; `lost` are those of its members that read so if it is alone.
+        """
+        rules = [member_rule(name, nearest.state) for name in lost] if nearest else []
+        if rules and set(lost) >= wrong_members(nearest, meta, self.broken).keys():
+            return rules[0]
+        broken = self.broken.union(rules)
         # a PENDING without anything may be that of no write at all
         changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())
         for change in reversed(changes):
             # the meta is that of a write that must have been refused or replaced by this change
-            if any(
-                complaint(stored, meta, self.broken) is None for stored in (change.arriving, *change.before) if stored
-            ):
+            if any(complaint(stored, meta, broken) is None for stored in (change.arriving, *change.before) if stored):
                 return change.rule
+        wrong = wrong_members(nearest, meta, broken)
         if nearest is None or "status" in wrong:
             return self.rules.get(task_id, "META-2")
-        remains = left_over(nearest, self.written[task_id], meta)
+        remains = left_over(nearest, self.written[task_id], meta, broken)
         if remains:
             return self.rules[task_id] if "result" in remains else self.wholeness[task_id]
         return member_rule(next(iter(wrong)), nearest.state)
+
+
+def _wrong_alone(
+    stored: Write, meta: Mapping[str, Value], alone: Mapping[str, Value], broken: frozenset[str]
+) -> list[str]:
+    """Return those wrong members of a write that read the same where it is alone."""
+    found, control = _with_null_children(meta), _with_null_children(alone)
+    return [name for name in wrong_members(stored, meta, broken) if same(found.get(name), control.get(name))]

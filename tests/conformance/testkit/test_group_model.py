@@ -28,15 +28,15 @@ def test_what_is_saved_is_read() -> None:
     assert model.read("b", "g", SECOND, cached=False) == "GROUP-6"
 
 
-def test_a_parent_of_an_older_group_is_a_rest_of_it() -> None:
-    """One that nobody saved is not."""
-    with_parent, parent = group("a"), [["p", None], None]
-    with_parent[0] = ["g", parent]
+def test_what_is_lost_of_a_group_that_is_alone_is_no_matter_of_others() -> None:
+    """Otherwise the group before has to do with it."""
+    halved = [*group("a", "b")[:1], group("a")[1]]
     model = GroupModel()
-    model.save("a", "g", with_parent)
-    model.save("a", "g", SECOND)
-    assert model.read("a", "g", [["g", parent], SECOND[1]], cached=False) == "GROUP-5"
-    assert model.read("a", "g", [["g", [["q", None], None]], SECOND[1]], cached=False) == "GROUP-1"
+    model.save("a", "g", FIRST)
+    model.save("a", "g", group("a", "b"))
+    assert model.read("a", "g", halved, cached=False, alone=lambda _: halved) == "GROUP-1"
+    assert model.read("a", "g", halved, cached=False, alone=lambda saved: saved) == "GROUP-5"
+    assert model.read("a", "g", None, cached=False, alone=lambda _: None) == "GROUP-1"
 
 
 def test_nothing_and_an_empty_group_are_two() -> None:

@@ -102,18 +102,26 @@ def test_blame_falls_on_the_change_that_had_no_right_to_happen() -> None:
     assert model.read("t", meta_of(Write(2, "PENDING")))[0] == "STATE-3"
 
 
-def test_a_member_that_was_never_seen_may_be_one_that_is_lost() -> None:
-    """One that a read has shown was not: then another write has taken its place, if only by nothing."""
+def test_a_member_that_is_lost_of_a_write_that_is_alone_is_no_matter_of_others() -> None:
+    """Otherwise another write has taken its place, if only by nothing."""
     first, second = Write(1, "SUCCESS", 1, traceback="of 1"), Write(2, "SUCCESS", 1)
+    whole, halved = meta_of(first), meta_of(second)
     model = Model("latest")
     model.store("t", first)
     model.store("t", second)
-    assert model.read("t", meta_of(second))[0] == "META-5"
+    assert model.read("t", halved, lambda _: halved)[0] == "META-5"
+    assert model.read("t", halved, lambda _: whole)[0] == "STATE-3"
+    assert model.read("t", halved)[0] == "STATE-3"
+
+
+def test_what_is_lost_does_not_hide_what_is_left_over() -> None:
+    """A store may lose one member and keep another of an earlier write."""
+    first, second = Write(1, "STARTED", 1, parent_id="p"), Write(2, "STARTED", 2, traceback="of 2")
     model = Model("latest")
     model.store("t", first)
-    assert model.read("t", meta_of(first))[1] is None
     model.store("t", second)
-    assert model.read("t", meta_of(second))[0] == "STATE-3"
+    lossy = {**meta_of(second), "traceback": None}
+    assert model.read("t", {**lossy, "parent_id": "p"}, lambda _: lossy)[0] == "STATE-8"
 
 
 def test_null_and_empty_children_are_read_one_for_the_other() -> None:

@@ -512,6 +512,16 @@ def _save(ctx: Context, model: GroupModel, client: Client, saved: Value) -> None
     model.save(client.name, group_id, saved)
 
 
+def _alone(ctx: Context, client: Client, saved: Value) -> Value:
+    """Return what is restored of a group that is saved only once, under an id of its own, as if that were its id."""
+    beside, group_id, (head, members) = ctx.beside(client), ctx.new_id("alone"), saved
+    beside.attempt("save_group", group_id=group_id, result=[[group_id, *head[1:]], members])
+    restored = beside.attempt("restore_group", group_id=group_id).value
+    if isinstance(restored, list) and restored and isinstance(restored[0], list) and restored[0][:1] == [group_id]:
+        return [[head[0], *restored[0][1:]], *restored[1:]]
+    return restored
+
+
 def _read(ctx: Context, model: GroupModel, client: Client, group_id: str, how: str, *, caching: bool) -> None:
     op, options = READS[how]
     outcome = client.attempt(op, group_id=group_id, **options)
@@ -522,7 +532,7 @@ def _read(ctx: Context, model: GroupModel, client: Client, group_id: str, how: s
         return
     found = outcome.value["result"] if isinstance(outcome.value, Mapping) else outcome.value
     allowed = " or ".join(show(one) for one in model.allowed(client.name, group_id, cached=cached))
-    broken = model.read(client.name, group_id, found, cached=cached)
+    broken = model.read(client.name, group_id, found, cached=cached, alone=partial(_alone, ctx, client))
     if broken is not None and op == "get_group_meta":
         restored = client.attempt("restore_group", group_id=group_id, **options)
         agreed = restored.value == found or restored.value not in model.allowed(client.name, group_id, cached=cached)
