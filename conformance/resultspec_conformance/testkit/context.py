@@ -298,9 +298,16 @@ class Context:
         shown = self.history.introduce(name, options.non_default())
         return Client(shown, connection, options, self.history, self.session.in_flight, self.troubles)
 
-    def beside(self, client: Client) -> Client:
-        """Return a client whose calls do not stand in the history: they only decide what is to blame for a failure."""
-        return Client(client.name, client.connection, client.options, History(), self.session.in_flight, [])
+    @contextmanager
+    def off_the_record(self) -> Iterator[None]:
+        """Leave out of the history what is done in this block: it only decides what is to blame for a failure."""
+        operations, clients, troubles = list(self.history), dict(self.history.clients), list(self.troubles)
+        try:
+            yield
+        finally:
+            self.history.operations[:], self.troubles[:] = operations, troubles
+            self.history.clients.clear()
+            self.history.clients.update(clients)
 
     def cut_connections(self) -> int:
         """Cut the connections of all clients and return their number.

@@ -238,8 +238,9 @@ def timeline_of(ctx: Context, *, ends: bool = True) -> Timeline:
     """
     timeline, session = Timeline(ctx), ctx.session
     if session.plain_life is None:
-        session.plain_life = _plain_life(timeline)
-        session.cleanup_spares = _cleanup_spares(timeline)
+        with ctx.off_the_record():
+            session.plain_life = _plain_life(timeline)
+            session.cleanup_spares = _cleanup_spares(timeline)
     if session.plain_life == "endless" and ends:
         raise Unobserved("a plain entry does not end when its lifetime is over (EXP-2)")
     if session.plain_life == "wrong":
