@@ -383,7 +383,7 @@ class Context:
         An id that a read refuses has none.
         """
         found = client.member(task_id, "status")
-        if found.kind == "fail" or found.value == "PENDING":
+        if found.kind != "ok" or found.value == "PENDING":
             return
         client.forget(task_id)
         if client.state(task_id) != "PENDING":

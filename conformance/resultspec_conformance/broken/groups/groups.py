@@ -414,7 +414,7 @@ class GroupIdsCut(OtherGroupIds):
         return group_id[: DOMAINS.id_max_length]
 
 
-@broken("GROUP-8", "group-ids-of-100", also=["GROUP-17"])
+@broken("GROUP-8", "group-ids-of-100", also=["GROUP-4", "GROUP-17"])
 class GroupIdsOf100(Correct):
     """Refuses group ids of more than 100 characters."""
 
