@@ -59,6 +59,7 @@ def reached(cls: type, names: Iterable[str]) -> frozenset[str]:
 
 
 MEETING: Mapping[frozenset[str], str] = {
+    frozenset({"option-ignored", "entries-of-yesterday-refused"}): "no entry of today could be read any more",
     frozenset({"null-result-not-encoded", "null-result-is-a-decode-error"}): "no null could be read any more",
     frozenset({"null-result-not-encoded", "success-that-cannot-be-decoded-replaced"}): "no null would stay a result",
     frozenset({"failure-keeps-its-date", "unready-meta-without-a-date"}): "no wrong date would be shown",

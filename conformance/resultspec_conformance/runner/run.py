@@ -54,6 +54,11 @@ class _Execution:
             for future in done:
                 future.result()
 
+    def run_in_parts(self, workers: Sequence[Worker], checks: Sequence[Check], *, judged: bool = True) -> None:
+        """Run checks, and then, when no other runs, those that clean up: a cleanup may remove what lives."""
+        self.run(workers, [check for check in checks if not check.cleans], judged=judged)
+        self.run(workers[:1], [check for check in checks if check.cleans], judged=judged)
+
     def _work(self, worker: Worker, left: "deque[Check]", *, judged: bool) -> None:
         while True:
             with self._lock:
@@ -124,11 +129,11 @@ def _observe(session: TargetSession, planned: Plan, self_check: SelfCheckResult 
         execution.skipped |= {check.name: "was not run: the self-check failed" for check in planned.checks}
     else:
         # the checks of ordinary calls run first: what fails there, the others need not find again
-        execution.run(session.workers, planned.beforehand, judged=False)
-        execution.run(session.workers, [check for check in planned.checks if check.first])
+        execution.run_in_parts(session.workers, planned.beforehand, judged=False)
+        execution.run_in_parts(session.workers, [check for check in planned.checks if check.first])
         if not execution.given_up:
             replayed = session.try_counterexamples(planned)
-        execution.run(session.workers, [check for check in planned.checks if not check.first])
+        execution.run_in_parts(session.workers, [check for check in planned.checks if not check.first])
         complaints = [complaint for worker in session.workers if (complaint := worker.stop())]
         if complaints and not execution.harness:
             execution.harness.append(complaints[0])

@@ -66,6 +66,11 @@ class Check:
         """The requirement that the check mainly tests."""
         return self.cites[0]
 
+    @property
+    def cleans(self) -> bool:
+        """Whether it calls `cleanup`, which in a backend that removes too much takes away what other checks need."""
+        return any(REQUIREMENTS[cited].conformance_class == "expiry" for cited in self.cites)
+
     def lacks(self, available: frozenset[str]) -> frozenset[str]:
         """Return what the check needs and a subject does not provide: empty if it can run."""
         writes = ONLY_WAITS in available and not REQUIREMENTS[self.principal].concerns_readers

@@ -217,7 +217,7 @@ class WithChords(CorrectCore):
 
     def fill(self, shape: list[Any], left: Any) -> list[Any]:
         """Return a shape with its leaves replaced by values."""
-        return [self.fill(member, left) if isinstance(member, list) else next(left) for member in shape]
+        return [self.fill(member, left) if isinstance(member, list) else next(left, None) for member in shape]
 
     # -- the outcome ---------------------------------------------------------------------------
 

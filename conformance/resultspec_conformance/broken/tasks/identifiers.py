@@ -56,7 +56,7 @@ class IdsCaseFolded(Correct):
         return self.prefix + TASK_KEY_PREFIX + task_id.casefold()
 
 
-@broken("ID-2", "ids-right-stripped", also=["KEY-1"])
+@broken("ID-2", "ids-right-stripped", also=["ID-3", "KEY-1"])
 class IdsRightStripped(Correct):
     """Compares ids without trailing blanks, as CHAR columns do."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from hypothesis import strategies as st
 
 from resultspec_conformance.subject.client import Client
-from resultspec_conformance.subject.findings import Unobserved
+from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.subject.history import Operation, Outcome
 from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
@@ -77,7 +77,14 @@ def stored_without_a_notification(ctx: Context, state: str, result: Value, at: f
         require_result(ctx, "WAIT-8", operation, result, read)
         return seconds(operation)
 
-    require_within(ctx, "WAIT-8", timeout, attempt)
+    try:
+        require_within(ctx, "WAIT-8", timeout, attempt)
+    except Violation:
+        # one that is late where nothing is stored is late here, too: that is for WAIT-4 to say
+        late = _seconds_of_a_wait(ctx, timeout)
+        if late <= timeout + ctx.grace:
+            raise
+        require_within(ctx, "WAIT-8", late, attempt)
 
 
 # -- the wake-up bound ---------------------------------------------------------------------------
@@ -268,7 +275,7 @@ def waiter_survives_cut_connections(ctx: Context, cuts: int, stores: bool) -> No
     """A waiter whose connections are cut still ends with what is stored after that, or in TimeoutError in time."""
     timeout = 5.0 if stores else 0.3
     # one that is late without a cut is as late with it: that is for WAIT-4 to say
-    bound = timeout if stores else max(timeout, _seconds_without_a_cut(ctx, timeout))
+    bound = timeout if stores else max(timeout, _seconds_of_a_wait(ctx, timeout))
 
     def attempt() -> float:
         task_id, waiter = ctx.new_id(), ctx.fresh_client("waiter")
@@ -287,7 +294,7 @@ def waiter_survives_cut_connections(ctx: Context, cuts: int, stores: bool) -> No
     require_within(ctx, "WAIT-13", bound, attempt)
 
 
-def _seconds_without_a_cut(ctx: Context, timeout: float) -> float:
+def _seconds_of_a_wait(ctx: Context, timeout: float) -> float:
     """Return how long a wait for a task that is not ready takes."""
     return seconds(begin_wait(ctx, ctx.fresh_client("waiter"), ctx.new_id(), timeout, interval=INTERVAL).operation())
 
