@@ -62,6 +62,9 @@ MEETING: Mapping[frozenset[str], str] = {
     frozenset({"option-ignored", "entries-of-yesterday-refused"}): "no entry of today could be read any more",
     frozenset({"null-result-not-encoded", "null-result-is-a-decode-error"}): "no null could be read any more",
     frozenset({"null-result-not-encoded", "success-that-cannot-be-decoded-replaced"}): "no null would stay a result",
+    frozenset({"groups-flattened", "group-meta-without-parents"}): "no group would have a parent to leave out",
+    frozenset({"parent-of-a-group-dropped", "group-meta-without-parents"}): "no group would have a parent to leave out",
+    frozenset({"added-part-forgotten", "parts-added-to-an-older-run-are-awaited"}): "no part would be added",
     frozenset({"failure-keeps-its-date", "unready-meta-without-a-date"}): "no wrong date would be shown",
     frozenset({"falsy-value-is-null", "falsy-values-dropped"}): "what one loses the other would have lost",
     frozenset(

@@ -195,9 +195,12 @@ class Timeline:
         """Let the client of an entry call `cleanup`: where lives end by it, one that is too short shows then.
 
         A `cleanup` that removes an entry of a plain life before its end is not called; the check of EXP-11 reports it.
+        Raises Unobserved then, if nothing else would end a life that is too short.
         """
         if self.ctx.session.cleanup_spares:
             entry.client.attempt("cleanup")
+        elif not ends_by_itself(self.ctx):
+            raise Unobserved("lives end by a cleanup that also removes what lives (EXP-11)")
 
     # -- verdicts ------------------------------------------------------------------------------
 

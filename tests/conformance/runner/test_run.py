@@ -20,11 +20,13 @@ from resultspec_conformance.report.document import Report, dump, scope
 from resultspec_conformance.report.known_list import known_list
 from resultspec_conformance.runner import self_check
 from resultspec_conformance.runner.options import Options
+from resultspec_conformance.runner.progress import Silent
 from resultspec_conformance.runner.run import run
 from resultspec_conformance.runner.self_check import SELF_CHECK_BACKENDS, SelfChecker
 from resultspec_conformance.runner.servers import served
 from resultspec_conformance.subject import SubjectError, UsageError
 from resultspec_conformance.suite import all_checks
+from resultspec_conformance.verdict.check_results import CheckResult
 from resultspec_conformance.verdict.known_failures import (
     AS_RECORDED,
     NOT_TRIED,
@@ -148,6 +150,38 @@ def test_a_backend_whose_store_is_lost_is_not_blamed(
     target = backend("def get_task_meta(self, *args, **kwargs):\n    raise ConnectionError('refused')")
     with pytest.raises(SubjectError, match="cannot be reached: ConnectionError: refused"):
         judged(target)
+
+
+class Watching(Silent):
+    """Remembers which checks ran beside each one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: set[str] = set()
+        self.beside: dict[str, set[str]] = {}
+
+    def began(self, name: str) -> None:
+        """Each of two that run at the same time runs beside the other."""
+        self.beside[name] = set(self.running)
+        for other in self.running:
+            self.beside[other].add(name)
+        self.running.add(name)
+
+    def ended(self, result: CheckResult) -> None:
+        """It runs no more."""
+        self.running.discard(result.name)
+
+
+def test_nothing_runs_beside_a_check_that_cleans_up() -> None:
+    """A cleanup may remove what lives, and the other check would accuse another sentence."""
+    watching = Watching()
+    chosen = Selection(patterns=("EXP-11", "EXP-14", "READ-1", "READ-4", "STATE-3", "META-1"))
+    options = Options(seed=1, examples=20, jobs=2, self_check=False, selection=chosen)
+    run("broken:cleanup-empties-the-store", options, watching)
+    cleaning = {name for name, check in all_checks().items() if check.cleans}
+    assert cleaning & watching.beside.keys()
+    assert not any(watching.beside[name] for name in cleaning & watching.beside.keys())
+    assert any(watching.beside.values())
 
 
 def test_what_is_deselected_is_neither_judged_nor_shown() -> None:
