@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from resultspec import OPERATIONS
 from resultspec_conformance.broken.baseline.lasting import KINDS
 from resultspec_conformance.broken.baseline.tables import CorrectTables
 from resultspec_conformance.broken.baseline.whole import Correct
 from resultspec_conformance.broken.catalogue import CATALOGUE, EVERYTHING, IN_TABLES, VARIATIONS, Specimen
 from resultspec_conformance.broken.faults import FAULTS, Fault
-from resultspec_conformance.broken.interplay import ABOUT_DATES, HIDES, MEETING, disturbed, named_in
+from resultspec_conformance.broken.interplay import ABOUT_DATES, HIDES, MEETING, disturbed, named_in, reached
 from resultspec_conformance.subject.capabilities import Capabilities
 
 COOPERATIVE = frozenset({"__init__", "close"})
@@ -92,6 +93,12 @@ def _members(classes: Iterable[type]) -> frozenset[str]:
 def changed_by(specimen: Specimen) -> frozenset[str]:
     """Return the members of the correct backend that a defect changes, and its own."""
     return _members(_own_classes(specimen))
+
+
+def shown_by(specimen: Specimen) -> frozenset[str]:
+    """Return the operations that come to what a defect changes, directly or through other members."""
+    family, changed = _family(specimen), changed_by(specimen)
+    return frozenset(operation for operation in OPERATIONS if changed & reached(family, [operation]))
 
 
 def _changed(specimen: Specimen) -> Mapping[str, Any]:

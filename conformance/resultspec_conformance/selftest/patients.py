@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE, Specimen
-from resultspec_conformance.broken.combined import Combination, can_live_together, changed_by, combined
+from resultspec_conformance.broken.combined import Combination, can_live_together, changed_by, combined, shown_by
 from resultspec_conformance.broken.faults import CLASSES, FAULTS, Fault
 from resultspec_conformance.broken.interplay import HIDES
 
@@ -124,16 +124,22 @@ def _faults(chance: random.Random, count: int, kin: Specimen) -> list[Fault]:
 def _specimens(shelf: Iterable[Specimen], faults: Sequence[Fault], count: int) -> list[Specimen]:
     """Return the first specimens that can live with each other, and that no fault puts out of sight."""
     hidden = frozenset[str]().union(*map(hidden_by, faults))
-    unreachable = {fault.operation for fault in faults if not fault.argument}
+    unreachable = frozenset(fault.operation for fault in faults if not fault.argument)
     chosen: list[Specimen] = []
     for specimen in shelf:
         if len(chosen) == count:
             break
-        in_sight = specimen.violates not in hidden and not unreachable & changed_by(specimen)
+        in_sight = specimen.violates not in hidden and _is_reached(specimen, unreachable)
         fits = in_sight and all(can_live_together(specimen, other) for other in chosen)
         if fits and _can_be_made([*chosen, specimen]):
             chosen.append(specimen)
     return chosen
+
+
+def _is_reached(specimen: Specimen, unreachable: frozenset[str]) -> bool:
+    """Whether a defect is in none of the operations that cannot be reached, and not behind them alone."""
+    operations = shown_by(specimen)
+    return not unreachable & changed_by(specimen) and not (operations and operations <= unreachable)
 
 
 def _can_be_made(specimens: list[Specimen]) -> bool:

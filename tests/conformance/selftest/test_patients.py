@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from resultspec import REQUIREMENTS
-from resultspec_conformance.broken.combined import can_live_together, changed_by, parsed
+from resultspec_conformance.broken import CATALOGUE
+from resultspec_conformance.broken.combined import can_live_together, changed_by, parsed, shown_by
 from resultspec_conformance.broken.faults import FAULTS
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.selftest.hospital import judge_patients
@@ -129,6 +130,22 @@ def test_what_a_defect_hides_is_out_of_sight() -> None:
     patient = Patient(4, 2, parsed("nothing-ends+failure-is-final"))
     assert "EXP-10" in patient.out_of_sight
     assert "EXP-2" not in patient.out_of_sight
+
+
+@pytest.mark.parametrize(
+    ("defect", "operations"),
+    [
+        ("wait-takes-the-result-along", {"wait_for"}),
+        ("parents-of-members-dropped", {"save_group"}),
+        ("no-traceback-without-an-error", {"get_traceback"}),
+    ],
+)
+def test_a_defect_that_one_operation_shows_is_not_drawn_without_it(defect: str, operations: set[str]) -> None:
+    """Though it is in a member that is not an operation itself."""
+    assert shown_by(CATALOGUE[defect]) == operations
+    for patient in MANY:
+        gone = {fault.operation for fault in patient.combination.faults if not fault.argument}
+        assert not any(shown_by(one) and shown_by(one) <= gone for one in patient.combination.specimens)
 
 
 def test_what_an_operation_hides_is_told_apart() -> None:
