@@ -68,7 +68,7 @@ class Check:
 
     @property
     def cleans(self) -> bool:
-        """Whether it calls `cleanup`, which in a backend that removes too much takes away what other checks need."""
+        """Whether it is about lives, and so may call `cleanup`, which may take away what other checks need."""
         return any(REQUIREMENTS[cited].conformance_class == "expiry" for cited in self.cites)
 
     def lacks(self, available: frozenset[str]) -> frozenset[str]:

@@ -215,20 +215,25 @@ class Model:
 
     def rule_for(self, task_id: str, arriving: Write) -> str:
         """Return the requirement that decides what a store of this write does now."""
-        if any(change.rule == "READ-4" for change in self.changes.get(task_id, ())):
+        if self._is_forgotten(task_id):
             # until a read has seen an entry again, nothing shows that the first write after `forget` was accepted
             return "STATE-11"
         return self._rule_of_states(task_id, arriving)
 
     def rule_of_error(self, task_id: str, arriving: Write) -> str:
         """Return the requirement that a store of this write violates now if it ends in an error."""
-        forgotten = any(change.rule == "READ-4" for change in self.changes.get(task_id, ()))
-        if forgotten and self.possible(task_id) == NOTHING:
+        if self._is_forgotten(task_id) and self.possible(task_id) == NOTHING:
             return "STATE-11"
-        accepted = {
-            one for stored in self.possible(task_id) for one in after_store(stored, arriving, self.late_unready)
-        }
-        return self._rule_of_states(task_id, arriving) if arriving in accepted else "STATE-10"
+        return self._rule_of_states(task_id, arriving) if arriving in self._after(task_id, arriving) else "STATE-10"
+
+    def _is_forgotten(self, task_id: str) -> bool:
+        """Whether a task was forgotten, and no read has seen an entry since."""
+        return any(change.rule == "READ-4" for change in self.changes.get(task_id, ()))
+
+    def _after(self, task_id: str, arriving: Write) -> Possible:
+        """Return what may be stored after a store of this write."""
+        before = self.possible(task_id)
+        return frozenset(kept for stored in before for kept in after_store(stored, arriving, self.late_unready))
 
     def _rule_of_states(self, task_id: str, arriving: Write) -> str:
         states = {stored.state if stored is not None else None for stored in self.possible(task_id)}
@@ -236,10 +241,9 @@ class Model:
 
     def store(self, task_id: str, arriving: Write, *, certain: bool = True) -> None:
         """A store has returned; if not `certain`, its outcome is unknown."""
-        before = self.possible(task_id)
+        before, after = self.possible(task_id), self._after(task_id, arriving)
         self.written.setdefault(task_id, []).append(arriving)
         self.rules[task_id] = self.rule_for(task_id, arriving)
-        after = frozenset(kept for stored in before for kept in after_store(stored, arriving, self.late_unready))
         self.wholeness[task_id] = "STATE-8" if arriving in after else "STATE-9"
         self._note_change(task_id, arriving)
         self.entries[task_id] = after if certain else before | after

@@ -1,37 +1,20 @@
 """How checks let lives end: by a clock, by ageing, by waiting; and what they say where they cannot see."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from resultspec_conformance.broken import VARIATIONS, open_specimen
 from resultspec_conformance.runner.execute import execute
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.findings import Unobserved, Violation
 from resultspec_conformance.suite import all_checks
-from resultspec_conformance.testkit.context import Context, Session
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.expiry import LONG_LIFE, Timeline, time_can_pass, timeline_of
 
 Open = Callable[[str], Context]
-
-
-@pytest.fixture(name="context_of")
-def open_contexts() -> Iterator[Open]:
-    """Return a function that opens a correct backend of the catalogue by name."""
-    opened: list[tuple[Context, Session]] = []
-
-    def open_context(name: str) -> Context:
-        session = Session(open_specimen(VARIATIONS[name]), "test")
-        opened.append((Context(session, "EXP-1"), session))
-        return opened[-1][0]
-
-    yield open_context
-    for ctx, session in opened:
-        ctx.close()
-        session.close()
 
 
 WAYS = {"no-op": "clock", "ends-by-ageing": "ageing", "ends-waited-for": "waiting", "ends-by-cleanup": "clock"}

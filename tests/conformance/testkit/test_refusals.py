@@ -1,32 +1,15 @@
 """Whether a store was refused for what it says, or for the entry that is there: and by which rule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from resultspec_conformance.broken import CATALOGUE, open_specimen
-from resultspec_conformance.testkit.context import Context, Session
+from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.refusals import rule_of_refusal
 from resultspec_conformance.testkit.task_model import Model, Write
 
 Open = Callable[[str], Context]
 TASK = "task-1"
-
-
-@pytest.fixture(name="context_of")
-def open_contexts() -> Iterator[Open]:
-    """Return a function that opens a backend of the catalogue of broken ones by name."""
-    opened: list[tuple[Context, Session]] = []
-
-    def open_context(name: str) -> Context:
-        session = Session(open_specimen(CATALOGUE[name]), "test")
-        opened.append((Context(session, "META-1"), session))
-        return opened[-1][0]
-
-    yield open_context
-    for ctx, session in opened:
-        ctx.close()
-        session.close()
 
 
 def stored(ctx: Context, state: str) -> str:
