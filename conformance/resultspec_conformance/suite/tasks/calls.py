@@ -161,6 +161,8 @@ def wait_for_answers(ctx: Context) -> None:
 @check("JOIN-1", first=True)
 def get_many_answers(ctx: Context) -> None:
     """`get_many` ends for tasks that are ready."""
+    if not ctx.usable(["store_result"]):
+        raise Unobserved("nothing can be stored that would be ready")
     ids = [ctx.new_id(), ctx.new_id()]
     for task_id in ids:
         _prepare(ctx, "store_result", **_success(task_id))
