@@ -72,6 +72,8 @@ MEETING: Mapping[frozenset[str], str] = {
     ): "the dates of tasks that are not ready would be read",
     frozenset({"join-checks-at-the-first-item", "clock-of-a-join-begins-at-the-call"}): "the call would be late itself",
     frozenset({"mark-for-as-long-as-results", "mark-without-lifetime"}): "a mark would have no life at all",
+    frozenset({"late-failure-refused-loudly", "refused-store-raises"}): "each refused write would raise, as is known",
+    frozenset({"ids-normalised", "refused-after-storing"}): "no id that is normalised would be taken",
     frozenset({"nothing-ends", "cleanup-at-half-the-life"}): "half of an endless life would be over never",
 }
 """Pairs of defects that do something else together than each alone, though no member connects them, and what."""

@@ -1,6 +1,7 @@
 """An open target: its throw-away servers, its workers, and the removal of everything that the run has written."""
 
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -81,6 +82,10 @@ def run_until_failure(worker: Worker, check: Check, example: Mapping[str, Any] |
             return result, attempts
 
 
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="resultspec-", ignore_cleanup_errors=True)
+
+
 @contextmanager
 def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unheard) -> Iterator[TargetSession]:
     """Start the servers that a target needs, and make the workers, which are not started yet. Raises SubjectError.
@@ -89,7 +94,7 @@ def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unhear
     However the block ends, workers and servers are stopped, and everything that the run has written is removed.
     """
     run_id, memory = secrets.token_hex(4), CallMemory()
-    with served(target) as place, ExitStack() as stack:
+    with served(target) as place, _scratch() as scratch, ExitStack() as stack:
         workers = [
             Worker(
                 place.target,
@@ -100,6 +105,7 @@ def prepared(target: str, options: Options, jobs: int = 1, heard: Heard = unhear
                 helps=letter != ascii_lowercase[0],
                 heard=heard,
                 memory=memory,
+                scratch=scratch,
             )
             for letter in ascii_lowercase[:jobs]
         ]

@@ -81,8 +81,9 @@ class Worker:
 
     `claims` are capabilities that replace the subject's own (`classes`, `choices`); `sys_path` has additional
     directories for modules. `helps`: another worker of the run is the first one. `memory`: the calls that are known to
-    fail, which the workers of a run share. `openings` counts how often the target was opened. `traces`: whether the
-    store may still have what checks have written. `heard` is called by any thread, and must not raise.
+    fail, which the workers of a run share. `scratch`: the directory for temporary files of the process, or empty for
+    the usual one. `openings` counts how often the target was opened. `traces`: whether the store may still have what
+    checks have written. `heard` is called by any thread, and must not raise.
     """
 
     target: str
@@ -93,6 +94,7 @@ class Worker:
     helps: bool = False
     opened: TargetDescription | None = None
     memory: CallMemory = field(default_factory=CallMemory)
+    scratch: str = ""
     openings: int = 0
     retired: bool = False
     dismissed: bool = False
@@ -130,10 +132,15 @@ class Worker:
             encoding="utf-8",
             errors="backslashreplace",
             start_new_session=True,
-            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+            env=self._environment(),
         )
         threading.Thread(target=self._read_answers, args=(self._process, self._answers), daemon=True).start()
         self._output = BackendOutput(self._process.stderr, lambda line: self.heard(self._running, line))
+
+    def _environment(self) -> dict[str, str]:
+        # a process that is killed removes no temporary file, so those of a run are in one place, which the run removes
+        scratch = {"TMPDIR": self.scratch} if self.scratch else {}
+        return {**os.environ, "PYTHONFAULTHANDLER": "1", **scratch}
 
     def _open(self, *, without_first_calls: bool = False) -> TargetDescription:
         """Open the target. If the process ends during the first calls, open it again without them: checks will tell.

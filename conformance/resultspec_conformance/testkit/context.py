@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from resultspec import REQUIREMENTS
 from resultspec_conformance.limits import SHARED_CONNECTIONS
-from resultspec_conformance.subject.call_failures import CallFailure
+from resultspec_conformance.subject.call_failures import CallFailure, first_that_covers
 from resultspec_conformance.subject.capabilities import Capabilities
 from resultspec_conformance.subject.client import Client, InFlight, UnexpectedOutcome
 from resultspec_conformance.subject.errors import SubjectError, UsageError
@@ -376,6 +376,10 @@ class Context:
         known = self.session.in_flight.known
         failing = {one.op for one in known if not one.kinds and one.check in ("", self.session.in_flight.check)}
         return [op for op in ops if op not in failing]
+
+    def may_call(self, op: str, /, **args: Value) -> bool:
+        """Whether a call with such arguments is not known to hang or to end the process."""
+        return first_that_covers(self.session.in_flight.known, op, args, self.session.in_flight.check) is None
 
     def make_unknown(self, client: Client, task_id: Value) -> None:
         """Make sure that an id which the check chose itself has no entry. Raises Unobserved if it keeps one.

@@ -1,5 +1,6 @@
 """A call that hangs: the sentence about it is violated, and nothing else, on stores that outlive the process."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,3 +65,24 @@ def test_a_backend_whose_first_call_ends_the_process_is_judged(backend: Callable
     assert _violated(report) == {"STATE-1"}
     assert {failure["kind"] for failure in report["failures"]} == {"died"}
     assert "with exit code 3" in report["failures"][0]["history"][-1]["outcome"]["message"]
+
+
+def test_a_backend_that_is_killed_leaves_no_temporary_files(
+    backend: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its temporary files are in a directory of the run, which is removed at the end, as the process cannot do it."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    backend(
+        "def store_result(self, *args, **options):\n"
+        "    import sys, tempfile\n"
+        "    print('made', tempfile.mkdtemp(), file=sys.stderr)\n"
+        "    os._exit(3)"
+    )
+    chosen = Selection(patterns=("states.odd_state_comes_back",))
+    report = run(
+        f"python:{tmp_path / 'mine.py'}:factory", Options(examples=3, seed=1, selection=chosen, self_check=False)
+    )
+    assert f"made {temporary}/" in report["failures"][0]["history"][-1]["outcome"]["message"]
+    assert list(temporary.iterdir()) == []
