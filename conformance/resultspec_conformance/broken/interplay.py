@@ -74,6 +74,9 @@ MEETING: Mapping[frozenset[str], str] = {
     frozenset({"mark-for-as-long-as-results", "mark-without-lifetime"}): "a mark would have no life at all",
     frozenset({"late-failure-refused-loudly", "refused-store-raises"}): "each refused write would raise, as is known",
     frozenset({"ids-normalised", "refused-after-storing"}): "no id that is normalised would be taken",
+    frozenset({"limit-of-a-megabyte", "bomb-goes-off"}): "one sets anew the limit that the other halves",
+    frozenset({"date-without-an-offset", "date-not-looked-at"}): "nobody would say that the date is in UTC",
+    frozenset({"nothing-ends", "milliseconds-in-32-bits"}): "no life would end early",
     frozenset({"nothing-ends", "cleanup-at-half-the-life"}): "half of an endless life would be over never",
 }
 """Pairs of defects that do something else together than each alone, though no member connects them, and what."""
@@ -88,8 +91,13 @@ HIDES: Mapping[str, frozenset[str]] = {
     "option-ignored": frozenset({"EXT-4", "EXT-6", "EXT-7", "EXT-10"}),
     "called-by-every-delivery-of-a-full-chord": frozenset({"CHORD-16"}),
     "unknown-module-is-an-error": frozenset({"WORK-3"}),
+    "children-lost": frozenset({"WORK-7"}),
 }
 """What nobody can see of a backend with a defect: how a life ends, for one, where no life ends."""
+
+
+SHOWN_WITH: Mapping[str, str] = {"parts-added-to-an-older-run-are-awaited": "add_to_chord"}
+"""Defects that show only after a call of an operation which does not come to what they change."""
 
 
 ABOUT_DATES = frozenset({"META-9", "META-10", "META-15"})

@@ -101,7 +101,10 @@ class _Run:
         except UnexpectedOutcome as unexpected:
             return self._failed(ctx, example, unexpected)
         else:
-            self.exercised |= ctx.exercised
+            if ctx.troubles:
+                self.blocked.append(ctx.troubles[0])
+            else:
+                self.exercised |= ctx.exercised
         return self._known_to_hang(ctx, example)
 
     def _violated(self, ctx: Context, example: Example, violation: Violation) -> Failure | None:

@@ -13,7 +13,7 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE, Specimen
 from resultspec_conformance.broken.combined import Combination, can_live_together, changed_by, combined, shown_by
 from resultspec_conformance.broken.faults import CLASSES, FAULTS, Fault
-from resultspec_conformance.broken.interplay import HIDES
+from resultspec_conformance.broken.interplay import HIDES, SHOWN_WITH
 
 SIZES = (2, 5, 10, 25)
 """Numbers of defects."""
@@ -139,7 +139,9 @@ def _specimens(shelf: Iterable[Specimen], faults: Sequence[Fault], count: int) -
 def _is_reached(specimen: Specimen, unreachable: frozenset[str]) -> bool:
     """Whether a defect is in none of the operations that cannot be reached, and not behind them alone."""
     operations = shown_by(specimen)
-    return not unreachable & changed_by(specimen) and not (operations and operations <= unreachable)
+    if SHOWN_WITH.get(specimen.name) in unreachable or unreachable & changed_by(specimen):
+        return False
+    return not operations or not operations <= unreachable
 
 
 def _can_be_made(specimens: list[Specimen]) -> bool:

@@ -279,17 +279,21 @@ class Model:
             return self.rules.get(task_id, "META-2"), None
         nearest = min(possible, key=lambda stored: len(wrong_members(stored, meta, self.broken)))
         control = alone(nearest) if nearest and alone else None
-        lost = _wrong_alone(nearest, meta, control, self.broken) if nearest and control else []
+        lost = _wrong_alone(nearest, meta, control, self.broken) if nearest and control else None
         return self._blame(task_id, nearest, meta, lost), complaint(nearest, meta, self.broken)
 
-    def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value], lost: Sequence[str]) -> str:
+    def _blame(self, task_id: str, nearest: Write | None, meta: Mapping[str, Value], lost: Sequence[str] | None) -> str:
         """Return the requirement that a wrong meta violates.
 
-        `nearest` is the write that it resembles most; `lost` are those of its members that read so if it is alone.
+        `nearest` is the write that it resembles most; `lost` are those of its members that read so if it is alone, or
+        None if that is not known.
         """
-        rules = [member_rule(name, nearest.state) for name in lost] if nearest else []
-        if rules and set(lost) >= wrong_members(nearest, meta, self.broken).keys():
+        rules = [member_rule(name, nearest.state) for name in lost or ()] if nearest else []
+        if rules and set(lost or ()) >= wrong_members(nearest, meta, self.broken).keys():
             return rules[0]
+        if lost is not None and reads_as_unknown(meta):
+            # alone, the write of a PENDING is read: here, it was not accepted
+            return self.rules[task_id]
         broken = self.broken.union(rules)
         # a PENDING without anything may be that of no write at all
         changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())

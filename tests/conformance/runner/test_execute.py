@@ -8,6 +8,7 @@ from hypothesis.strategies import integers
 from resultspec_conformance.runner import execute
 from resultspec_conformance.runner.targets import open_target
 from resultspec_conformance.subject import Subject, Unobserved
+from resultspec_conformance.subject.call_failures import HUNG, CallFailure
 from resultspec_conformance.testkit.context import Context, Session
 from resultspec_conformance.testkit.registry import Check
 from resultspec_conformance.verdict.check_results import CheckResult
@@ -119,3 +120,21 @@ def test_every_example_that_failed_is_looked_past() -> None:
     session.close()
     assert [failure.alike for failure in result.failures] == [2]
     assert result.exercised == ("META-5",)
+
+
+def test_an_example_in_which_a_call_was_not_made_is_no_evidence() -> None:
+    """Also where the check takes any outcome of the call, and would be content with the error."""
+
+    def function(ctx: Context) -> None:
+        """Holds."""
+        outcome = ctx.client().attempt("forget", task_id=ctx.new_id())
+        ctx.require("READ-5", outcome.kind in ("ok", "info"), got="", allowed="")
+
+    session = Session(open_target("memory://", "blind"), "blind")
+    check = Check("made.up", ("READ-5",), function)
+    assert execute.execute(check, session, seed_number=0, examples=1).status == "passed"
+    session.in_flight.known = (CallFailure("forget", None, HUNG, "READ-4"),)
+    result = execute.execute(check, session, seed_number=0, examples=1)
+    session.close()
+    assert (result.status, result.exercised) == ("blocked", ())
+    assert [call.requirement for call in result.blocked] == ["READ-4"]

@@ -10,6 +10,7 @@ from resultspec import REQUIREMENTS
 from resultspec_conformance.broken import CATALOGUE
 from resultspec_conformance.broken.combined import can_live_together, changed_by, parsed, shown_by
 from resultspec_conformance.broken.faults import FAULTS
+from resultspec_conformance.broken.interplay import SHOWN_WITH
 from resultspec_conformance.report.document import Report
 from resultspec_conformance.selftest.hospital import judge_patients
 from resultspec_conformance.selftest.patients import SIZES, STORES, Patient, drawn, hidden_by
@@ -146,6 +147,14 @@ def test_a_defect_that_one_operation_shows_is_not_drawn_without_it(defect: str, 
     for patient in MANY:
         gone = {fault.operation for fault in patient.combination.faults if not fault.argument}
         assert not any(shown_by(one) and shown_by(one) <= gone for one in patient.combination.specimens)
+
+
+def test_a_defect_that_shows_only_after_another_operation_is_not_drawn_without_it() -> None:
+    """The two have no member in common, so the table says it."""
+    assert {*SHOWN_WITH} <= {*CATALOGUE}
+    for patient in MANY:
+        gone = {fault.operation for fault in patient.combination.faults if not fault.argument}
+        assert not any(SHOWN_WITH.get(one.name) in gone for one in patient.combination.specimens)
 
 
 def test_what_an_operation_hides_is_told_apart() -> None:

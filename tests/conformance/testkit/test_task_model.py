@@ -114,6 +114,18 @@ def test_a_member_that_is_lost_of_a_write_that_is_alone_is_no_matter_of_others()
     assert model.read("t", halved)[0] == "STATE-3"
 
 
+def test_a_pending_write_that_is_read_alone_was_not_accepted() -> None:
+    """After `forget` it reads as unknown: not its member is lost, but the write."""
+    dropped = Write(1, "PENDING", traceback="of 1")
+    model = Model("latest")
+    model.store("t", Write(0, "SUCCESS"))
+    model.forget("t")
+    model.store("t", dropped)
+    unknown = {"status": "PENDING", "result": None}
+    assert model.read("t", unknown, lambda _: meta_of(dropped))[0] == "STATE-11"
+    assert model.read("t", unknown, lambda _: unknown)[0] == "META-5"
+
+
 def test_what_is_lost_does_not_hide_what_is_left_over() -> None:
     """A store may lose one member and keep another of an earlier write."""
     first, second = Write(1, "STARTED", 1, parent_id="p"), Write(2, "STARTED", 2, traceback="of 2")

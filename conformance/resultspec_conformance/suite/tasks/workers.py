@@ -260,7 +260,8 @@ def what_is_not_ignored_is_stored(ctx: Context, state: str) -> None:
 @check("WORK-6", cases=[{"there": there, "place": place} for there in (None, "STARTED", "RETRY") for place in (0, 1)])
 def write_that_fails_is_an_error(ctx: Context, there: str | None, place: int) -> None:
     """A call whose write fails ends in an error: for a value that no serializer carries, or else for what is no id."""
-    if "opaque" in ctx.capabilities.provided:
+    call = "mark_as_done" if place else "mark_as_started"
+    if "opaque" in ctx.capabilities.provided and ctx.usable([call]):
         _require_no_silence_of_values(ctx, there, place)
     else:
         _require_no_silence_of_ids(ctx)
@@ -296,7 +297,9 @@ def _require_no_silence_of_ids(ctx: Context) -> None:
     refused = [one for one in NO_IDS if worker.attempt("store_result", **_store(one, "SUCCESS")).kind != "ok"]
     if not refused:
         raise Unobserved("store_result takes whatever it is given for an id")
-    for state in ("STARTED", *ENDS):
+    calls = {"mark_as_started": "STARTED", **{call: state for state, (call, _) in ENDS.items()}}
+    for call in ctx.usable(calls):
+        state = calls[call]
         outcome = _mark(worker, refused[0], state, _usual(state))
         got = f"the call for {state} and the id {show(refused[0])} ended {ctx.describe(outcome)}"
         ctx.require("WORK-6", outcome.raised, got=got, allowed="an error, as that of store_result")
