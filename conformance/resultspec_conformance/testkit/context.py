@@ -381,6 +381,11 @@ class Context:
         """Whether a call with such arguments is not known to hang or to end the process."""
         return first_that_covers(self.session.in_flight.known, op, args, self.session.in_flight.check) is None
 
+    def clean_up(self, client: Client, op: str, /, **args: Value) -> None:
+        """Make a call that is no part of the check, such as the removal of what it wrote: its outcome says nothing."""
+        with self.off_the_record():
+            client.attempt(op, **args)
+
     def make_unknown(self, client: Client, task_id: Value) -> None:
         """Make sure that an id which the check chose itself has no entry. Raises Unobserved if it keeps one.
 

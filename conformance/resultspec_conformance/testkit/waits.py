@@ -98,6 +98,10 @@ def seconds(operation: Operation) -> float:
     return (operation.end or operation.start) - operation.start
 
 
+EARLY = 0.9
+"""A wait that ends in TimeoutError after less than this share of its timeout has given up before its deadline."""
+
+
 def final_outcome(operation: Operation) -> Outcome:
     """Return the outcome of an operation that has ended. Raises RuntimeError if it has not."""
     if operation.outcome is None:

@@ -182,7 +182,7 @@ def looking_and_being_refused_change_no_life(ctx: Context, reads: list[str], ref
     timeline = timeline_of(ctx)
     writer, reader = _clients(ctx, timeline)
     read = [(timeline.store(writer, timeline.life), name) for name in ctx.usable(reads)]
-    read.append((timeline.store(writer, timeline.life, "STARTED"), "wait_for"))
+    read += [(timeline.store(writer, timeline.life, "STARTED"), name) for name in ctx.usable(["wait_for"])]
     spared = [(timeline.store(writer, timeline.life), state) for state in refused]
     alone = {state: timeline.store(writer, timeline.life, state) for state in ("SUCCESS", "STARTED")}
     unseen = {state: timeline.store(writer, timeline.life, state) for state in alone}

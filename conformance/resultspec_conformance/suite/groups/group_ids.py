@@ -89,7 +89,7 @@ def group_ids_of_portable_lengths_are_taken(ctx: Context, length: int) -> None:
         _require_own(ctx, ctx.client("reader"), ids)
     finally:
         for group_id in ids:
-            client.attempt("delete_group", group_id=group_id)
+            ctx.clean_up(client, "delete_group", group_id=group_id)
 
 
 @check("GROUP-8")
@@ -103,7 +103,7 @@ def every_portable_character_names_a_group(ctx: Context) -> None:
         _require_own(ctx, client, ids)
     finally:
         for group_id in ids:
-            client.attempt("delete_group", group_id=group_id)
+            ctx.clean_up(client, "delete_group", group_id=group_id)
 
 
 HARMLESS = (".J", ".jx", ".s.", ".", ".sd", "s", "-s", ":c", ".s-1", ".j.x", "_t")
@@ -184,7 +184,9 @@ def group_id_is_not_a_pattern(ctx: Context, pattern: str) -> None:
     client, reader, base = ctx.client("writer"), ctx.client("reader"), ctx.new_id("Group") + "_"
     special = pattern.replace("{b}", base)
     others = {base + tail: True for tail in NEIGHBOURS if base + tail != special}
-    client.attempt("delete_group", group_id=special)
+    ctx.clean_up(client, "delete_group", group_id=special)
+    if _is_there(client, special):
+        raise Unobserved(f"the group {show(special)} could not be deleted (GROUP-6)")
     for group_id in others:
         client.save_group(group_id, _saved(group_id))
     got = f"{show(special)} is restored"

@@ -149,7 +149,8 @@ def _keep_apart(ctx: Context, left: str, right: str) -> None:
     second = writer.attempt("store_result", task_id=right, result="right", state="SUCCESS")
     stored = {left: "left"} if second.kind != "ok" else {left: "left", right: "right"}
     _require_own(ctx, "ID-2", reader, stored)
-    if second.kind == "ok" and writer.attempt("forget", task_id=right).kind == "ok":
+    forgets = second.kind == "ok" and bool(ctx.usable(["forget"]))
+    if forgets and writer.attempt("forget", task_id=right).kind == "ok":
         _require_own(ctx, "ID-2", reader, {left: "left"})
 
 
@@ -203,6 +204,8 @@ def _faithful_or_refused(ctx: Context, task_id: str, others: list[str]) -> None:
 
 def _can_forget(ctx: Context) -> bool:
     """Whether an ordinary task can be forgotten: if it cannot, that is not a matter of ids."""
+    if not ctx.usable(["forget"]):
+        return False
     client, task_id = ctx.client("writer"), ctx.new_id()
     client.attempt("store_result", task_id=task_id, result=1, state="SUCCESS")
     return client.attempt("forget", task_id=task_id).kind == "ok" and not is_there(client, task_id)

@@ -60,7 +60,7 @@ def _require_unchanged_by_reads(ctx: Context, task_id: str) -> None:
         for client in clients:
             for door in ctx.usable(DOORS):
                 client.attempt(door, task_id=task_id)
-            if ctx.usable(["wait_for"]) and ctx.may_call("wait_for", timeout=timeout):
+            if ctx.usable(["wait_for"]) and ctx.may_call("wait_for", task_id=task_id, timeout=timeout):
                 client.attempt("wait_for", task_id=task_id, timeout=timeout)
             meta = client.meta(task_id)
             ctx.require("READ-1", same(meta, first), got=meta, allowed=f"the meta of the first read: {show(first)}")

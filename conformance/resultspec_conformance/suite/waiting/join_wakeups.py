@@ -17,6 +17,7 @@ from resultspec_conformance.testkit.joins import SHORT_TIMEOUT, Joined, join, jo
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    EARLY,
     SHORT_PATIENCE,
     BackgroundWait,
     begin,
@@ -134,6 +135,8 @@ def stored_without_a_notification(
     found = joined(running.operation())
     if written > found.operation.start + timeout:
         raise Unobserved("this machine was too slow to write before the deadline")
+    if found.ended == "TimeoutError" and task_id not in found.ids and found.took < EARLY * timeout:
+        raise Unobserved("the join gave up before its deadline (JOIN-6)")
     require_yielded(ctx, "JOIN-8", found, [task_id], "TimeoutError" if pending else "exhausted")
 
 

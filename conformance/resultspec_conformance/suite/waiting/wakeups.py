@@ -14,6 +14,7 @@ from resultspec_conformance.testkit.context import SUITE, Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.waits import (
     AMPLE_TIMEOUT,
+    EARLY,
     SHORT_PATIENCE,
     BackgroundWait,
     begin_wait,
@@ -74,6 +75,8 @@ def stored_without_a_notification(ctx: Context, state: str, result: Value, at: f
         operation = wait.operation()
         if written > operation.start + timeout:
             raise Unobserved("this machine was too slow to write before the deadline")
+        if timed_out(operation) and seconds(operation) < EARLY * timeout:
+            raise Unobserved("the wait gave up before its deadline (WAIT-3)")
         require_result(ctx, "WAIT-8", operation, result, read)
         return seconds(operation)
 
