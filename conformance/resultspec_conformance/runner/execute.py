@@ -61,6 +61,8 @@ class _Run:
     session: Session
     examples: int = 0
     exercised: set[str] = field(default_factory=set)
+    looked: set[str] = field(default_factory=set)
+    fired: set[str] = field(default_factory=set)
     unobserved: list[str] = field(default_factory=list)
     blocked: list[CallFailure] = field(default_factory=list)
     failures: dict[Key, Failure] = field(default_factory=dict)
@@ -71,9 +73,12 @@ class _Run:
         self.session.example = example
         ctx = Context(self.session, self.check.principal, broken=broken)
         try:
-            return self._judge(ctx, example)
+            failure = self._judge(ctx, example)
         finally:
             ctx.close()
+        self.looked |= ctx.looked
+        self.fired |= ctx.fired if failure is not None else frozenset()
+        return failure
 
     def look_past(self, failure: Failure) -> None:
         """Run the examples again that have failed in one way, until all that the check cites was looked at.
@@ -343,6 +348,8 @@ def execute(
         calls=session.in_flight.calls - calls,
         examples=run.examples,
         exercised=tuple(sorted(run.exercised)),
+        looked=tuple(sorted(run.looked)),
+        fired=tuple(sorted(run.fired)),
         message=message or "; ".join(sorted(set(run.unobserved))),
         failures=tuple(worst_first(run.failures.values())),
         blocked=each_reason_once(run.blocked),

@@ -45,7 +45,8 @@ class Trial:
 
     `killed`: a broken one was found to violate its own requirement, without stray accusations. `survived`: it was not.
     `stray`: it was accused of a violation that does not follow. `acquitted` and `accused`: for a correct one. `failed`:
-    a check hung, died or ended in an error.
+    a check hung, died or ended in an error. `looked`: the places of the suite that tested it; `fired`: those that
+    accused it, each with the name of a check.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Trial:
     accusations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     message: str = ""
     seconds: float = 0.0
+    looked: frozenset[str] = frozenset()
+    fired: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ class Selftest:
         """Whether every trial had the expected outcome and every MUST has a check and a broken backend."""
         return bool(self.trials) and not self.gaps and all(trial.fate in GOOD_FATES for trial in self.trials)
 
+    @property
+    def places(self) -> dict[str, tuple[str, str] | None]:
+        """The places of the suite that tested a backend, each with a broken one that it accused and the check, or None.
+
+        Of several broken backends it is the one that breaks the requirement of the place on purpose, if there is one.
+        """
+        looked = frozenset[str]().union(*(one.looked for one in self.trials))
+        found: dict[str, tuple[str, str] | None] = dict.fromkeys(sorted(looked))
+        for trial in sorted(self.trials, key=lambda one: one.name):
+            for place, check in trial.fired.items():
+                if found[place] is None or place.endswith(f" {trial.violates}"):
+                    found[place] = (trial.name, check)
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as JSON."""
         return {
@@ -78,6 +95,7 @@ class Selftest:
             "holds": self.holds,
             "seconds": round(self.seconds, 2),
             "gaps": list(self.gaps),
+            "places": self.places,
             "trials": [
                 {
                     "name": trial.name,
@@ -121,6 +139,8 @@ def judge(specimen: Specimen, results: Iterable[CheckResult], checks: Mapping[st
         accusations={accused: tuple(by) for accused, by in accusations.items()},
         message="; ".join([*broken_down, *unjust])[:2000],
         seconds=seconds,
+        looked=frozenset[str]().union(*(result.looked for result in results)),
+        fired={place: result.name for result in results for place in result.fired},
     )
 
 

@@ -36,6 +36,7 @@ from resultspec_conformance.subject.protocols import (
     clock_of,
 )
 from resultspec_conformance.subject.python_object import ConnectionForEachCall, PythonConnection
+from resultspec_conformance.testkit.places import accusing_place
 from resultspec_conformance.wire.values import Value, show
 
 T = TypeVar("T")
@@ -186,6 +187,10 @@ class Context:
     principal: str
     history: History = field(default_factory=History)
     exercised: set[str] = field(default_factory=set)
+    looked: set[str] = field(default_factory=set)
+    """The places where a requirement was tested, as `accusing_place` names them."""
+    fired: set[str] = field(default_factory=set)
+    """Those of them where it was found violated."""
     broken: frozenset[str] = frozenset()
     troubles: list[CallFailure] = field(default_factory=list)
     past: frozenset[str] = frozenset()
@@ -427,7 +432,10 @@ class Context:
         if not holds and requirement in self.past:
             return
         self.exercised.add(requirement)
+        place = accusing_place(requirement)
+        self.looked.add(place)
         if not holds:
+            self.fired.add(place)
             raise Violation(requirement, got if isinstance(got, str) else show(got), allowed)
 
     def require_refused(self, requirement: str, outcome: Outcome, *kinds: str) -> None:

@@ -58,7 +58,9 @@ class CheckResult:
     """The result of one check. `message` gives the reason if the status is neither passed nor violated.
 
     `failures` has at most one for each requirement and kind. `exercised`: the requirements on which an example that ran
-    to its end has looked. `blocked`: the calls at which other examples ended early, each reason once.
+    to its end has looked. `looked` and `fired`: the places of the suite where it tested a requirement, and where it
+    found one violated, as `testkit.places` names them. `blocked`: the calls at which other examples ended early, each
+    reason once.
     """
 
     name: str
@@ -68,6 +70,8 @@ class CheckResult:
     calls: int = 0
     examples: int = 0
     exercised: tuple[str, ...] = ()
+    looked: tuple[str, ...] = ()
+    fired: tuple[str, ...] = ()
     message: str = ""
     failures: tuple[Failure, ...] = ()
     blocked: tuple[CallFailure, ...] = ()
@@ -100,7 +104,7 @@ class CheckResult:
         return cls(
             **{
                 **data,
-                "exercised": tuple(data["exercised"]),
+                **{name: tuple(data[name]) for name in ("exercised", "looked", "fired")},
                 "blocked": tuple(CallFailure.from_json(call) for call in data["blocked"]),
                 "failures": tuple(Failure.from_json(failure) for failure in data["failures"]),
             }
