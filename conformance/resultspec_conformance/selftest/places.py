@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import resultspec_conformance
-
-_PACKAGE: Final = Path(resultspec_conformance.__file__).parent
+_PACKAGE: Final = Path(__file__).parents[1]
 _ACCUSING: Final = frozenset({"require", "require_refused"})
 _PASSING_ON: Final = frozenset({"testkit/context.py"})
 """Where an accusation passes by, and does not begin."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from resultspec import STATES
 from resultspec_conformance.subject.client import Client
+from resultspec_conformance.subject.findings import Unobserved
 from resultspec_conformance.testkit.context import Context
 from resultspec_conformance.testkit.registry import check
 from resultspec_conformance.testkit.strategies import results_for
@@ -97,11 +98,18 @@ def ready_during_the_wait(ctx: Context, there: str | None, state: str) -> None:
     require_outcome(ctx, "WAIT-1", ended, expected, expected_outcome_of(writer.meta(task_id)))
 
 
+def _require_read_as(client: Client, task_id: str, state: str) -> None:
+    """Raise Unobserved if a task that was stored in a state is not read in it: waits do not matter then."""
+    if client.member(task_id, "status").value != state:
+        raise Unobserved(f"a task in the state {state} is not read in it (STATE-1)")
+
+
 @check("WAIT-2", "WAIT-4", cases=[{"state": state} for state in UNREADY])
 def unready_state_does_not_end_the_wait(ctx: Context, state: str) -> None:
     """A wait for a task in an unready state times out."""
     client, task_id = ctx.client("waiter"), ctx.new_id()
     client.store(task_id, result_in(state), state)
+    _require_read_as(client, task_id, state)
     outcome = client.attempt("wait_for", task_id=task_id, timeout=0.02, interval=0.005)
     ctx.require("WAIT-2", outcome.kind != "ok", got=ctx.describe(outcome), allowed=f"{state} does not end a wait")
     ctx.require("WAIT-4", outcome.error == "TimeoutError", got=ctx.describe(outcome), allowed="TimeoutError")
@@ -117,6 +125,7 @@ def unready_states_come_during_the_wait(ctx: Context, states: list[str]) -> None
         writer.store(task_id, result_in(state, number), state)
         time.sleep(0.01)
         if wait.ended:
+            _require_read_as(writer, task_id, state)
             got = f"it ended after {state}: {ctx.describe(final_outcome(wait.operation()))}"
             ctx.require("WAIT-2", False, got=got, allowed="the wait goes on")
     writer.store(task_id, "done")
