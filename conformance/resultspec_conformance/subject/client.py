@@ -98,11 +98,17 @@ def require_ok(operation: Operation) -> Value:
 CLEANUP_EXTRA_SECONDS: Final = 10.0
 """Seconds that a cleanup may take more than other calls: it may also read entries of other users of the store."""
 
+MOST_CLEANUP_SECONDS: Final = 40.0
+"""Seconds that a cleanup may take more than other calls where this store, or this machine, is slow."""
 
-def _extra_seconds(op: str, args: Mapping[str, Value]) -> float:
-    """Return the seconds that a call may take more than others: its own timeout, if that is a reasonable number."""
+
+def _extra_seconds(op: str, args: Mapping[str, Value], spent: float) -> float:
+    """Return the seconds that a call may take more than others: its own timeout, if that is a reasonable number.
+
+    A cleanup may look at each entry that was stored in the `spent` seconds, and so take as long again.
+    """
     if op == "cleanup":
-        return CLEANUP_EXTRA_SECONDS
+        return min(CLEANUP_EXTRA_SECONDS + spent, MOST_CLEANUP_SECONDS)
     timeout = args.get("timeout")
     if isinstance(timeout, (int, float)) and 0 < timeout < 60:
         return float(timeout)
@@ -162,7 +168,9 @@ class Client:
 
     def _made(self, operation: Operation, perform: Callable[[], Outcome]) -> Outcome:
         """Make a call under the eyes of the watchdog, and note whether it fails as it is known to."""
-        self._in_flight.enter(operation, self._history, _extra_seconds(operation.op, operation.args))
+        self._in_flight.enter(
+            operation, self._history, _extra_seconds(operation.op, operation.args, self._in_flight.seconds)
+        )
         try:
             outcome = perform()
         finally:

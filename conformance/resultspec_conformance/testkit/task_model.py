@@ -303,11 +303,22 @@ class Model:
                 return change.rule
         wrong = wrong_members(nearest, meta, broken)
         if nearest is None or "status" in wrong:
-            return self.rules.get(task_id, "META-2")
+            return self._rule_of_resembling(changes, meta) or self.rules.get(task_id, "META-2")
         remains = left_over(nearest, self.written[task_id], meta, broken)
         if remains:
             return self.rules[task_id] if "result" in remains else self.wholeness[task_id]
         return member_rule(next(iter(wrong)), nearest.state)
+
+    def _rule_of_resembling(self, changes: Sequence["Change"], meta: Mapping[str, Value]) -> str:
+        """Return the rule of the last change that should have put an end to the state and the result of a meta.
+
+        Its other members may be wrong for reasons of their own.
+        """
+        for change in reversed(changes):
+            for stored in (change.arriving, *change.before):
+                if stored and not {"status", "result"} & wrong_members(stored, meta, self.broken).keys():
+                    return change.rule
+        return ""
 
 
 def _wrong_alone(

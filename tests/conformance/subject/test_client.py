@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resultspec_conformance.subject import ClientOptions
-from resultspec_conformance.subject.client import CLEANUP_EXTRA_SECONDS, Client, InFlight
+from resultspec_conformance.subject.client import CLEANUP_EXTRA_SECONDS, MOST_CLEANUP_SECONDS, Client, InFlight
 from resultspec_conformance.subject.history import History, Outcome
 from resultspec_conformance.wire.values import Value
 
@@ -42,4 +42,15 @@ def test_a_call_has_the_time_that_it_asks_for(op: str, args: dict[str, Any], ext
         in_flight = InFlight(limit)
         connection = Watched(in_flight)
         Client("client", connection, ClientOptions(), History(), in_flight).attempt(op, **args)
+        assert connection.hung == hung
+
+
+@pytest.mark.parametrize(("spent", "extra"), [(3.0, CLEANUP_EXTRA_SECONDS + 3.0), (1e6, MOST_CLEANUP_SECONDS)])
+def test_a_cleanup_has_the_time_that_the_store_took_before(spent: float, extra: float) -> None:
+    """It looks at what was stored then, on a machine that may be as slow as it was."""
+    for limit, hung in ((1.0 - extra, []), (-1.0 - extra, ["cleanup"])):
+        in_flight = InFlight(limit)
+        in_flight.seconds = spent
+        connection = Watched(in_flight)
+        Client("client", connection, ClientOptions(), History(), in_flight).attempt("cleanup")
         assert connection.hung == hung
