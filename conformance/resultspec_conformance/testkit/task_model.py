@@ -297,28 +297,31 @@ class Model:
         broken = self.broken.union(rules)
         # a PENDING without anything may be that of no write at all
         changes = () if reads_as_unknown(meta) else self.changes.get(task_id, ())
-        for change in reversed(changes):
-            # the meta is that of a write that must have been refused or replaced by this change
-            if any(complaint(stored, meta, broken) is None for stored in (change.arriving, *change.before) if stored):
-                return change.rule
+        # the meta is that of a write that must have been refused or replaced by a change
+        ended = _rule_that_ended(changes, lambda stored: complaint(stored, meta, broken) is None)
+        if ended:
+            return ended
         wrong = wrong_members(nearest, meta, broken)
         if nearest is None or "status" in wrong:
-            return self._rule_of_resembling(changes, meta) or self.rules.get(task_id, "META-2")
+            # or it is that of such a write, with other members that are wrong for reasons of their own
+            ended = _rule_that_ended(changes, lambda stored: _has_state_and_result(stored, meta, self.broken))
+            return ended or self.rules.get(task_id, "META-2")
         remains = left_over(nearest, self.written[task_id], meta, broken)
         if remains:
             return self.rules[task_id] if "result" in remains else self.wholeness[task_id]
         return member_rule(next(iter(wrong)), nearest.state)
 
-    def _rule_of_resembling(self, changes: Sequence["Change"], meta: Mapping[str, Value]) -> str:
-        """Return the rule of the last change that should have put an end to the state and the result of a meta.
 
-        Its other members may be wrong for reasons of their own.
-        """
-        for change in reversed(changes):
-            for stored in (change.arriving, *change.before):
-                if stored and not {"status", "result"} & wrong_members(stored, meta, self.broken).keys():
-                    return change.rule
-        return ""
+def _rule_that_ended(changes: Sequence[Change], resembles: Callable[[Write], bool]) -> str:
+    """Return the rule of the last change that should have ended or refused such a write, or an empty text."""
+    for change in reversed(changes):
+        if any(resembles(stored) for stored in (change.arriving, *change.before) if stored):
+            return change.rule
+    return ""
+
+
+def _has_state_and_result(stored: Write, meta: Mapping[str, Value], broken: frozenset[str]) -> bool:
+    return wrong_members(stored, meta, broken).keys().isdisjoint({"status", "result"})
 
 
 def _wrong_alone(

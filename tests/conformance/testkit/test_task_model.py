@@ -94,6 +94,16 @@ def test_blame_falls_on_the_change_that_did_not_happen() -> None:
     assert model.read("t", meta_of(stays))[0] == "STATE-7"
 
 
+def test_what_is_lost_of_a_write_does_not_move_the_blame_to_a_later_change() -> None:
+    """Its state and its result show which change did not happen."""
+    model = Model("latest")
+    stays = Write(1, "REVOKED", ExceptionData("ValueError", "builtins", ()), group_id="lost")
+    model.store("t", stays)
+    for number, state in enumerate(("PROGRESS", "IGNORED", "PROGRESS"), 2):
+        model.store("t", Write(number, state, number))
+    assert model.read("t", {**meta_of(stays), "group_id": None})[0] == "STATE-7"
+
+
 def test_blame_falls_on_the_change_that_had_no_right_to_happen() -> None:
     """Also where an entry of long ago had the same members."""
     model = Model("latest")
